@@ -1,0 +1,353 @@
+//! A session: opened, used by one task at a time, closed.
+
+use std::io;
+
+use futures::{StreamExt as _, stream};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Opts, OptsBuilder, Params, SslOpts};
+
+use super::config::{ConnectionConfig, ConnectionOptions, Tls};
+use super::value;
+use crate::history::{Column, Done, Outcome, RowSet, SqlError, SqlValue};
+
+/// Why a session could not be opened. The text never holds the password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing answered within [`ConnectionOptions::connect_max`]; a stopped server accepts a TCP
+    /// connection and never greets, so the limit covers the handshake.
+    #[error("{host}:{port} did not answer within {limit_ms} ms")]
+    NoAnswer {
+        /// The host that was tried.
+        host: String,
+        /// The port that was tried.
+        port: u16,
+        /// The limit in milliseconds.
+        limit_ms: u128,
+    },
+    /// The server refused the login or a session variable.
+    #[error("{host}:{port} refused: error {} ({}): {}", .error.code, .error.sqlstate, .error.message)]
+    Refused {
+        /// The host that was tried.
+        host: String,
+        /// The port that was tried.
+        port: u16,
+        /// What the server said.
+        error: SqlError,
+    },
+    /// The network or TLS failed.
+    #[error("cannot connect to {host}:{port}: {message}")]
+    Unreachable {
+        /// The host that was tried.
+        host: String,
+        /// The port that was tried.
+        port: u16,
+        /// What the system said.
+        message: String,
+    },
+}
+
+impl ConnectError {
+    /// Whether another try can help: nothing listens yet, or it does not answer yet.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } | Self::Unreachable { .. } => true,
+            Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// One session with TiDB.
+///
+/// # Cancellation
+/// A future of this type that is dropped before it is done leaves the session in the middle of an
+/// answer; the connection notices and refuses all further statements with [`Outcome::Lost`]. To cancel
+/// a statement, end it with `KILL QUERY` from another connection and await its answer.
+#[derive(Debug)]
+pub struct Connection {
+    conn: Option<Conn>,
+    session_id: u64,
+    // Set while a statement is under way: still set at the next call if its future was dropped.
+    mid_answer: bool,
+}
+
+impl Connection {
+    /// Opens a session, sets its variables, and learns its id.
+    ///
+    /// # Errors
+    /// [`ConnectError`], within [`ConnectionOptions::connect_max`].
+    pub async fn open(
+        config: &ConnectionConfig,
+        options: &ConnectionOptions,
+    ) -> Result<Self, ConnectError> {
+        let (host, port) = (config.host.clone(), config.port);
+        let Ok(result) = tokio::time::timeout(
+            options.connect_max,
+            Self::open_unbounded(config, options),
+        )
+        .await
+        else {
+            let limit_ms = options.connect_max.as_millis();
+            return Err(ConnectError::NoAnswer { host, port, limit_ms });
+        };
+        result.map_err(|outcome| match outcome {
+            Outcome::Refused(error) => ConnectError::Refused { host, port, error },
+            Outcome::Lost { message } => ConnectError::Unreachable { host, port, message },
+            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {
+                let message = "the server's greeting made no sense".to_owned();
+                ConnectError::Unreachable { host, port, message }
+            }
+        })
+    }
+
+    async fn open_unbounded(
+        config: &ConnectionConfig,
+        options: &ConnectionOptions,
+    ) -> Result<Self, Outcome> {
+        let conn = Conn::new(driver_options(config, options))
+            .await
+            .map_err(|error| outcome_of_error(&error))?;
+        let mut connection = Self {
+            conn: Some(conn),
+            session_id: 0,
+            mid_answer: false,
+        };
+        if !options.session_vars.is_empty() {
+            let assignments: Vec<String> = options
+                .session_vars
+                .iter()
+                .map(|(name, value)| format!("@@session.{name} = {value}"))
+                .collect();
+            match connection.execute(&format!("set {}", assignments.join(", "))).await {
+                Outcome::Done(_) => {}
+                refused => return Err(refused),
+            }
+        }
+        // The id of the handshake has 32 bits, TiDB's may have 64; a proxy's greeting has its own.
+        match connection.execute("select connection_id()").await {
+            Outcome::Rows(rows) => match rows.rows.first().and_then(|row| row.first()) {
+                Some(SqlValue::Int(id)) => {
+                    connection.session_id = u64::try_from(*id).unwrap_or_default();
+                    Ok(connection)
+                }
+                _ => Err(Outcome::Done(Done::default())),
+            },
+            other => Err(other),
+        }
+    }
+
+    /// The server's `CONNECTION_ID()`, which `KILL` and `TIDB_TRX.SESSION_ID` use.
+    #[must_use]
+    pub fn session_id(&self) -> u64 {
+        self.session_id
+    }
+
+    /// Whether the session is known to be gone.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.conn.is_none() || self.mid_answer
+    }
+
+    /// Runs one statement as text.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses the session, see [`Connection`].
+    pub async fn execute(&mut self, sql: &str) -> Outcome {
+        self.guarded(async |conn| {
+            let result = conn.query_iter(sql).await?;
+            read_result(result).await
+        })
+        .await
+    }
+
+    /// Prepares one statement and runs it with the values given, over the binary protocol.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses the session, see [`Connection`].
+    pub async fn execute_prepared(&mut self, sql: &str, params: &[SqlValue]) -> Outcome {
+        let values = params.iter().map(value::to_driver).collect::<Vec<_>>();
+        let params = if values.is_empty() {
+            Params::Empty
+        } else {
+            Params::Positional(values)
+        };
+        self.guarded(async |conn| {
+            // mysql_async panics on a count that differs; say it as the server would.
+            let statement = conn.prep(sql).await?;
+            let (wanted, given) = (usize::from(statement.num_params()), params_len(&params));
+            if wanted != given {
+                return Ok(Outcome::Refused(SqlError {
+                    code: 1210,
+                    sqlstate: "HY000".to_owned(),
+                    message: format!("the statement has {wanted} `?`, and {given} params are given"),
+                }));
+            }
+            let result = conn.exec_iter(&statement, params).await?;
+            read_result(result).await
+        })
+        .await
+    }
+
+    /// Runs `LOAD DATA LOCAL INFILE`; whatever file the statement names, the server is given `content`.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses the session, see [`Connection`].
+    pub async fn load(&mut self, sql: &str, content: Vec<u8>) -> Outcome {
+        self.guarded(async |conn| {
+            let body: io::Result<_> = Ok(content.into());
+            conn.set_infile_handler(async move { Ok(stream::iter([body]).boxed()) });
+            let result = conn.query_iter(sql).await?;
+            read_result(result).await
+        })
+        .await
+    }
+
+    /// The warnings of the statement before, by `SHOW WARNINGS` in the same session.
+    ///
+    /// # Errors
+    /// The outcome of `SHOW WARNINGS` where it was not a result set.
+    pub async fn warnings(&mut self) -> Result<Vec<SqlError>, Outcome> {
+        let rows = match self.execute("show warnings").await {
+            Outcome::Rows(rows) => rows.rows,
+            other => return Err(other),
+        };
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| match <[SqlValue; 3]>::try_from(row) {
+                Ok([_, SqlValue::Int(code), SqlValue::Text(message)]) => Some(SqlError {
+                    code: u16::try_from(code).unwrap_or_default(),
+                    sqlstate: String::new(),
+                    message,
+                }),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Says goodbye and closes. A lost session is only dropped.
+    pub async fn close(mut self) {
+        if self.mid_answer {
+            return;
+        }
+        if let Some(conn) = self.conn.take() {
+            // The other side may be gone already; there is nothing left to lose.
+            drop(conn.disconnect().await);
+        }
+    }
+
+    async fn guarded(
+        &mut self,
+        run: impl AsyncFnOnce(&mut Conn) -> Result<Outcome, mysql_async::Error>,
+    ) -> Outcome {
+        if self.mid_answer {
+            self.conn = None;
+        }
+        let Some(conn) = self.conn.as_mut() else {
+            return Outcome::Lost {
+                message: "the connection was lost before this statement".to_owned(),
+            };
+        };
+        self.mid_answer = true;
+        let result = run(conn).await;
+        self.mid_answer = false;
+        let outcome = result.unwrap_or_else(|error| outcome_of_error(&error));
+        match &outcome {
+            Outcome::Lost { .. } => self.conn = None,
+            Outcome::Refused(_) | Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {}
+        }
+        outcome
+    }
+}
+
+fn params_len(params: &Params) -> usize {
+    match params {
+        Params::Empty => 0,
+        Params::Named(values) => values.len(),
+        Params::Positional(values) => values.len(),
+    }
+}
+
+async fn read_result<P>(
+    mut result: mysql_async::QueryResult<'_, '_, P>,
+) -> Result<Outcome, mysql_async::Error>
+where
+    P: mysql_async::prelude::Protocol,
+{
+    let Some(columns) = result.columns().filter(|columns| !columns.is_empty()) else {
+        let done = Done {
+            affected: result.affected_rows(),
+            last_insert_id: result.last_insert_id().unwrap_or(0),
+            warning_count: result.warnings(),
+        };
+        result.drop_result().await?;
+        return Ok(Outcome::Done(done));
+    };
+    let mut rows = Vec::new();
+    while let Some(row) = result.next().await? {
+        let cells = row.unwrap();
+        let row = cells.into_iter().zip(columns.iter());
+        rows.push(row.map(|(cell, column)| value::from_driver(cell, column)).collect());
+    }
+    let warning_count = result.warnings();
+    result.drop_result().await?;
+    let columns = columns
+        .iter()
+        .map(|column| Column {
+            name: column.name_str().into_owned(),
+            sql_type: value::sql_type(column),
+        })
+        .collect();
+    Ok(Outcome::Rows(RowSet {
+        columns,
+        rows,
+        warning_count,
+    }))
+}
+
+fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
+    match error {
+        mysql_async::Error::Server(server) => Outcome::Refused(SqlError {
+            code: server.code,
+            sqlstate: server.state.clone(),
+            message: server.message.clone(),
+        }),
+        // After any of these the stream's place is unknown, so the session is given up.
+        mysql_async::Error::Driver(_)
+        | mysql_async::Error::Io(_)
+        | mysql_async::Error::Other(_)
+        | mysql_async::Error::Url(_) => Outcome::Lost {
+            message: error.to_string(),
+        },
+    }
+}
+
+fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> Opts {
+    let tls = match &options.tls {
+        Tls::Off => None,
+        Tls::Auto if is_local(&config.host) => None,
+        Tls::Auto => Some(SslOpts::default()),
+        Tls::Verified { ca } => {
+            let roots: Vec<_> = ca.iter().map(|path| path.clone().into()).collect();
+            let own = !roots.is_empty();
+            Some(SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(own))
+        }
+    };
+    OptsBuilder::default()
+        .ip_or_hostname(config.host.clone())
+        .tcp_port(config.port)
+        .user(Some(config.username.clone()))
+        .pass(Some(config.password.clone()).filter(|password| !password.is_empty()))
+        .db_name(config.database.clone())
+        .prefer_socket(false)
+        .ssl_opts(tls)
+        // No handler for local files is installed: a server could ask for any file of this machine.
+        .into()
+}
+
+/// Whether a host is this machine, where TLS would protect nothing.
+fn is_local(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
