@@ -7,12 +7,7 @@
 
 use super::error::ErrorEntry;
 
-const fn e(
-    code: u16,
-    name: &'static str,
-    tidb_name: &'static str,
-    sqlstate: &'static str,
-) -> ErrorEntry {
+const fn e(code: u16, name: &'static str, tidb_name: &'static str, sqlstate: &'static str) -> ErrorEntry {
     ErrorEntry {
         code,
         name,

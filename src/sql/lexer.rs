@@ -49,10 +49,7 @@ impl Token<'_> {
     pub(super) fn is_code(&self) -> bool {
         !matches!(
             self.kind,
-            TokenKind::Comment
-                | TokenKind::Hint
-                | TokenKind::ExecutableOpen
-                | TokenKind::ExecutableClose
+            TokenKind::Comment | TokenKind::Hint | TokenKind::ExecutableOpen | TokenKind::ExecutableClose
         )
     }
 }
@@ -77,12 +74,10 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Unclosed>) {
         unclosed: None,
     };
     while lexer.step() {}
-    let unclosed = lexer
-        .unclosed
-        .or(lexer.executable_from.map(|offset| Unclosed {
-            offset,
-            opening: "/*",
-        }));
+    let unclosed = lexer.unclosed.or(lexer.executable_from.map(|offset| Unclosed {
+        offset,
+        opening: "/*",
+    }));
     (lexer.found, unclosed)
 }
 

@@ -117,10 +117,7 @@ mod tests {
             ),
             (
                 "create table t (id int /*T![auto_rand] auto_random */); x",
-                &[
-                    "create table t (id int /*T![auto_rand] auto_random */)",
-                    "x",
-                ],
+                &["create table t (id int /*T![auto_rand] auto_random */)", "x"],
             ),
             ("select /*! 1; '*/' */; x", &["select /*! 1; '*/' */", "x"]),
             (
@@ -165,11 +162,11 @@ mod tests {
                     prop_assert!(!piece.text.trim().is_empty());
                     prop_assert_eq!(piece.text.trim(), piece.text);
                     prop_assert_eq!(&text[piece.offset..][..piece.text.len()], piece.text);
-                    // A piece is one statement: it splits into itself.
-                    prop_assert_eq!(
-                        split(piece.text),
-                        Ok(vec![Piece { text: piece.text, offset: 0 }])
-                    );
+                    // A piece is one statement: it splits into itself. (`--;` has no comment, `--` is one.)
+                    if !piece.text.ends_with("--") {
+                        let whole = Piece { text: piece.text, offset: 0 };
+                        prop_assert_eq!(split(piece.text), Ok(vec![whole]));
+                    }
                 }
             }
         }

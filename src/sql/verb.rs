@@ -69,7 +69,8 @@ pub enum Kind {
     },
     /// A query or DO that calls `sleep`.
     Sleep,
-    /// `LOCK TABLES`, `UNLOCK TABLES`. TiDB does nothing there unless told to (`enable-table-lock`).
+    /// `LOCK TABLES`, `UNLOCK TABLES`: they commit, and lock nothing unless TiDB is told to
+    /// (`enable-table-lock`).
     LockTables,
     /// `USE db`.
     Use(String),
@@ -99,11 +100,12 @@ impl Statement {
         }
     }
 
-    /// Whether it commits an open transaction without saying so.
+    /// Whether it commits an open transaction without saying so. (`SET autocommit = 1` does where
+    /// autocommit was off, and leaves an explicit BEGIN's transaction open where it was on.)
     #[must_use]
     pub fn commits_implicitly(&self) -> bool {
         match &self.kind {
-            Kind::Begin(_) | Kind::Ddl => true,
+            Kind::Begin(_) | Kind::Ddl | Kind::LockTables => true,
             Kind::Set(targets) => targets.autocommit == Some(true),
             Kind::Commit { .. }
             | Kind::Rollback { .. }
@@ -115,7 +117,6 @@ impl Statement {
             | Kind::GetLock { .. }
             | Kind::ReleaseLock { .. }
             | Kind::Sleep
-            | Kind::LockTables
             | Kind::Use(_)
             | Kind::Kill
             | Kind::Execute
@@ -198,9 +199,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn word(&self, index: usize, word: &str) -> bool {
-        self.tokens
-            .get(index)
-            .is_some_and(|token| token.is_word(word))
+        self.tokens.get(index).is_some_and(|token| token.is_word(word))
     }
 
     fn any_word(&self, index: usize, words: &[&str]) -> bool {
@@ -209,12 +208,9 @@ impl<'a> Cursor<'a> {
 
     /// Whether these words follow each other somewhere.
     fn has_sequence(&self, words: &[&str]) -> bool {
-        self.tokens.windows(words.len()).any(|window| {
-            window
-                .iter()
-                .zip(words)
-                .all(|(token, word)| token.is_word(word))
-        })
+        self.tokens
+            .windows(words.len())
+            .any(|window| window.iter().zip(words).all(|(token, word)| token.is_word(word)))
     }
 
     /// The place just after `name(`, where that function is called first.
@@ -234,7 +230,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The same from the first of these words on that stands outside of parentheses.
-    fn from_word(&self, words: &[&str]) -> Option<Cursor<'a>> {
+    fn tail_from(&self, words: &[&str]) -> Option<Cursor<'a>> {
         let mut depth = 0_usize;
         for (at, token) in self.tokens.iter().enumerate() {
             match token.kind {
@@ -273,23 +269,22 @@ fn kind(cursor: &Cursor<'_>) -> Kind {
         "set" => set_kind(cursor),
         "select" | "table" | "values" | "do" => select_kind(cursor),
         "with" => cursor
-            .from_word(&["select", "update", "delete", "insert", "replace", "table"])
+            .tail_from(&["select", "update", "delete", "insert", "replace", "table"])
             // The main query may stand in parentheses of its own.
             .map_or_else(|| select_kind(cursor), |main| kind(&main)),
         "explain" | "desc" | "describe" if cursor.word(1, "analyze") => cursor
-            .from_word(&["select", "update", "delete", "insert", "replace", "with"])
+            .tail_from(&["select", "update", "delete", "insert", "replace", "with"])
             .map_or(Kind::Other, |main| kind(&main)),
         "trace" => cursor
-            .from_word(&["select", "update", "delete", "insert", "replace", "with"])
+            .tail_from(&["select", "update", "delete", "insert", "replace", "with"])
             .map_or(Kind::Other, |main| kind(&main)),
         "insert" | "update" | "delete" | "replace" | "batch" => Kind::Dml,
         "load" if cursor.word(1, "data") => Kind::Dml,
         // TiDB carries these out inside the session: they commit nothing.
         "create" | "drop" if cursor.word(1, "temporary") => Kind::Other,
         "create" | "drop" if is_binding(cursor) => Kind::Other,
-        "create" | "alter" | "drop" | "truncate" | "rename" | "recover" | "flashback"
-        | "repair" | "grant" | "revoke" => Kind::Ddl,
-        "flush" => Kind::Ddl,
+        "create" | "alter" | "drop" | "truncate" | "rename" | "recover" | "flashback" | "repair"
+        | "grant" | "revoke" | "flush" => Kind::Ddl,
         "lock" | "unlock" if cursor.any_word(1, &["tables", "table"]) => Kind::LockTables,
         "use" => cursor.tokens.get(1).map_or(Kind::Other, |name| {
             Kind::Use(if name.kind == TokenKind::QuotedName {
@@ -310,8 +305,7 @@ fn chains(cursor: &Cursor<'_>) -> bool {
 }
 
 fn is_binding(cursor: &Cursor<'_>) -> bool {
-    cursor.word(1, "binding")
-        || (cursor.any_word(1, &["global", "session"]) && cursor.word(2, "binding"))
+    cursor.word(1, "binding") || (cursor.any_word(1, &["global", "session"]) && cursor.word(2, "binding"))
 }
 
 fn select_kind(cursor: &Cursor<'_>) -> Kind {
@@ -395,11 +389,7 @@ fn add_target(assignment: &[Token<'_>], targets: &mut SetTargets) {
             && is_scope(tail)
         {
             global = true;
-        } else if ["session", "local", "instance"]
-            .iter()
-            .any(|w| first.is_word(w))
-            && is_scope(tail)
-        {
+        } else if ["session", "local", "instance"].iter().any(|w| first.is_word(w)) && is_scope(tail) {
             // An instance variable is the whole server's as well.
             global = first.is_word("instance");
         } else if !first.is_symbol('.') {
@@ -493,8 +483,7 @@ fn changes_whole_server(cursor: &Cursor<'_>) -> bool {
             }
         },
         "create" | "alter" | "drop" => {
-            cursor.any_word(1, SERVER_OBJECTS)
-                || (cursor.word(1, "global") && cursor.word(2, "binding"))
+            cursor.any_word(1, SERVER_OBJECTS) || (cursor.word(1, "global") && cursor.word(2, "binding"))
         }
         "rename" => cursor.word(1, "user"),
         "flashback" => cursor.word(1, "cluster"),
@@ -568,6 +557,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // One table.
     fn kinds_are_told_apart() {
         let plain = || Kind::Select { locking: false };
         let locking = || Kind::Select { locking: true };
@@ -583,10 +573,7 @@ mod tests {
                 "BEGIN /* x */ PESSIMISTIC",
                 Kind::Begin(TransactionMode::Pessimistic),
             ),
-            (
-                "begin optimistic;",
-                Kind::Begin(TransactionMode::Optimistic),
-            ),
+            ("begin optimistic;", Kind::Begin(TransactionMode::Optimistic)),
             (
                 "begin /*T! optimistic */",
                 Kind::Begin(TransactionMode::Optimistic),
@@ -610,10 +597,7 @@ mod tests {
                 set(&["autocommit"], &[], Some(true)),
             ),
             ("set autocommit = @x", set(&["autocommit"], &[], None)),
-            (
-                "set @@autocommit = true",
-                set(&["autocommit"], &[], Some(true)),
-            ),
+            ("set @@autocommit = true", set(&["autocommit"], &[], Some(true))),
             ("set @autocommit = 1", set(&["@autocommit"], &[], None)),
             ("set global autocommit = 0", set(&[], &["autocommit"], None)),
             ("set @@global.a = 1", set(&[], &["a"], None)),
@@ -674,10 +658,7 @@ mod tests {
                 "create global temporary table t (a int) on commit delete rows",
                 Kind::Ddl,
             ),
-            (
-                "create session binding for select 1 using select 1",
-                Kind::Other,
-            ),
+            ("create session binding for select 1 using select 1", Kind::Other),
             ("alter table t add b int", Kind::Ddl),
             ("truncate t", Kind::Ddl),
             ("rename table a to b", Kind::Ddl),
@@ -762,6 +743,7 @@ mod tests {
             ("create global binding for select 1 using select 1", "w"),
             ("create resource group g ru_per_sec = 1", "eilw"),
             ("select get_lock('x', 5)", ""),
+            ("lock tables t write", "eil"),
             ("kill 5", ""),
             ("show tables", ""),
         ];
