@@ -76,16 +76,10 @@ impl Connection {
     ///
     /// # Errors
     /// [`ConnectError`], within [`ConnectionOptions::connect_max`].
-    pub async fn open(
-        config: &ConnectionConfig,
-        options: &ConnectionOptions,
-    ) -> Result<Self, ConnectError> {
+    pub async fn open(config: &ConnectionConfig, options: &ConnectionOptions) -> Result<Self, ConnectError> {
         let (host, port) = (config.host.clone(), config.port);
-        let Ok(result) = tokio::time::timeout(
-            options.connect_max,
-            Self::open_unbounded(config, options),
-        )
-        .await
+        let Ok(result) =
+            tokio::time::timeout(options.connect_max, Self::open_unbounded(config, options)).await
         else {
             let limit_ms = options.connect_max.as_millis();
             return Err(ConnectError::NoAnswer { host, port, limit_ms });
@@ -100,10 +94,7 @@ impl Connection {
         })
     }
 
-    async fn open_unbounded(
-        config: &ConnectionConfig,
-        options: &ConnectionOptions,
-    ) -> Result<Self, Outcome> {
+    async fn open_unbounded(config: &ConnectionConfig, options: &ConnectionOptions) -> Result<Self, Outcome> {
         let conn = Conn::new(driver_options(config, options))
             .await
             .map_err(|error| outcome_of_error(&error))?;
@@ -118,7 +109,10 @@ impl Connection {
                 .iter()
                 .map(|(name, value)| format!("@@session.{name} = {value}"))
                 .collect();
-            match connection.execute(&format!("set {}", assignments.join(", "))).await {
+            match connection
+                .execute(&format!("set {}", assignments.join(", ")))
+                .await
+            {
                 Outcome::Done(_) => {}
                 refused => return Err(refused),
             }
@@ -286,7 +280,10 @@ where
     while let Some(row) = result.next().await? {
         let cells = row.unwrap();
         let row = cells.into_iter().zip(columns.iter());
-        rows.push(row.map(|(cell, column)| value::from_driver(cell, column)).collect());
+        rows.push(
+            row.map(|(cell, column)| value::from_driver(cell, column))
+                .collect(),
+        );
     }
     let warning_count = result.warnings();
     result.drop_result().await?;
@@ -329,7 +326,11 @@ fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> Opt
         Tls::Verified { ca } => {
             let roots: Vec<_> = ca.iter().map(|path| path.clone().into()).collect();
             let own = !roots.is_empty();
-            Some(SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(own))
+            Some(
+                SslOpts::default()
+                    .with_root_certs(roots)
+                    .with_disable_built_in_roots(own),
+            )
         }
     };
     OptsBuilder::default()

@@ -47,7 +47,9 @@ fn from_bytes(bytes: Vec<u8>, column: &Column) -> SqlValue {
     use ColumnType as T;
     let kind = column.column_type();
     if kind == T::MYSQL_TYPE_BIT {
-        let number = bytes.iter().fold(0_i128, |sum, byte| (sum << 8) | i128::from(*byte));
+        let number = bytes
+            .iter()
+            .fold(0_i128, |sum, byte| (sum << 8) | i128::from(*byte));
         return SqlValue::Int(number);
     }
     let text = match String::from_utf8(bytes) {
@@ -62,7 +64,9 @@ fn from_bytes(bytes: Vec<u8>, column: &Column) -> SqlValue {
         | T::MYSQL_TYPE_LONGLONG
         | T::MYSQL_TYPE_YEAR => text.parse().map_or(SqlValue::Text(text), SqlValue::Int),
         T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => SqlValue::Decimal(text),
-        T::MYSQL_TYPE_FLOAT | T::MYSQL_TYPE_DOUBLE => text.parse().map_or(SqlValue::Text(text), SqlValue::Float),
+        T::MYSQL_TYPE_FLOAT | T::MYSQL_TYPE_DOUBLE => {
+            text.parse().map_or(SqlValue::Text(text), SqlValue::Float)
+        }
         T::MYSQL_TYPE_DATE
         | T::MYSQL_TYPE_NEWDATE
         | T::MYSQL_TYPE_DATETIME
@@ -105,17 +109,30 @@ pub(super) fn sql_type(column: &Column) -> String {
         T::MYSQL_TYPE_STRING => "char",
         T::MYSQL_TYPE_VARCHAR | T::MYSQL_TYPE_VAR_STRING if binary => "varbinary",
         T::MYSQL_TYPE_VARCHAR | T::MYSQL_TYPE_VAR_STRING => "varchar",
-        T::MYSQL_TYPE_TINY_BLOB | T::MYSQL_TYPE_MEDIUM_BLOB | T::MYSQL_TYPE_LONG_BLOB | T::MYSQL_TYPE_BLOB
+        T::MYSQL_TYPE_TINY_BLOB
+        | T::MYSQL_TYPE_MEDIUM_BLOB
+        | T::MYSQL_TYPE_LONG_BLOB
+        | T::MYSQL_TYPE_BLOB
             if binary =>
         {
             "blob"
         }
-        T::MYSQL_TYPE_TINY_BLOB | T::MYSQL_TYPE_MEDIUM_BLOB | T::MYSQL_TYPE_LONG_BLOB | T::MYSQL_TYPE_BLOB => "text",
+        T::MYSQL_TYPE_TINY_BLOB
+        | T::MYSQL_TYPE_MEDIUM_BLOB
+        | T::MYSQL_TYPE_LONG_BLOB
+        | T::MYSQL_TYPE_BLOB => "text",
         _ => "unknown",
     };
     let unsigned = flags.contains(ColumnFlags::UNSIGNED_FLAG)
-        && matches!(name, "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double");
-    if unsigned { format!("{name} unsigned") } else { name.to_owned() }
+        && matches!(
+            name,
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double"
+        );
+    if unsigned {
+        format!("{name} unsigned")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// A value as a parameter of a prepared statement.
@@ -123,11 +140,16 @@ pub(super) fn to_driver(value: &SqlValue) -> Value {
     match value {
         SqlValue::Null => Value::NULL,
         SqlValue::Int(number) => i64::try_from(*number).map_or_else(
-            |_| u64::try_from(*number).map_or_else(|_| Value::Bytes(number.to_string().into_bytes()), Value::UInt),
+            |_| {
+                u64::try_from(*number)
+                    .map_or_else(|_| Value::Bytes(number.to_string().into_bytes()), Value::UInt)
+            },
             Value::Int,
         ),
         SqlValue::Float(number) => Value::Double(*number),
-        SqlValue::Decimal(text) | SqlValue::Text(text) | SqlValue::Time(text) => Value::Bytes(text.clone().into_bytes()),
+        SqlValue::Decimal(text) | SqlValue::Text(text) | SqlValue::Time(text) => {
+            Value::Bytes(text.clone().into_bytes())
+        }
         SqlValue::Bytes(bytes) => Value::Bytes(bytes.clone()),
         SqlValue::Json(json) => Value::Bytes(json.to_string().into_bytes()),
     }

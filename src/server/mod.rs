@@ -1,1 +1,450 @@
-//! (being written)
+//! Gets a TiDB that answers, and gives it back; one file for each provider.
+//!
+//! | provider | file | who starts it | what ends it when we are killed |
+//! |---|---|---|---|
+//! | url | `url.rs` | somebody else | nothing; it is theirs |
+//! | container | `container.rs` | we, by the engine | `reaper.rs` |
+//! | embedded | `embedded.rs` | we, as a process | `lifeline.rs` |
+//!
+//! **Architecture invariant:** nothing here reads the environment but `PATH` (for `go` and `sh`), the
+//! engine's own variables and the user's cache directory; settings come as a value. No password is
+//! ever part of a text.
+
+mod build;
+mod choose;
+mod container;
+mod embedded;
+mod image;
+mod lifeline;
+mod probe;
+mod progress;
+mod reaper;
+mod settings;
+mod url;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use testcontainers::TestcontainersError;
+
+pub use build::BuildError;
+pub use choose::{Choice, Known, NoServer, choose, known_before_start};
+pub use container::engine_answers;
+pub use image::{ImageError, build_image};
+pub use probe::StoreEngine;
+pub use progress::Progress;
+pub use reaper::{LABEL as CONTAINER_LABEL, run_reaper_if_asked};
+pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
+pub use url::UrlError;
+
+use crate::connection::{ConnectionConfig, ConnectionOptions};
+use lifeline::Lifeline;
+use probe::{Identity, ProbeError};
+
+/// TiDB counts blocked statements against its token limit (1000 by default), so that a thousand
+/// waiters would keep out the very connection that looks at them.
+const TOKEN_LIMIT: u32 = 100_000;
+/// How much of a log a failed start carries, in lines.
+const FAILED_LINES: usize = 25;
+/// Flags that decide where the server is and what it is; they are ours.
+const OUR_FLAGS: [&str; 12] = [
+    "P",
+    "status",
+    "host",
+    "status-host",
+    "advertise-address",
+    "socket",
+    "store",
+    "path",
+    "temp-dir",
+    "log-slow-query",
+    "log-file",
+    "config-check",
+];
+
+/// Where a server of ours keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Store {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In files, which go with the server. A start takes some seconds longer.
+    Persistent,
+}
+
+/// How a server of ours is to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerSpec {
+    /// Where it keeps its data.
+    pub store: Store,
+    /// Flags of tidb-server without their dashes: name and value.
+    pub flags: Vec<(String, String)>,
+    /// Global variables that are set right after the start, in order: name and SQL literal.
+    pub vars: Vec<(String, String)>,
+}
+
+impl ServerSpec {
+    fn flag_args(&self) -> impl Iterator<Item = String> {
+        self.flags.iter().map(|(name, value)| format!("-{name}={value}"))
+    }
+
+    fn check(&self, kind: ProviderKind) -> Result<(), StartError> {
+        if kind == ProviderKind::Url && *self != Self::default() {
+            return Err(StartError::NotOurs);
+        }
+        let word = |name: &str, more: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        for (name, _) in &self.flags {
+            if !word(name, "-.") || name.starts_with('-') || OUR_FLAGS.contains(&name.as_str()) {
+                return Err(StartError::Flag { name: name.clone() });
+            }
+        }
+        match self.vars.iter().find(|(name, _)| !word(name, "_")) {
+            Some((name, _)) => Err(StartError::Variable { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why no server came up. The text never holds a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The URL can't be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The server behind the URL can't be reached or does not answer as it should.
+    #[error("the server does not answer as it should")]
+    Probe(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A store, flags or variables are asked for, and the server is not ours.
+    #[error("a server given by TIDB_URL is not ours to configure (store, flags, global variables)")]
+    NotOurs,
+    /// A flag that is ours to give, or no flag at all.
+    #[error("the flag `{name}` cannot be given to the server")]
+    Flag {
+        /// The flag.
+        name: String,
+    },
+    /// Not a name of a variable.
+    #[error("`{name}` is no name of a global variable")]
+    Variable {
+        /// The name.
+        name: String,
+    },
+    /// There is no tidb-server to start.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The process can't be started.
+    #[error("start {}", .path.display())]
+    Process {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It ended before it answered.
+    #[error("{what} ended with code {code} before it answered; the end of its log:\n{log}")]
+    Ended {
+        /// `tidb-server` or `the container`.
+        what: &'static str,
+        /// Its exit code; 128 and the number of the signal that ended it.
+        code: i32,
+        /// The end of its log.
+        log: String,
+    },
+    /// It did not answer in time.
+    #[error("the server did not answer within {limit_s} s{last}; the end of its log:\n{log}")]
+    TooLate {
+        /// The limit in seconds.
+        limit_s: u64,
+        /// What the last try to connect said, after a blank; empty if there was none.
+        last: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// No container can be made.
+    #[error("container: {reason}")]
+    Container {
+        /// Why.
+        reason: String,
+    },
+    /// The engine failed.
+    #[error("the container engine failed")]
+    Engine(#[source] Box<TestcontainersError>),
+    /// The process that removes our containers can't be started.
+    #[error("start the process that removes containers")]
+    Reaper(#[source] io::Error),
+}
+
+impl StartError {
+    fn probe(error: ProbeError) -> Self {
+        Self::Probe(Box::new(error))
+    }
+
+    fn late(limit: Duration, last: Option<ProbeError>, log: String) -> Self {
+        let last = last.map_or_else(String::new, |error| format!(" ({error})"));
+        Self::TooLate {
+            limit_s: limit.as_secs(),
+            last,
+            log,
+        }
+    }
+}
+
+/// Why a server is perhaps not gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// The process or its directory.
+    #[error("end tidb-server and remove its directory")]
+    Process(#[source] io::Error),
+    /// The container.
+    #[error("remove the container")]
+    Container(#[source] Box<TestcontainersError>),
+}
+
+/// A TiDB that answers. [`Server::stop`] ends it and waits for that; dropping it, and any death of this
+/// process, ends it too, but in the background.
+#[derive(Debug)]
+pub struct Server {
+    config: ConnectionConfig,
+    options: ConnectionOptions,
+    identity: Identity,
+    backing: Backing,
+}
+
+#[derive(Debug)]
+enum Backing {
+    Url,
+    Container(Box<container::Running>),
+    Embedded(Lifeline),
+}
+
+impl Server {
+    /// Starts (or, for a URL, reaches) a server and waits for its first answer. It builds and pulls
+    /// what is missing.
+    ///
+    /// # Errors
+    /// [`StartError`]; with the end of the server's log if it came so far. Nothing is left behind.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends what was started, in the background.
+    pub async fn start(
+        settings: &ServerSettings,
+        kind: ProviderKind,
+        spec: &ServerSpec,
+    ) -> Result<Self, StartError> {
+        spec.check(kind)?;
+        let mut options = ConnectionOptions::default();
+        let (config, identity, backing) = match kind {
+            ProviderKind::Url => {
+                let target = settings.url_target()?;
+                options = target.options;
+                let identity = probe::identify(&target.config, &options)
+                    .await
+                    .map_err(StartError::probe)?;
+                (target.config, identity, Backing::Url)
+            }
+            ProviderKind::Container => {
+                let (running, config, identity) = container::start(settings, spec).await?;
+                (config, identity, Backing::Container(Box::new(running)))
+            }
+            ProviderKind::Embedded => {
+                let (line, config, identity) = embedded::start(settings, spec).await?;
+                (config, identity, Backing::Embedded(line))
+            }
+        };
+        let server = Self {
+            config,
+            options,
+            identity,
+            backing,
+        };
+        tracing::info!(%kind, version = server.version(), port = server.config.port, "server answers");
+        if let Err(error) = probe::set_globals(&server.config, &server.options, spec).await {
+            // The first failure is the one to tell.
+            if let Err(error) = server.stop().await {
+                tracing::warn!(%error, "a server that could not be set up is not gone");
+            }
+            return Err(StartError::probe(error));
+        }
+        Ok(server)
+    }
+
+    /// Where the server is. The database is the URL's, and none for a server of ours.
+    #[must_use]
+    pub fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+
+    /// How to connect to it.
+    #[must_use]
+    pub fn options(&self) -> &ConnectionOptions {
+        &self.options
+    }
+
+    /// Which provider it came from.
+    #[must_use]
+    pub fn kind(&self) -> ProviderKind {
+        match self.backing {
+            Backing::Url => ProviderKind::Url,
+            Backing::Container(_) => ProviderKind::Container,
+            Backing::Embedded(_) => ProviderKind::Embedded,
+        }
+    }
+
+    /// What `SELECT VERSION()` answers, such as `8.0.11-TiDB-v8.5.4`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.identity.version
+    }
+
+    /// TiDB's version without its suffix, so that `>=8.5` also holds for a build between two
+    /// releases; none if the server is not TiDB.
+    #[must_use]
+    pub fn tidb_version(&self) -> Option<semver::Version> {
+        tidb_version(&self.identity.version)
+    }
+
+    /// What keeps its data.
+    #[must_use]
+    pub fn store(&self) -> StoreEngine {
+        self.identity.store()
+    }
+
+    /// The last lines of the server's log, long ones cut; none for a URL.
+    pub async fn log_tail(&self, lines: usize) -> Option<String> {
+        match &self.backing {
+            Backing::Url => None,
+            Backing::Container(running) => running.log_tail(lines).await,
+            Backing::Embedded(line) => Some(lifeline::tail(&line.log().await, lines)),
+        }
+    }
+
+    /// Whether the process or the container still runs; for a URL whether a new session answers.
+    pub async fn is_alive(&self) -> bool {
+        match &self.backing {
+            Backing::Url => probe::identify(&self.config, &self.options).await.is_ok(),
+            Backing::Container(running) => running.is_running().await,
+            Backing::Embedded(line) => line.exit_code().is_none(),
+        }
+    }
+
+    /// The process id of an embedded server.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match &self.backing {
+            Backing::Embedded(line) => Some(line.pid()),
+            Backing::Url | Backing::Container(_) => None,
+        }
+    }
+
+    /// The id of the server's container.
+    #[must_use]
+    pub fn container_id(&self) -> Option<&str> {
+        match &self.backing {
+            Backing::Container(running) => running.id(),
+            Backing::Url | Backing::Embedded(_) => None,
+        }
+    }
+
+    /// The directory of an embedded server, where all of its files are.
+    #[must_use]
+    pub fn run_dir(&self) -> Option<&std::path::Path> {
+        match &self.backing {
+            Backing::Embedded(line) => Some(line.dir()),
+            Backing::Url | Backing::Container(_) => None,
+        }
+    }
+
+    /// Ends a server of ours and waits until its process or container, and its files, are gone.
+    ///
+    /// # Errors
+    /// [`StopError`] if something is perhaps left.
+    pub async fn stop(self) -> Result<(), StopError> {
+        match self.backing {
+            Backing::Url => Ok(()),
+            Backing::Container(running) => running
+                .end()
+                .await
+                .map_err(|error| StopError::Container(Box::new(error))),
+            Backing::Embedded(line) => line.end().await.map_err(StopError::Process),
+        }
+    }
+}
+
+/// `8.0.11-TiDB-v8.5.4-suffix` is 8.5.4.
+fn tidb_version(version: &str) -> Option<semver::Version> {
+    let (_, release) = version.split_once("-TiDB-")?;
+    plain_version(release.strip_prefix('v').unwrap_or(release))
+}
+
+/// Three numbers, whatever comes after them.
+fn plain_version(text: &str) -> Option<semver::Version> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    semver::Version::parse(&text[..end]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_other_servers_are_none() {
+        assert_eq!(tidb_version("8.0.36"), None);
+        assert_eq!(tidb_version("11.4.2-MariaDB"), None);
+        assert_eq!(tidb_version("8.0.11-TiDB-None"), None);
+    }
+
+    #[test]
+    fn a_suffix_does_not_make_a_version_older() {
+        let want = semver::Version::new(8, 5, 4);
+        for text in [
+            "8.0.11-TiDB-v8.5.4",
+            "8.0.11-TiDB-v8.5.4-e4e814f",
+            "5.7.25-TiDB-v8.5.4-serverless",
+        ] {
+            assert_eq!(tidb_version(text), Some(want.clone()), "{text}");
+        }
+        let at_least = semver::VersionReq::parse(">=8.5").unwrap();
+        assert!(at_least.matches(&tidb_version("8.0.11-TiDB-v9.0.0-beta.2").unwrap()));
+    }
+
+    #[test]
+    fn a_spec_that_can_not_be_met_is_refused_before_anything_starts() {
+        let pair = |name: &str| vec![(name.to_owned(), "1".to_owned())];
+        let flags = |name| ServerSpec {
+            flags: pair(name),
+            ..ServerSpec::default()
+        };
+        let vars = |name| ServerSpec {
+            vars: pair(name),
+            ..ServerSpec::default()
+        };
+        let embedded = ProviderKind::Embedded;
+        for name in ["P", "path", "", "-x", "a b"] {
+            assert!(
+                matches!(flags(name).check(embedded), Err(StartError::Flag { .. })),
+                "{name}"
+            );
+        }
+        assert!(matches!(
+            vars("a; drop").check(embedded),
+            Err(StartError::Variable { .. })
+        ));
+        assert!(matches!(
+            flags("lease").check(ProviderKind::Url),
+            Err(StartError::NotOurs)
+        ));
+        assert!(vars("tidb_enable_ddl").check(embedded).is_ok());
+        assert!(flags("lease").check(embedded).is_ok());
+    }
+}
