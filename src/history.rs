@@ -1,6 +1,14 @@
 //! What happened, as plain data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+/// Variables by name.
+pub type Vars = BTreeMap<String, SqlValue>;
+
+/// The client's own error number for a connection that was lost (`CR_SERVER_LOST`).
+pub const SERVER_LOST: u16 = 2013;
 
 /// How one statement ended. What the server refused is data, not a Rust error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +29,31 @@ pub enum Outcome {
         /// What the driver said.
         message: String,
     },
+}
+
+impl Outcome {
+    /// The error, if it was one. A lost connection is error 2013, as other MySQL clients have it.
+    #[must_use]
+    pub fn error(&self) -> Option<SqlError> {
+        match self {
+            Self::Refused(error) => Some(error.clone()),
+            Self::Lost { message } => Some(SqlError {
+                code: SERVER_LOST,
+                sqlstate: "HY000".to_owned(),
+                message: message.clone(),
+            }),
+            Self::Rows(_) | Self::Done(_) | Self::TimedOut { .. } => None,
+        }
+    }
+
+    /// Whether the statement did not do what it says: refused, over its limit, or lost.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        match self {
+            Self::Rows(_) | Self::Done(_) => false,
+            Self::Refused(_) | Self::TimedOut { .. } | Self::Lost { .. } => true,
+        }
+    }
 }
 
 /// A result set.
@@ -84,4 +117,251 @@ pub enum SqlValue {
     Time(String),
     /// JSON.
     Json(serde_json::Value),
+}
+
+/// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
+/// since the trial's connections were opened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The server, such as `embedded TiDB v8.5.4`.
+    pub server: String,
+    /// The trial's own database.
+    pub database: String,
+    /// One for each connection of the plan, in its order.
+    pub connections: Vec<ConnectionRecord>,
+    /// Steps that were started, in the order in which they were.
+    pub steps: Vec<StepRecord>,
+    /// Steps that were not started.
+    pub skipped: Vec<Skipped>,
+    /// Final tables and queries, and `always`, in the order in which they were asked.
+    pub checks: Vec<CheckRecord>,
+    /// The variables of the shared state at the end.
+    pub vars: Vars,
+    /// Why the script was not followed to its end, if it was not.
+    pub stopped: Option<Stopped>,
+    /// The whole trial.
+    pub took_us: u64,
+}
+
+/// What became of one connection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionRecord {
+    /// Its name.
+    pub name: String,
+    /// States as they were entered, lifecycle states among them, each with its time.
+    pub states: Vec<(u64, String)>,
+    /// The server's ids of its sessions, the newest last.
+    pub sessions: Vec<u64>,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing has been tried yet.
+    #[default]
+    NotStarted,
+    /// Being opened.
+    Connecting,
+    /// Open, no step yet.
+    Connected,
+    /// Its steps run.
+    Testing,
+    /// All its steps have run.
+    Completed,
+    /// It ended early: an unexpected error, or a lost connection.
+    Failed,
+}
+
+impl Status {
+    /// The word for it in files and reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Testing => "testing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One step that was started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step's number in the plan.
+    pub step: usize,
+    /// The connection's number in the plan.
+    pub connection: usize,
+    /// What was sent or done, variables filled in.
+    pub text: String,
+    /// When it was sent.
+    pub started_us: u64,
+    /// Its end; `None` where it was still waiting when the trial ended.
+    pub end: Option<StepEnd>,
+    /// Each wait that the server told of.
+    pub wait: Option<Wait>,
+}
+
+impl StepRecord {
+    /// When it ended, if it did.
+    #[must_use]
+    pub fn ended_us(&self) -> Option<u64> {
+        self.end.as_ref().map(|end| end.at_us)
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepEnd {
+    /// When the answer was there.
+    pub at_us: u64,
+    /// From sending to the answer.
+    pub took_us: u64,
+    /// The answer.
+    pub outcome: Outcome,
+    /// The number (from 0) of the statement that gave the outcome, where a step has several.
+    pub statement: usize,
+    /// `SHOW WARNINGS`, where asked for.
+    pub warnings: Option<Vec<SqlError>>,
+    /// `EXPLAIN`, where asked for.
+    pub plan: Option<String>,
+    /// The variables after the step's own `save` and `set`.
+    pub vars: Vars,
+    /// What `save` asked for and the result did not have.
+    pub save_problem: Option<String>,
+}
+
+/// A wait that the server told of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// When it was certain.
+    pub seen_us: u64,
+    /// By which rule it was certain.
+    pub rule: WaitRule,
+    /// Who can hold what it waits for: connections of the trial with a transaction that has locks.
+    pub candidates: Vec<usize>,
+    /// Who holds it, where the server says so itself.
+    pub holders: Vec<usize>,
+    /// By what the holders are known.
+    pub evidence: Option<Evidence>,
+    /// What is waited for, where the server says so: the table and the row.
+    pub key: Option<String>,
+    /// Checks before later steps that found it not waiting any more though no answer had come: the
+    /// numbers of those steps in the plan.
+    pub not_waiting_before: Vec<usize>,
+}
+
+/// Why a wait is certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitRule {
+    /// `TIDB_TRX` showed the same lock wait twice, this far apart, and every other connection was at rest.
+    SameLockWaitTwice {
+        /// Between the first sight and the last.
+        apart_us: u64,
+    },
+    /// `TIDB_TRX` showed a commit under way for this long: autocommit DML or an optimistic commit.
+    Committing {
+        /// Since it was first seen.
+        for_us: u64,
+    },
+    /// `mysql.tidb_mdl_view` names the session that a schema change waits for.
+    MetadataLock,
+    /// No answer for this long, though the server still runs the statement and every other connection is
+    /// at rest: user-level locks and whatever else has no row in `TIDB_TRX`.
+    NoAnswer {
+        /// Since the statement was sent.
+        for_us: u64,
+    },
+}
+
+/// By what the holder of a lock is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Evidence {
+    /// `information_schema.DATA_LOCK_WAITS` names it.
+    DataLockWaits,
+    /// `mysql.tidb_mdl_view` names it.
+    MetadataLockView,
+    /// It is the only other connection of the trial with a transaction that has locks.
+    OnlyLocker,
+    /// It is the only connection of the trial that has taken this user-level lock.
+    UserLock,
+}
+
+/// A step that was not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The step's number in the plan.
+    pub step: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why the script was not followed to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stopped {
+    /// A step waits that must not.
+    UnexpectedWait {
+        /// The number of the step's record.
+        record: usize,
+    },
+    /// A step's connection was still busy with an earlier one.
+    StillBlocked {
+        /// The number of the earlier step's record.
+        record: usize,
+        /// The number of the step that could not start.
+        step: usize,
+    },
+    /// A step that must end a wait did not.
+    NotReleased {
+        /// The number of the waiting step's record.
+        record: usize,
+        /// The number of the step that must end the wait.
+        by: usize,
+    },
+    /// The whole trial was over its limit.
+    OverTime {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The server was lost.
+    ServerLost {
+        /// What was tried and what came of it.
+        reason: String,
+    },
+}
+
+/// One final table or query, or one run of `always`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckRecord {
+    /// Which one.
+    pub check: CheckId,
+    /// What the server gave.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub took_us: u64,
+    /// The warnings, where asked for.
+    pub warnings: Option<Vec<SqlError>>,
+    /// The plan, where asked for.
+    pub plan: Option<String>,
+}
+
+/// Which check: the number of the final expectation in the plan, and the number within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckId {
+    /// `tables`.
+    Table(usize, usize),
+    /// `queries`.
+    Query(usize, usize),
+    /// `always`, after this step of the plan.
+    Always {
+        /// The final expectation and the number within it.
+        check: (usize, usize),
+        /// The step after which it ran; `None` before the first.
+        after: Option<usize>,
+    },
 }

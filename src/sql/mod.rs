@@ -1,1 +1,15 @@
-//! (being written)
+//! SQL text and error numbers: what can be told without asking a server.
+//!
+//! Architecture invariant: pure; no connection, no clock, no environment.
+
+mod error;
+mod error_table;
+mod lexer;
+mod split;
+mod verb;
+
+pub use error::{
+    ErrorEntry, RetryClass, TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
+};
+pub use split::{Piece, SplitError, split};
+pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, verb};

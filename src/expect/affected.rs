@@ -1,0 +1,35 @@
+//! `affected`: rows that were changed. TiDB counts an UPDATE that changes nothing as 0.
+
+use super::value_pattern::ValuePattern;
+use super::{Check, Mismatch, Reading, Seen, describe};
+use crate::history::{Outcome, SqlValue};
+use crate::source::{Node, Span};
+
+#[derive(Debug)]
+struct Affected {
+    pattern: ValuePattern,
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    let pattern = ValuePattern::read_number(node, reading)?;
+    Some(Box::new(Affected { pattern }))
+}
+
+impl Check for Affected {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        let wanted = self.pattern.shown_with(seen.vars);
+        let Outcome::Done(done) = seen.outcome else {
+            let got = describe(seen.outcome);
+            return Err(Mismatch::new(format!("expected {wanted} affected rows, got {got}")));
+        };
+        if self.pattern.matches(&SqlValue::Int(done.affected.into()), seen.vars) {
+            return Ok(());
+        }
+        let message = format!("expected {wanted} affected rows, got {}", done.affected);
+        Err(Mismatch::new(message).at(self.pattern.span))
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        self.pattern.variables()
+    }
+}

@@ -1,0 +1,30 @@
+//! `contains`: at least these rows, anywhere.
+
+use super::table::{RowPattern, compare_any_order, read_rows, variables_of};
+use super::{Check, Mismatch, Reading, Seen, rows_of};
+use crate::source::{Node, Span};
+
+#[derive(Debug)]
+struct Contains {
+    rows: Vec<RowPattern>,
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    let rows = read_rows(node, reading)?;
+    if rows.is_empty() {
+        reading.error(node, "`contains` with no rows holds of everything", "name at least one row, or use `count`");
+        return None;
+    }
+    Some(Box::new(Contains { rows }))
+}
+
+impl Check for Contains {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        let set = rows_of(seen, "rows")?;
+        compare_any_order(&self.rows, set, seen.vars, false)
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        variables_of(&self.rows)
+    }
+}

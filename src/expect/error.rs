@@ -1,0 +1,138 @@
+//! `error`: the statement must fail, with this number, name, SQLSTATE or text.
+
+use std::fmt;
+
+use regex::Regex;
+
+use super::{Check, Mismatch, Reading, Seen, describe, describe_error};
+use crate::history::SqlError;
+use crate::source::{Diagnostic, MapReader, Node, NodeKind};
+use crate::sql::error::{by_code, by_name, nearest_name};
+
+/// The keys of the long form of `error`.
+pub(crate) const KEYS: &[&str] = &["code", "sqlstate", "match"];
+
+/// Which error is meant. All parts that are given must hold; none given means any error.
+#[derive(Debug, Clone, Default)]
+pub struct ErrorPattern {
+    code: Option<u16>,
+    sqlstate: Option<String>,
+    text: Option<Regex>,
+}
+
+impl ErrorPattern {
+    /// Reads `1213`, `ER_LOCK_DEADLOCK`, `any`, or `{code: …, sqlstate: …, match: …}`.
+    pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        match &node.kind {
+            NodeKind::Map(_) => {
+                let map = MapReader::new(node, "`error`", KEYS, reading.problems)?;
+                let (code, state, text) = (map.get("code"), map.get("sqlstate"), map.get("match"));
+                let mut pattern = Self::default();
+                if let Some(code) = code {
+                    pattern.code = Self::read_code(code, reading)?;
+                }
+                if let Some(state) = state {
+                    pattern.sqlstate = Self::read_sqlstate(state, reading);
+                }
+                if let Some(text) = text {
+                    pattern.text = Some(super::value_pattern::read_regex(text, reading)?);
+                }
+                if code.is_none() && state.is_none() && text.is_none() {
+                    reading.error(node, "`error: {}` says nothing", "write `error: any` for any error");
+                    return None;
+                }
+                Some(pattern)
+            }
+            _ => Some(Self { code: Self::read_code(node, reading)?, ..Self::default() }),
+        }
+    }
+
+    fn read_sqlstate(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
+        let state = node.text().map(|text| text.to_string());
+        match state {
+            Some(state) if state.len() == 5 && state.chars().all(|c| c.is_ascii_alphanumeric()) => {
+                Some(state.to_ascii_uppercase())
+            }
+            _ => {
+                reading.error(node, "an SQLSTATE has five characters", "such as \"40001\", in quotes");
+                None
+            }
+        }
+    }
+
+    fn read_code(node: &Node, reading: &mut Reading<'_>) -> Option<Option<u16>> {
+        match &node.kind {
+            NodeKind::Int(number) => {
+                let code = u16::try_from(*number).ok().filter(|code| *code >= 1000);
+                if code.is_none() {
+                    reading.error(node, format!("{number} is no error number"), "numbers run from 1000 to 65535");
+                }
+                code.map(Some)
+            }
+            NodeKind::Str(word) if word == "any" => Some(None),
+            NodeKind::Str(name) => match by_name(name) {
+                Some(entry) => Some(Some(entry.code)),
+                None => {
+                    let problem = Diagnostic::error(node.span, format!("no error is called `{name}`"));
+                    let near = nearest_name(name);
+                    let label = near.map_or("use the number, such as 1213".to_owned(), |entry| {
+                        format!("did you mean `{}` ({})?", entry.name, entry.code)
+                    });
+                    reading.problems.push(problem.label(node.span, label));
+                    None
+                }
+            },
+            _ => {
+                let found = node.describe();
+                reading.error(node, format!("`error` is a number, a name or `any`, not {found}"), "such as `error: 1213`");
+                None
+            }
+        }
+    }
+
+    /// Whether this is the error that is meant.
+    #[must_use]
+    pub fn matches(&self, error: &SqlError) -> bool {
+        self.code.is_none_or(|code| code == error.code)
+            && self.sqlstate.as_ref().is_none_or(|state| *state == error.sqlstate)
+            && self.text.as_ref().is_none_or(|text| text.is_match(&error.message))
+    }
+}
+
+impl fmt::Display for ErrorPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(code) = self.code {
+            let name = by_code(code).map(|entry| format!(" ({})", entry.name)).unwrap_or_default();
+            parts.push(format!("error {code}{name}"));
+        }
+        if let Some(state) = &self.sqlstate {
+            parts.push(format!("SQLSTATE {state}"));
+        }
+        if let Some(text) = &self.text {
+            parts.push(format!("a text that matches /{text}/"));
+        }
+        match parts.is_empty() {
+            true => f.write_str("an error"),
+            false => f.write_str(&parts.join(" with ")),
+        }
+    }
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    Some(Box::new(ErrorPattern::read(node, reading)?))
+}
+
+impl Check for ErrorPattern {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        match seen.outcome.error() {
+            Some(error) if self.matches(&error) => Ok(()),
+            Some(error) => Err(Mismatch::new(format!("expected {self}, got error {}", describe_error(&error)))),
+            None => Err(Mismatch::new(format!("expected {self}, got {}", describe(seen.outcome)))),
+        }
+    }
+
+    fn wants_error(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,68 @@
+//! `one_of`: one of these sets of expectations must hold.
+
+use super::{Check, Expectation, KINDS, Mismatch, Needs, Reading, Seen, read_all};
+use crate::source::{MapReader, Node, NodeKind, Span};
+
+#[derive(Debug)]
+struct OneOf {
+    choices: Vec<Vec<Expectation>>,
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    let NodeKind::Seq(items) = &node.kind else {
+        reading.error(node, "`one_of` is a list of expectations", "write `one_of: [{affected: 1}, {error: 1213}]`");
+        return None;
+    };
+    if items.len() < 2 {
+        reading.error(node, "`one_of` needs at least two choices", "with one, write the expectation itself");
+        return None;
+    }
+    let known: Vec<&str> = KINDS.iter().map(|kind| kind.key).collect();
+    let mut choices = Vec::new();
+    for item in items {
+        MapReader::new(item, "a choice of `one_of`", &known, reading.problems)?;
+        let entries = item.as_map().unwrap_or_default().iter().map(|entry| (&entry.key, &entry.value));
+        let choice = read_all(entries, reading);
+        if choice.is_empty() {
+            reading.error(item, "a choice of `one_of` that asks for nothing", "name at least one expectation");
+        }
+        choices.push(choice);
+    }
+    Some(Box::new(OneOf { choices }))
+}
+
+impl OneOf {
+    fn all(&self) -> impl Iterator<Item = &Expectation> {
+        self.choices.iter().flatten()
+    }
+}
+
+impl Check for OneOf {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        let mut reasons = Vec::new();
+        for (number, choice) in self.choices.iter().enumerate() {
+            // Where no choice names an error, an error is no success.
+            let failed = choice.iter().find_map(|expectation| expectation.check.check(seen).err());
+            let unexpected = seen.outcome.is_error() && !choice.iter().any(|one| one.check.wants_error());
+            match failed {
+                None if !unexpected => return Ok(()),
+                None => reasons.push(format!("{}. got {}", number + 1, super::describe(seen.outcome))),
+                Some(mismatch) => reasons.push(format!("{}. {}", number + 1, mismatch.message)),
+            }
+        }
+        let message = format!("none of the {} choices holds", self.choices.len());
+        Err(Mismatch::new(message).detail(reasons.join("\n")))
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        self.all().flat_map(|expectation| expectation.check.variables()).collect()
+    }
+
+    fn wants_error(&self) -> bool {
+        self.all().any(|expectation| expectation.check.wants_error())
+    }
+
+    fn needs(&self) -> Needs {
+        self.all().fold(Needs::default(), |needs, expectation| needs.and(expectation.check.needs()))
+    }
+}

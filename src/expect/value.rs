@@ -1,0 +1,38 @@
+//! `value`: one row of one column with this value.
+
+use super::value_pattern::{ValuePattern, show};
+use super::{Check, Mismatch, Reading, Seen, describe, rows_of};
+use crate::source::{Node, Span};
+
+#[derive(Debug)]
+struct Value {
+    pattern: ValuePattern,
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    let pattern = ValuePattern::read(node, reading)?;
+    Some(Box::new(Value { pattern }))
+}
+
+impl Check for Value {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        let set = rows_of(seen, &self.pattern.to_string())?;
+        let ([column], [row]) = (set.columns.as_slice(), set.rows.as_slice()) else {
+            let got = describe(seen.outcome);
+            return Err(Mismatch::new(format!("expected one value, {}, got {got}", self.pattern)));
+        };
+        let Some(actual) = row.first() else {
+            return Err(Mismatch::new("expected one value, got a row without columns"));
+        };
+        if self.pattern.matches(actual, seen.vars) {
+            return Ok(());
+        }
+        let wanted = self.pattern.shown_with(seen.vars);
+        let message = format!("expected {wanted}, got {} ({})", show(actual), column.sql_type);
+        Err(Mismatch::new(message).at(self.pattern.span))
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        self.pattern.variables()
+    }
+}

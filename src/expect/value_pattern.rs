@@ -1,0 +1,542 @@
+//! One expected value: a literal that compares by SQL type, or a matcher.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr as _;
+
+use bigdecimal::BigDecimal;
+use regex::Regex;
+
+use super::template::Template;
+use super::Reading;
+use crate::history::{SqlValue, Vars};
+use crate::source::{Diagnostic, Node, NodeKind, Span};
+
+/// The keys of matchers; a mapping with other keys is a JSON object.
+pub(crate) const MATCHERS: &[&str] =
+    &["any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json"];
+
+/// An expected value with its place in the file.
+#[derive(Debug, Clone)]
+pub struct ValuePattern {
+    /// Where it stands.
+    pub span: Span,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone)]
+enum Shape {
+    /// A literal, with its text as it was written (`0123` is 123 but equals the text '0123').
+    Literal(SqlValue, String),
+    Bool(bool),
+    /// `0x…`: bytes, or the number of a BIT column.
+    Hex(Vec<u8>, String),
+    Variable(Template, String),
+    Any,
+    Match(Regex),
+    Compare(Vec<(Relation, BigDecimalOrText)>),
+    OneOf(Vec<ValuePattern>),
+    Not(Box<ValuePattern>),
+    About { value: f64, within: f64 },
+    Json(serde_json::Value),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Gt,
+    Ge,
+    Lt,
+    Le,
+}
+
+impl Relation {
+    fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Gt => order == Ordering::Greater,
+            Self::Ge => order != Ordering::Less,
+            Self::Lt => order == Ordering::Less,
+            Self::Le => order != Ordering::Greater,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum BigDecimalOrText {
+    Number(BigDecimal),
+    /// Times and dates order as text; text compares by its bytes.
+    Text(String),
+}
+
+impl fmt::Display for BigDecimalOrText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => write!(f, "'{text}'"),
+        }
+    }
+}
+
+impl ValuePattern {
+    /// Reads a literal or a matcher.
+    pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let raw = || node.raw(reading.file).to_owned();
+        let shape = match &node.kind {
+            NodeKind::Null => Shape::Literal(SqlValue::Null, "null".to_owned()),
+            NodeKind::Bool(flag) => Shape::Bool(*flag),
+            NodeKind::Int(number) => Shape::Literal(SqlValue::Int(*number), raw()),
+            NodeKind::Decimal(text) => Shape::Literal(SqlValue::Decimal(text.clone()), raw()),
+            NodeKind::Hex(text) => {
+                let digits = text.trim_start_matches("0x").trim_start_matches("0X");
+                let even = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+                match hex::decode(even) {
+                    Ok(bytes) => Shape::Hex(bytes, text.clone()),
+                    Err(_) => {
+                        reading.error(node, "these are not hexadecimal digits", "such as 0x0aff");
+                        return None;
+                    }
+                }
+            }
+            NodeKind::Binary(bytes) => Shape::Literal(SqlValue::Bytes(bytes.clone()), raw()),
+            NodeKind::Str(text) => Self::read_text(text, node, reading)?,
+            NodeKind::Seq(_) => Shape::Json(json_of(node)?),
+            NodeKind::Map(entries) => {
+                let matcher = !entries.is_empty()
+                    && entries.iter().all(|entry| entry.key.as_str().is_some_and(|key| MATCHERS.contains(&key)));
+                if matcher { Self::read_matcher(node, reading)? } else { Shape::Json(json_of(node)?) }
+            }
+        };
+        Some(Self { span: node.span, shape })
+    }
+
+    fn read_text(text: &str, node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
+        match Template::read(text) {
+            Ok(template) if template.variables().next().is_some() => {
+                Some(Shape::Variable(template, text.to_owned()))
+            }
+            Ok(template) => {
+                // No variable in it, so it fills without any.
+                let text = template.fill(&Vars::new()).unwrap_or_default();
+                Some(Shape::Literal(SqlValue::Text(text.clone()), text))
+            }
+            Err(error) => {
+                reading.error(node, error.to_string(), "close it, or write `$${` for the two characters themselves");
+                None
+            }
+        }
+    }
+
+    /// Reads a value that has to be a whole number, or a matcher of numbers, or a variable.
+    pub(crate) fn read_number(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let fits = match &node.kind {
+            NodeKind::Int(number) => *number >= 0,
+            NodeKind::Map(_) => true,
+            NodeKind::Str(text) => text.contains("${"),
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Decimal(_) | NodeKind::Hex(_) => false,
+            NodeKind::Binary(_) | NodeKind::Seq(_) => false,
+        };
+        if !fits {
+            let found = node.describe();
+            reading.error(node, format!("this is a whole number, not {found}"), "such as `1` or `{gt: 0}`");
+            return None;
+        }
+        Self::read(node, reading)
+    }
+
+    fn read_matcher(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
+        let entries = node.as_map().unwrap_or_default();
+        let key_of = |name: &str| entries.iter().find(|entry| entry.key.as_str() == Some(name)).map(|entry| &entry.value);
+        let comparisons: Vec<_> =
+            entries.iter().filter(|entry| matches!(entry.key.as_str(), Some("gt" | "ge" | "lt" | "le"))).collect();
+        if comparisons.len() == entries.len() {
+            let mut relations = Vec::new();
+            for entry in comparisons {
+                let relation = match entry.key.as_str() {
+                    Some("gt") => Relation::Gt,
+                    Some("ge") => Relation::Ge,
+                    Some("lt") => Relation::Lt,
+                    _ => Relation::Le,
+                };
+                relations.push((relation, read_bound(&entry.value, reading)?));
+            }
+            return Some(Shape::Compare(relations));
+        }
+        if let (Some(about), 1..=2) = (key_of("about"), entries.len()) {
+            let within = key_of("within").map_or(Some(0.0), |within| read_float(within, reading))?;
+            if entries.len() == 2 && key_of("within").is_none() {
+                return mixed(node, reading);
+            }
+            return Some(Shape::About { value: read_float(about, reading)?, within });
+        }
+        let [entry] = entries else { return mixed(node, reading) };
+        let value = &entry.value;
+        match entry.key.as_str() {
+            Some("any") => {
+                if !matches!(value.kind, NodeKind::Bool(true)) {
+                    reading.error(value, "`any` is written `{any: true}`", "write `true`");
+                    return None;
+                }
+                Some(Shape::Any)
+            }
+            Some("match") => Some(Shape::Match(read_regex(value, reading)?)),
+            Some("between") => match value.as_seq() {
+                Some([low, high]) => Some(Shape::Compare(vec![
+                    (Relation::Ge, read_bound(low, reading)?),
+                    (Relation::Le, read_bound(high, reading)?),
+                ])),
+                _ => {
+                    reading.error(value, "`between` is a list of two bounds", "write `{between: [1, 9]}`");
+                    None
+                }
+            },
+            Some("one_of") => {
+                let Some(items) = value.as_seq().filter(|items| !items.is_empty()) else {
+                    reading.error(value, "`one_of` is a list of values", "write `{one_of: [1, 2]}`");
+                    return None;
+                };
+                items.iter().map(|item| Self::read(item, reading)).collect::<Option<_>>().map(Shape::OneOf)
+            }
+            Some("not") => Self::read(value, reading).map(|inner| Shape::Not(Box::new(inner))),
+            Some("json") => json_of(value).map(Shape::Json),
+            _ => mixed(node, reading),
+        }
+    }
+
+    /// Whether a value that the server gave is the one that is meant.
+    #[must_use]
+    pub fn matches(&self, actual: &SqlValue, vars: &Vars) -> bool {
+        match &self.shape {
+            Shape::Literal(wanted, raw) => literal_equals(wanted, raw, actual),
+            Shape::Bool(flag) => match actual {
+                SqlValue::Int(number) => *number == i128::from(*flag),
+                SqlValue::Json(json) => *json == serde_json::Value::Bool(*flag),
+                _ => false,
+            },
+            Shape::Hex(bytes, _) => match actual {
+                SqlValue::Bytes(actual) => actual == bytes,
+                SqlValue::Text(actual) => actual.as_bytes() == bytes.as_slice(),
+                SqlValue::Int(actual) => {
+                    bytes.len() <= 15 && bytes.iter().fold(0, |sum, byte| (sum << 8) | i128::from(*byte)) == *actual
+                }
+                _ => false,
+            },
+            Shape::Variable(template, _) => template.value(vars).is_ok_and(|wanted| {
+                let raw = plain(&wanted);
+                literal_equals(&wanted, &raw, actual)
+            }),
+            Shape::Any => true,
+            Shape::Match(regex) => !matches!(actual, SqlValue::Null) && regex.is_match(&plain(actual)),
+            Shape::Compare(relations) => relations
+                .iter()
+                .all(|(relation, bound)| order(actual, bound).is_some_and(|order| relation.holds(order))),
+            Shape::OneOf(choices) => choices.iter().any(|choice| choice.matches(actual, vars)),
+            Shape::Not(inner) => !inner.matches(actual, vars),
+            Shape::About { value, within } => number(actual)
+                .and_then(|number| number.to_string().parse::<f64>().ok())
+                .is_some_and(|actual| (actual - value).abs() <= *within),
+            Shape::Json(wanted) => match actual {
+                SqlValue::Json(actual) => json_equals(wanted, actual),
+                _ => false,
+            },
+        }
+    }
+
+    /// The pattern with its variables' values, for `expected …`.
+    pub(crate) fn shown_with(&self, vars: &Vars) -> String {
+        match &self.shape {
+            Shape::Variable(template, text) => match template.value(vars) {
+                Ok(value) => format!("{} (from `{text}`)", show(&value)),
+                Err(name) => format!("`{text}` (`{name}` has no value)"),
+            },
+            _ => self.to_string(),
+        }
+    }
+
+    /// The variables that it uses, with their places.
+    pub(crate) fn variables(&self) -> Vec<(String, Span)> {
+        match &self.shape {
+            Shape::Variable(template, _) => {
+                template.variables().map(|(name, _)| (name.to_owned(), self.span)).collect()
+            }
+            Shape::OneOf(choices) => choices.iter().flat_map(Self::variables).collect(),
+            Shape::Not(inner) => inner.variables(),
+            Shape::Literal(..) | Shape::Bool(_) | Shape::Hex(..) | Shape::Any | Shape::Match(_) => Vec::new(),
+            Shape::Compare(_) | Shape::About { .. } | Shape::Json(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for ValuePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shape {
+            Shape::Literal(value, _) => f.write_str(&show(value)),
+            Shape::Bool(flag) => write!(f, "{flag}"),
+            Shape::Hex(_, text) | Shape::Variable(_, text) => f.write_str(text),
+            Shape::Any => f.write_str("anything"),
+            Shape::Match(regex) => write!(f, "/{regex}/"),
+            Shape::Compare(relations) => {
+                let parts = relations.iter().map(|(relation, bound)| format!("{} {bound}", relation.sign()));
+                f.write_str(&parts.collect::<Vec<_>>().join(" and "))
+            }
+            Shape::OneOf(choices) => {
+                let choices = choices.iter().map(ToString::to_string).collect::<Vec<_>>();
+                write!(f, "one of {}", choices.join(", "))
+            }
+            Shape::Not(inner) => write!(f, "not {inner}"),
+            Shape::About { value, within } => write!(f, "about {value} (within {within})"),
+            Shape::Json(json) => write!(f, "{json}"),
+        }
+    }
+}
+
+fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
+    let problem = Diagnostic::error(node.span, "these matchers do not go together")
+        .label(node.span, "one matcher is meant here")
+        .help("`gt`, `ge`, `lt` and `le` can be combined, and `about` with `within`; a JSON object with such keys is written `{json: {…}}`");
+    reading.problems.push(problem);
+    None
+}
+
+pub(crate) fn read_regex(node: &Node, reading: &mut Reading<'_>) -> Option<Regex> {
+    let Some(text) = node.text() else {
+        reading.error(node, "a regular expression is text", format!("this is {}", node.describe()));
+        return None;
+    };
+    match Regex::new(&text) {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            reading.error(node, "this is no regular expression", reason);
+            None
+        }
+    }
+}
+
+fn read_float(node: &Node, reading: &mut Reading<'_>) -> Option<f64> {
+    let number = match &node.kind {
+        NodeKind::Int(_) | NodeKind::Decimal(_) => node.text().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    if number.is_none() {
+        reading.error(node, "this is a number", format!("not {}", node.describe()));
+    }
+    number
+}
+
+fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<BigDecimalOrText> {
+    match &node.kind {
+        NodeKind::Int(number) => Some(BigDecimalOrText::Number((*number).into())),
+        NodeKind::Decimal(text) => BigDecimal::from_str(text).ok().map(BigDecimalOrText::Number),
+        NodeKind::Str(text) => Some(BigDecimalOrText::Text(text.clone())),
+        _ => {
+            reading.error(node, "a bound is a number or text", format!("this is {}", node.describe()));
+            None
+        }
+    }
+}
+
+fn order(actual: &SqlValue, bound: &BigDecimalOrText) -> Option<Ordering> {
+    match (bound, actual) {
+        (BigDecimalOrText::Number(bound), _) => number(actual).map(|actual| actual.cmp(bound)),
+        (BigDecimalOrText::Text(bound), SqlValue::Text(actual) | SqlValue::Time(actual)) => Some(actual.cmp(bound)),
+        (BigDecimalOrText::Text(_), _) => None,
+    }
+}
+
+fn number(value: &SqlValue) -> Option<BigDecimal> {
+    match value {
+        SqlValue::Int(number) => Some((*number).into()),
+        SqlValue::Decimal(text) => BigDecimal::from_str(text).ok(),
+        SqlValue::Float(number) => BigDecimal::from_str(&number.to_string()).ok(),
+        SqlValue::Json(serde_json::Value::Number(number)) => BigDecimal::from_str(&number.to_string()).ok(),
+        SqlValue::Null | SqlValue::Text(_) | SqlValue::Bytes(_) | SqlValue::Time(_) | SqlValue::Json(_) => None,
+    }
+}
+
+/// Equality by SQL type: a number equals any numeric type by value, and text only as it was written.
+fn literal_equals(wanted: &SqlValue, raw: &str, actual: &SqlValue) -> bool {
+    match (wanted, actual) {
+        (SqlValue::Null, SqlValue::Null) => true,
+        (SqlValue::Null, SqlValue::Json(json)) => json.is_null(),
+        (SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_), SqlValue::Text(actual)) => raw == actual,
+        (SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_), _) => {
+            number(wanted).is_some_and(|wanted| number(actual) == Some(wanted))
+        }
+        (SqlValue::Text(wanted), SqlValue::Text(actual) | SqlValue::Time(actual)) => wanted == actual,
+        (SqlValue::Text(wanted), SqlValue::Json(actual)) => {
+            let parsed = serde_json::from_str::<serde_json::Value>(wanted);
+            parsed.is_ok_and(|wanted| json_equals(&wanted, actual)) || actual.as_str() == Some(wanted)
+        }
+        (SqlValue::Time(wanted), SqlValue::Time(actual) | SqlValue::Text(actual)) => wanted == actual,
+        (SqlValue::Bytes(wanted), SqlValue::Bytes(actual)) => wanted == actual,
+        (SqlValue::Bytes(wanted), SqlValue::Text(actual)) => wanted.as_slice() == actual.as_bytes(),
+        (SqlValue::Json(wanted), SqlValue::Json(actual)) => json_equals(wanted, actual),
+        (
+            SqlValue::Null | SqlValue::Text(_) | SqlValue::Time(_) | SqlValue::Bytes(_) | SqlValue::Json(_),
+            _,
+        ) => false,
+    }
+}
+
+/// JSON by structure; 1 and 1.0 are the same number.
+fn json_equals(wanted: &serde_json::Value, actual: &serde_json::Value) -> bool {
+    use serde_json::Value as J;
+    match (wanted, actual) {
+        (J::Number(wanted), J::Number(actual)) => {
+            BigDecimal::from_str(&wanted.to_string()).ok() == BigDecimal::from_str(&actual.to_string()).ok()
+        }
+        (J::Array(wanted), J::Array(actual)) => {
+            wanted.len() == actual.len() && wanted.iter().zip(actual).all(|(w, a)| json_equals(w, a))
+        }
+        (J::Object(wanted), J::Object(actual)) => {
+            wanted.len() == actual.len()
+                && wanted.iter().all(|(key, w)| actual.get(key).is_some_and(|a| json_equals(w, a)))
+        }
+        (wanted, actual) => wanted == actual,
+    }
+}
+
+fn json_of(node: &Node) -> Option<serde_json::Value> {
+    use serde_json::Value as J;
+    Some(match &node.kind {
+        NodeKind::Null => J::Null,
+        NodeKind::Bool(flag) => J::Bool(*flag),
+        NodeKind::Int(number) => serde_json::from_str(&number.to_string()).ok()?,
+        NodeKind::Decimal(text) => serde_json::from_str(text).unwrap_or_else(|_| J::String(text.clone())),
+        NodeKind::Hex(text) | NodeKind::Str(text) => J::String(text.clone()),
+        NodeKind::Binary(bytes) => J::String(String::from_utf8_lossy(bytes).into_owned()),
+        NodeKind::Seq(items) => J::Array(items.iter().map(json_of).collect::<Option<_>>()?),
+        NodeKind::Map(entries) => J::Object(
+            entries
+                .iter()
+                .map(|entry| Some((entry.key.text()?.into_owned(), json_of(&entry.value)?)))
+                .collect::<Option<_>>()?,
+        ),
+    })
+}
+
+/// A scalar, list or mapping of a file as a value, such as for a variable or a parameter.
+#[must_use]
+pub fn value_of_node(node: &Node) -> Option<SqlValue> {
+    Some(match &node.kind {
+        NodeKind::Null => SqlValue::Null,
+        NodeKind::Bool(flag) => SqlValue::Int((*flag).into()),
+        NodeKind::Int(number) => SqlValue::Int(*number),
+        NodeKind::Decimal(text) => SqlValue::Decimal(text.clone()),
+        NodeKind::Hex(text) => {
+            let digits = text.trim_start_matches("0x").trim_start_matches("0X");
+            SqlValue::Bytes(hex::decode(digits).ok()?)
+        }
+        NodeKind::Str(text) => SqlValue::Text(text.clone()),
+        NodeKind::Binary(bytes) => SqlValue::Bytes(bytes.clone()),
+        NodeKind::Seq(_) | NodeKind::Map(_) => SqlValue::Json(json_of(node)?),
+    })
+}
+
+fn plain(value: &SqlValue) -> String {
+    match value {
+        SqlValue::Text(text) | SqlValue::Time(text) => text.clone(),
+        SqlValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => show(other),
+    }
+}
+
+/// A value as a person reads it; text is quoted, so that '3' and 3 are told apart.
+#[must_use]
+pub fn show(value: &SqlValue) -> String {
+    match value {
+        SqlValue::Null => "NULL".to_owned(),
+        SqlValue::Int(number) => number.to_string(),
+        SqlValue::Float(number) => number.to_string(),
+        SqlValue::Decimal(text) | SqlValue::Time(text) => text.clone(),
+        SqlValue::Text(text) => format!("'{}'", text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")),
+        SqlValue::Bytes(bytes) if bytes.is_empty() => "0x (no bytes)".to_owned(),
+        SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
+        SqlValue::Json(json) => json.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{SourceFile, parse};
+
+    fn check(yaml: &str, actual: &SqlValue) -> bool {
+        let file = SourceFile::new("t.yaml", yaml);
+        let parsed = parse(&file);
+        let root = parsed.root.expect("YAML");
+        let mut problems = Vec::new();
+        let mut reading = Reading { file: &file, problems: &mut problems };
+        let pattern = ValuePattern::read(&root, &mut reading).expect("a pattern");
+        let vars = Vars::from([("x".to_owned(), SqlValue::Int(7))]);
+        pattern.matches(actual, &vars)
+    }
+
+    fn text(text: &str) -> SqlValue {
+        SqlValue::Text(text.to_owned())
+    }
+
+    fn decimal(text: &str) -> SqlValue {
+        SqlValue::Decimal(text.to_owned())
+    }
+
+    #[test]
+    fn values_compare_by_sql_type() {
+        let json = |text: &str| SqlValue::Json(serde_json::from_str(text).expect("JSON"));
+        for (yaml, actual, equal) in [
+            ("3", SqlValue::Int(3), true),
+            ("3", decimal("3.00"), true),
+            ("3", SqlValue::Int(4), false),
+            ("'3'", SqlValue::Int(3), false),
+            ("'3'", text("3"), true),
+            ("3", text("3"), true),
+            ("3", text("3.0"), false),
+            ("0123", text("123"), false),
+            ("1.10", decimal("1.1"), true),
+            ("1.10", decimal("1.11"), false),
+            ("1.5", SqlValue::Float(1.5), true),
+            ("{about: 1.5, within: 0.01}", SqlValue::Float(1.505), true),
+            ("{about: 1.5, within: 0.01}", SqlValue::Float(1.52), false),
+            ("null", SqlValue::Null, true),
+            ("null", SqlValue::Int(0), false),
+            ("''", SqlValue::Null, false),
+            ("true", SqlValue::Int(1), true),
+            ("true", SqlValue::Int(2), false),
+            ("2024-01-02", SqlValue::Time("2024-01-02".to_owned()), true),
+            ("0x6162", SqlValue::Bytes(b"ab".to_vec()), true),
+            ("0x05", SqlValue::Int(5), true),
+            ("ab", SqlValue::Bytes(b"ab".to_vec()), false),
+            ("!!binary YWI=", SqlValue::Bytes(b"ab".to_vec()), true),
+            ("{a: 1, b: [true, null]}", json(r#"{"b": [true, null], "a": 1.0}"#), true),
+            ("{a: 1}", json(r#"{"a": 2}"#), false),
+            ("'{\"a\": 1}'", json(r#"{"a": 1}"#), true),
+            ("{json: {any: true}}", json(r#"{"any": true}"#), true),
+            ("{any: true}", SqlValue::Null, true),
+            ("{match: \"^a\"}", text("abc"), true),
+            ("{match: \"^a\"}", text("bc"), false),
+            ("{gt: 5}", SqlValue::Int(6), true),
+            ("{gt: 5}", SqlValue::Int(5), false),
+            ("{gt: 5}", SqlValue::Null, false),
+            ("{between: [1, 9]}", SqlValue::Int(9), true),
+            ("{between: [1, 9]}", SqlValue::Int(10), false),
+            ("{one_of: [1, 2]}", SqlValue::Int(2), true),
+            ("{one_of: [1, 2]}", SqlValue::Int(3), false),
+            ("{not: null}", SqlValue::Int(3), true),
+            ("{not: null}", SqlValue::Null, false),
+            ("${x}", SqlValue::Int(7), true),
+            ("${x}", SqlValue::Int(8), false),
+            ("18446744073709551615", SqlValue::Int(u64::MAX.into()), true),
+        ] {
+            assert_eq!(check(yaml, &actual), equal, "{yaml} against {actual:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `warnings`: how many the statement gave, or which.
+
+use super::error::ErrorPattern;
+use super::value_pattern::ValuePattern;
+use super::{Check, Mismatch, Needs, Reading, Seen, describe, describe_error};
+use crate::history::{Outcome, SqlValue};
+use crate::source::{Node, NodeKind, Span};
+
+#[derive(Debug)]
+enum Warnings {
+    Count(ValuePattern),
+    These(Vec<ErrorPattern>),
+}
+
+pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
+    if let NodeKind::Seq(items) = &node.kind {
+        let patterns = items.iter().map(|item| ErrorPattern::read(item, reading)).collect::<Option<_>>()?;
+        return Some(Box::new(Warnings::These(patterns)));
+    }
+    let pattern = ValuePattern::read_number(node, reading)?;
+    Some(Box::new(Warnings::Count(pattern)))
+}
+
+impl Check for Warnings {
+    fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        let counted = match seen.outcome {
+            Outcome::Rows(set) => set.warning_count,
+            Outcome::Done(done) => done.warning_count,
+            Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => {
+                return Err(Mismatch::new(format!("expected warnings to judge, got {}", describe(seen.outcome))));
+            }
+        };
+        let texts = || {
+            let texts = seen.warnings.unwrap_or_default().iter().map(describe_error);
+            texts.collect::<Vec<_>>().join("\n")
+        };
+        match self {
+            Self::Count(pattern) => {
+                if pattern.matches(&SqlValue::Int(counted.into()), seen.vars) {
+                    return Ok(());
+                }
+                let wanted = pattern.shown_with(seen.vars);
+                Err(Mismatch::new(format!("expected {wanted} warnings, got {counted}")).detail(texts()))
+            }
+            Self::These(patterns) => {
+                let actual = seen.warnings.unwrap_or_default();
+                let same = actual.len() == patterns.len()
+                    && patterns.iter().zip(actual).all(|(pattern, warning)| pattern.matches(warning));
+                if same {
+                    return Ok(());
+                }
+                let wanted = patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Err(Mismatch::new(format!("expected warnings [{wanted}], got {}", actual.len())).detail(texts()))
+            }
+        }
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        match self {
+            Self::Count(pattern) => pattern.variables(),
+            Self::These(_) => Vec::new(),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { warnings: true, ..Needs::default() }
+    }
+}

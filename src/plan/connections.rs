@@ -1,0 +1,250 @@
+//! Connections with their settings resolved.
+
+use super::names::Scope;
+use super::variants::Context;
+use super::{ServerPlan, Value};
+use crate::expect::Template;
+use crate::scenario::{ConnectionDecl, Located};
+use crate::source::{Diagnostic, Node, NodeKind, Span, nearest};
+
+/// One connection of a trial.
+#[derive(Debug, Clone)]
+pub struct ConnectionPlan {
+    /// Its name, with its number where there are several: `worker.3`.
+    pub name: String,
+    /// Its number among those of its name, from 0.
+    pub index: usize,
+    /// Where its name stands.
+    pub span: Span,
+    /// Session variables: name and SQL literal, in the order in which they are set.
+    pub vars: Vec<(String, String)>,
+    /// The user and the password, where it has its own.
+    pub user: Option<(String, String)>,
+    /// A further database of the trial, by the file's name for it.
+    pub database: Option<String>,
+    /// The number of the server of the trial's own; `None`: the run's server.
+    pub server: Option<usize>,
+}
+
+/// The connections and what they bring with them.
+pub(super) struct Connections {
+    pub connections: Vec<ConnectionPlan>,
+    pub databases: Vec<String>,
+    pub secrets: Vec<String>,
+}
+
+/// An isolation level of TiDB.
+pub(super) struct Isolation {
+    pub short: &'static str,
+    pub variable: &'static str,
+}
+
+pub(super) fn isolation(text: &str) -> Option<Isolation> {
+    let text = text.to_ascii_lowercase().replace(['-', '_'], " ");
+    match text.as_str() {
+        "repeatable read" | "rr" => Some(Isolation { short: "rr", variable: "REPEATABLE-READ" }),
+        "read committed" | "rc" => Some(Isolation { short: "rc", variable: "READ-COMMITTED" }),
+        _ => None,
+    }
+}
+
+pub(super) fn txn(text: &str) -> Option<&'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "pessimistic" => Some("pessimistic"),
+        "optimistic" => Some("optimistic"),
+        _ => None,
+    }
+}
+
+/// A node as an SQL literal for SET.
+pub(super) fn literal(node: &Node) -> Option<String> {
+    match &node.kind {
+        NodeKind::Int(number) => Some(number.to_string()),
+        NodeKind::Decimal(text) => Some(text.clone()),
+        NodeKind::Bool(flag) => Some(if *flag { "ON" } else { "OFF" }.to_owned()),
+        NodeKind::Str(text) => Some(format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))),
+        NodeKind::Null | NodeKind::Hex(_) | NodeKind::Binary(_) | NodeKind::Seq(_) | NodeKind::Map(_) => None,
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn connections(&mut self, servers: &[ServerPlan], scope: &mut Scope<'_>) -> Connections {
+        let mut all = Connections { connections: Vec::new(), databases: Vec::new(), secrets: Vec::new() };
+        for decl in &self.scenario.connections {
+            let plan = self.connection(decl, servers, scope, &mut all);
+            match &decl.count {
+                None => all.connections.push(plan),
+                Some(count) => {
+                    for index in 0..count.value {
+                        let name = format!("{}.{index}", plan.name);
+                        all.connections.push(ConnectionPlan { name, index, ..plan.clone() });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn connection(
+        &mut self,
+        decl: &ConnectionDecl,
+        servers: &[ServerPlan],
+        scope: &mut Scope<'_>,
+        all: &mut Connections,
+    ) -> ConnectionPlan {
+        // Times compare as text, so every session has the same zone unless the file says another.
+        let mut vars = vec![("time_zone".to_owned(), "'+00:00'".to_owned())];
+        if let Some(node) = decl.isolation.as_ref().or_else(|| self.variant.value("isolation")) {
+            match node.text().and_then(|text| isolation(&text)) {
+                Some(level) => vars.push(("transaction_isolation".to_owned(), format!("'{}'", level.variable))),
+                None => {
+                    let problem = Diagnostic::error(node.span, "TiDB does not have this isolation level");
+                    let label = "`repeatable read` or `read committed`; others are error 8048";
+                    self.problems.push(problem.label(node.span, label));
+                }
+            }
+        }
+        if let Some(node) = decl.txn.as_ref().or_else(|| self.variant.value("txn")) {
+            match node.text().and_then(|text| txn(&text)) {
+                Some(mode) => vars.push(("tidb_txn_mode".to_owned(), format!("'{mode}'"))),
+                None => {
+                    let problem = Diagnostic::error(node.span, "this is no mode of transactions");
+                    self.problems.push(problem.label(node.span, "`pessimistic` or `optimistic`"));
+                }
+            }
+        }
+        for (name, node) in &decl.vars {
+            let plain = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            match literal(node).filter(|_| plain) {
+                Some(value) => vars.push((name.value.clone(), value)),
+                None => {
+                    let problem = Diagnostic::error(node.span, "a session variable is a name with a number or text");
+                    self.problems.push(problem.label(node.span, format!("for `{}`", name.value)));
+                }
+            }
+        }
+        if let (None, Some(password)) = (&decl.user, &decl.password) {
+            let problem = Diagnostic::error(password.span, "`password` goes with `user`");
+            self.problems.push(problem.label(password.span, "whose is it?"));
+        }
+        let user = decl.user.as_ref().map(|user| {
+            let password = decl.password.as_ref().map(|password| self.env_text(password, scope)).unwrap_or_default();
+            all.secrets.push(password.clone());
+            (self.env_text(user, scope), password)
+        });
+        let database = decl.database.as_ref().map(|database| {
+            let name = database.value.clone();
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                let problem = Diagnostic::error(database.span, "a database's name has letters, digits and `_`");
+                self.problems.push(problem.label(database.span, "here"));
+            }
+            if !all.databases.contains(&name) {
+                all.databases.push(name.clone());
+            }
+            name
+        });
+        let server = match &decl.server {
+            None => servers.iter().position(|server| server.name == "main"),
+            Some(wanted) => {
+                let found = servers.iter().position(|server| server.name == wanted.value);
+                if found.is_none() && wanted.value != "main" {
+                    self.unknown(wanted, "server", servers.iter().map(|server| server.name.as_str()));
+                }
+                found
+            }
+        };
+        ConnectionPlan {
+            name: decl.name.value.clone(),
+            index: 0,
+            span: decl.name.span,
+            vars,
+            user,
+            database,
+            server,
+        }
+    }
+
+    /// Text in which `${env.NAME}` may stand.
+    fn env_text(&mut self, text: &Located<String>, scope: &mut Scope<'_>) -> String {
+        let Ok(template) = Template::read(&text.value) else { return text.value.clone() };
+        scope.check(&template, text.span, self.problems);
+        let mut vars: crate::history::Vars = crate::history::Vars::new();
+        for (name, value) in scope.env_used() {
+            vars.insert(format!("env.{name}"), crate::history::SqlValue::Text(value));
+        }
+        match template.fill(&vars) {
+            Ok(filled) => filled,
+            Err(name) => {
+                if !name.starts_with("env.") {
+                    let problem = Diagnostic::error(text.span, "only `${env.NAME}` can stand here");
+                    self.problems.push(problem.label(text.span, format!("`{name}` has its value later")));
+                }
+                String::new()
+            }
+        }
+    }
+
+    pub(super) fn unknown<'n>(
+        &mut self,
+        name: &Located<String>,
+        what: &str,
+        known: impl Iterator<Item = &'n str> + Clone,
+    ) {
+        let all = known.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let listed = match all.as_slice() {
+            [] => "there are none".to_owned(),
+            some => format!("this scenario has {}", some.join(", ")),
+        };
+        let message = match nearest(&name.value, known) {
+            Some(near) => format!("unknown {what} `{}`; did you mean `{near}`?", name.value),
+            None => format!("unknown {what} `{}`", name.value),
+        };
+        self.problems.push(Diagnostic::error(name.span, message).label(name.span, listed));
+    }
+
+    /// The number of a connection by its name, or a mistake.
+    pub(super) fn connection_number(
+        &mut self,
+        name: &Located<String>,
+        connections: &[ConnectionPlan],
+    ) -> Option<usize> {
+        let found = connections.iter().position(|connection| connection.name == name.value);
+        if found.is_none() {
+            let decl = self.scenario.connections.iter().find(|decl| decl.name.value == name.value);
+            match decl.and_then(|decl| decl.count.as_ref()) {
+                Some(count) => {
+                    let message = format!("`{}` is {} connections", name.value, count.value);
+                    let label = format!("name one: `{0}.0` to `{0}.{1}`", name.value, count.value - 1);
+                    self.problems.push(Diagnostic::error(name.span, message).label(name.span, label));
+                }
+                None => self.unknown(name, "connection", connections.iter().map(|one| one.name.as_str())),
+            }
+        }
+        found
+    }
+
+    /// A value in which variables may stand.
+    pub(super) fn plan_value(&mut self, node: &Node, scope: &mut Scope<'_>) -> Option<Value> {
+        if let Some(text) = node.as_str()
+            && text.contains("${")
+        {
+            return match Template::read(text) {
+                Ok(template) => {
+                    scope.check(&template, node.span, self.problems);
+                    Some(Value::Template(template))
+                }
+                Err(error) => {
+                    let problem = Diagnostic::error(node.span, error.to_string());
+                    self.problems.push(problem.label(node.span, "in this text"));
+                    None
+                }
+            };
+        }
+        let value = crate::expect::value_of_node(node).map(Value::Plain);
+        if value.is_none() {
+            let problem = Diagnostic::error(node.span, "this is no value");
+            self.problems.push(problem.label(node.span, "a number, text, null, true or false"));
+        }
+        value
+    }
+}

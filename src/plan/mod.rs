@@ -1,0 +1,314 @@
+//! A scenario with every name resolved and every mistake found, before anything connects.
+//!
+//! Architecture invariant: pure. No clock, no SQL is run, no environment is read; what the environment
+//! has is handed in by [`PlanInput`].
+
+mod connections;
+mod finals;
+mod flow;
+mod names;
+mod pattern;
+mod steps;
+mod variants;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::expect::{Check, Expectation, Needs, Template, ValuePattern};
+use crate::history::{SqlValue, Vars};
+use crate::scenario::{self, Requires};
+use crate::source::{Diagnostic, Severity, SourceFile, Span};
+
+pub use connections::ConnectionPlan;
+pub use pattern::{PatternItem, StatePattern};
+
+/// The default limit of one step.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default limit of a whole trial.
+pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(60);
+/// At most this many variants of one file.
+pub const VARIANTS_MAX: usize = 1_000;
+
+/// What planning needs beside the file.
+#[derive(Debug, Clone, Default)]
+pub struct PlanInput {
+    /// The trial's name before its variant, such as `locking::second_writer_waits`.
+    pub name: String,
+    /// The environment, for `${env.NAME}`.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A file's trials.
+#[derive(Debug)]
+pub struct Planned {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    /// One for each variant; empty where the file has mistakes.
+    pub trials: Vec<TrialPlan>,
+    /// Mistakes and warnings, in the order of the file.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Planned {
+    /// Whether the file cannot run.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// One trial: a scenario in one variant.
+#[derive(Debug)]
+pub struct TrialPlan {
+    /// The whole name, variant included.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: Arc<SourceFile>,
+    /// What it shows.
+    pub title: String,
+    /// The variant: each axis with its value's short form.
+    pub variant: Vec<(String, String)>,
+    /// Statements of the setup.
+    pub setup: Vec<Statement>,
+    /// Statements of the teardown.
+    pub teardown: Vec<Statement>,
+    /// Variables with their first values, the matrix's among them.
+    pub vars: Vars,
+    /// The connections, in the order of the file.
+    pub connections: Vec<ConnectionPlan>,
+    /// Further databases, by the names that the file uses.
+    pub databases: Vec<String>,
+    /// The steps, in the order in which they start.
+    pub steps: Vec<Step>,
+    /// What must hold at the end.
+    pub finals: Vec<Final>,
+    /// What the server has to have.
+    pub requires: Requires,
+    /// The words of `tags`.
+    pub tags: Vec<String>,
+    /// Whether no other trial may run at the same time.
+    pub serial: bool,
+    /// The limit of the whole trial.
+    pub timeout: Duration,
+    /// Servers of the trial's own.
+    pub servers: Vec<ServerPlan>,
+    /// Texts that no output may show.
+    pub secrets: Vec<String>,
+}
+
+/// A server of the trial's own.
+#[derive(Debug, Clone)]
+pub struct ServerPlan {
+    /// Its name; `main` is the one that connections without `server` use.
+    pub name: String,
+    /// Whether its store outlives its process.
+    pub persistent: bool,
+    /// Flags of tidb-server.
+    pub flags: Vec<(String, String)>,
+    /// Global variables, as SQL literals.
+    pub vars: Vec<(String, String)>,
+    /// Statements that make its tables.
+    pub setup: Vec<Statement>,
+}
+
+/// A statement with its place.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Where it stands.
+    pub span: Span,
+    /// Its text.
+    pub text: Template,
+}
+
+/// One step.
+#[derive(Debug)]
+pub struct Step {
+    /// Where it begins: the connection's name.
+    pub span: Span,
+    /// The number of its connection.
+    pub connection: usize,
+    /// The state's name.
+    pub state: String,
+    /// What it does.
+    pub action: Action,
+    /// What its outcome must be.
+    pub expectations: Vec<Expectation>,
+    /// Whether it must wait; `None`: it must not.
+    pub blocked: Option<Blocked>,
+    /// Connections whose wait must end with it.
+    pub unblocks: Vec<(usize, Span)>,
+    /// Values to keep from the result.
+    pub save: Vec<(String, SaveSource, Span)>,
+    /// Values to keep as they stand.
+    pub set: Vec<(String, Value)>,
+    /// Its limit.
+    pub timeout: Duration,
+}
+
+impl Step {
+    /// Whether an error is among the outcomes that are expected.
+    #[must_use]
+    pub fn wants_error(&self) -> bool {
+        self.expectations.iter().any(|expectation| expectation.check.wants_error())
+    }
+
+    /// What the expectations have to have asked of the server.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.expectations.iter().fold(Needs::default(), |needs, one| needs.and(one.check.needs()))
+    }
+}
+
+/// That a step must wait.
+#[derive(Debug, Clone)]
+pub struct Blocked {
+    /// Where the file says so.
+    pub span: Span,
+    /// Who must hold what it waits for, where the file says so.
+    pub by: Vec<(usize, Span)>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Statements in turn.
+    Sql(Vec<Statement>),
+    /// One prepared statement.
+    Prepared(Statement, Vec<Value>),
+    /// `LOAD DATA LOCAL`.
+    Load {
+        /// The statement.
+        statement: Statement,
+        /// What the server reads in place of a file.
+        content: Arc<Vec<u8>>,
+    },
+    /// Waits.
+    Sleep(Duration),
+    /// Ends another connection's statement or session.
+    Kill {
+        /// The connection's number.
+        target: usize,
+        /// The whole session.
+        connection: bool,
+    },
+    /// Closes the session.
+    Disconnect,
+    /// Opens a new session.
+    Reconnect,
+    /// Nothing but `set`.
+    Set,
+}
+
+/// A value: as it stands, or with variables in it.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// As it stands.
+    Plain(SqlValue),
+    /// With variables.
+    Template(Template),
+}
+
+/// Where a saved value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveSource {
+    /// This column of the first row.
+    Column(String),
+    /// This cell: row and column, from 0.
+    Cell(usize, usize),
+    /// The first value that AUTO_INCREMENT gave.
+    LastInsertId,
+    /// Rows that were changed.
+    Affected,
+}
+
+/// What must hold at the end.
+#[derive(Debug, Default)]
+pub struct Final {
+    /// The states of connections.
+    pub states: Vec<(usize, Span, StatePattern)>,
+    /// Tables and what they must hold.
+    pub tables: Vec<Query>,
+    /// Queries and what they must give.
+    pub queries: Vec<Query>,
+    /// SQL that must hold whenever no statement runs.
+    pub always: Vec<Query>,
+    /// Variables of the shared state.
+    pub vars: Vec<(String, Span, ValuePattern)>,
+    /// How connections must have ended.
+    pub status: Vec<(usize, Span, crate::history::Status)>,
+    /// How many of an error, over all connections; `None` as the number means any.
+    pub errors: Vec<(Option<u16>, Span, ValuePattern)>,
+    /// `errors: {}`: none at all.
+    pub no_errors: Option<Span>,
+}
+
+/// A query of the control connection and what it must give.
+#[derive(Debug)]
+pub struct Query {
+    /// Where it stands.
+    pub span: Span,
+    /// How reports call it.
+    pub label: String,
+    /// The statement.
+    pub sql: Template,
+    /// What it must give.
+    pub expectations: Vec<Expectation>,
+}
+
+/// Reads and plans one file.
+#[must_use]
+pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
+    let read = scenario::read(&file);
+    let mut problems = read.problems;
+    let mut trials = Vec::new();
+    if let Some(scenario) = read.scenario {
+        let variants = variants::variants(&scenario, &mut problems);
+        for variant in &variants {
+            trials.extend(variants::plan_variant(&file, input, &scenario, variant, &mut problems));
+        }
+        variants::check_when_names(&scenario, &mut problems);
+    }
+    // Variants find the same mistakes; each is told once.
+    let mut seen = Vec::new();
+    problems.retain(|problem| {
+        let place = problem.labels.first().map(|label| label.span);
+        let key = (place, problem.message.clone());
+        let new = !seen.contains(&key);
+        if new {
+            seen.push(key);
+        }
+        new
+    });
+    problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.span.start));
+    let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
+    if broken {
+        trials.clear();
+    }
+    Planned { file, trials, problems }
+}
+
+/// Truth in SQL: a single value that is neither NULL nor zero.
+#[derive(Debug)]
+struct IsTrue;
+
+impl Check for IsTrue {
+    fn check(&self, seen: &crate::expect::Seen<'_>) -> Result<(), crate::expect::Mismatch> {
+        use crate::history::Outcome;
+        let Outcome::Rows(set) = seen.outcome else {
+            let got = crate::expect::describe(seen.outcome);
+            return Err(crate::expect::Mismatch::new(format!("expected one true value, got {got}")));
+        };
+        match set.rows.as_slice() {
+            [row] => match row.as_slice() {
+                [SqlValue::Int(number)] if *number != 0 => Ok(()),
+                [value] => {
+                    let got = crate::expect::show(value);
+                    Err(crate::expect::Mismatch::new(format!("expected a true value, got {got}")))
+                }
+                _ => Err(crate::expect::Mismatch::new("expected one column")),
+            },
+            rows => Err(crate::expect::Mismatch::new(format!("expected one row, got {}", rows.len()))),
+        }
+    }
+}

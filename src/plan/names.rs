@@ -1,0 +1,73 @@
+//! Which `${names}` have a value where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::PlanInput;
+use crate::expect::Template;
+use crate::history::Vars;
+use crate::source::{Diagnostic, Span, nearest};
+
+/// Names that every trial has.
+const BUILT_IN: &[&str] = &["database", "connection", "index"];
+
+/// The names that have a value by now.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    known: BTreeSet<String>,
+    env: &'a BTreeMap<String, String>,
+    env_used: BTreeMap<String, String>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(input: &'a PlanInput, vars: &Vars) -> Self {
+        let known = vars.keys().cloned().chain(BUILT_IN.iter().map(|&name| name.to_owned())).collect();
+        Self { known, env: &input.env, env_used: BTreeMap::new() }
+    }
+
+    /// From here on, this name has a value.
+    pub fn add(&mut self, name: &str) {
+        self.known.insert(name.to_owned());
+    }
+
+    /// Environment variables that the file uses, with their values.
+    pub fn env_used(&self) -> impl Iterator<Item = (String, String)> {
+        self.env_used.clone().into_iter()
+    }
+
+    /// Finds names without a value.
+    pub fn check(&mut self, template: &Template, span: Span, problems: &mut Vec<Diagnostic>) {
+        let names: Vec<String> = template.variables().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            self.check_name(&name, span, problems);
+        }
+    }
+
+    /// Finds out whether one name has a value.
+    pub fn check_name(&mut self, name: &str, span: Span, problems: &mut Vec<Diagnostic>) {
+        if let Some(key) = name.strip_prefix("env.") {
+            match self.env.get(key) {
+                Some(value) => {
+                    self.env_used.insert(key.to_owned(), value.clone());
+                }
+                None => {
+                    let problem = Diagnostic::error(span, format!("the environment has no `{key}`"));
+                    problems.push(problem.label(span, format!("`${{{name}}}` is used here")));
+                }
+            }
+            return;
+        }
+        if self.known.contains(name) {
+            return;
+        }
+        let message = match nearest(name, self.known.iter().map(String::as_str)) {
+            Some(near) => format!("`${{{name}}}` has no value here; did you mean `${{{near}}}`?"),
+            None => format!("`${{{name}}}` has no value here"),
+        };
+        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        problems.push(
+            Diagnostic::error(span, message)
+                .label(span, "used here")
+                .help(format!("known here: {}; others come from `vars`, `matrix`, or an earlier step's `save` or `set`", known.join(", "))),
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! What one YAML file says, names still names.
+//!
+//! Reading finds mistakes of form (unknown keys, wrong types). What names mean is settled by `plan`.
+
+pub mod keys;
+mod read;
+mod step;
+
+use std::time::Duration;
+
+use crate::source::{Diagnostic, Node, SourceFile, Span};
+
+pub use read::read_scenario;
+
+/// Something with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// Where it stands.
+    pub span: Span,
+    /// What stands there.
+    pub value: T,
+}
+
+/// One YAML document.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// `scenario:`, one line that says what it shows.
+    pub title: Located<String>,
+    /// Statements that make the tables, run by the control connection in the trial's database.
+    pub setup: Vec<Located<String>>,
+    /// Statements that run at the end, whatever happened.
+    pub teardown: Vec<Located<String>>,
+    /// Names for values.
+    pub vars: Vec<(Located<String>, Node)>,
+    /// In the order of the file.
+    pub connections: Vec<ConnectionDecl>,
+    /// The script, in order.
+    pub steps: Vec<StepDecl>,
+    /// What must hold at the end; several where they depend on the variant.
+    pub expect: Vec<FinalDecl>,
+    /// The axes of variants.
+    pub matrix: Vec<Axis>,
+    /// Words for finding scenarios.
+    pub tags: Vec<String>,
+    /// What the server has to have.
+    pub requires: Requires,
+    /// Whether no other trial may run at the same time on the same server.
+    pub serial: bool,
+    /// The limit of the whole trial.
+    pub timeout: Option<Duration>,
+    /// The limit of one step.
+    pub step_timeout: Option<Duration>,
+    /// Servers of the scenario's own.
+    pub servers: Vec<ServerDecl>,
+}
+
+/// One connection, or `count` of them.
+#[derive(Debug, Clone)]
+pub struct ConnectionDecl {
+    /// Its name.
+    pub name: Located<String>,
+    /// `repeatable read` or `read committed`.
+    pub isolation: Option<Node>,
+    /// `pessimistic` or `optimistic`.
+    pub txn: Option<Node>,
+    /// Session variables.
+    pub vars: Vec<(Located<String>, Node)>,
+    /// How many connections: `name.0`, `name.1`, …
+    pub count: Option<Located<usize>>,
+    /// Another user than the server's own.
+    pub user: Option<Located<String>>,
+    /// That user's password.
+    pub password: Option<Located<String>>,
+    /// A further database of the trial.
+    pub database: Option<Located<String>>,
+    /// Another server of the scenario.
+    pub server: Option<Located<String>>,
+}
+
+/// One step of the script.
+#[derive(Debug, Clone)]
+pub struct StepDecl {
+    /// The whole step.
+    pub span: Span,
+    /// Who.
+    pub connection: Located<String>,
+    /// What.
+    pub action: ActionDecl,
+    /// `as:`, the state's name.
+    pub name: Option<Located<String>>,
+    /// Variants that have this step; all without it.
+    pub when: Option<When>,
+    /// What is expected, at the step itself and in its `expect`.
+    pub expects: Vec<ExpectDecl>,
+    /// Values to keep from the result.
+    pub save: Vec<(Located<String>, Located<String>)>,
+    /// Values to keep as they stand.
+    pub set: Vec<(Located<String>, Node)>,
+    /// A limit of its own.
+    pub timeout: Option<Duration>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum ActionDecl {
+    /// Statements, run in turn; with parameters the only one is prepared.
+    Sql {
+        /// The statements.
+        statements: Vec<Located<String>>,
+        /// The values for `?`.
+        params: Option<Vec<Node>>,
+    },
+    /// `LOAD DATA LOCAL` of rows in the file or of a file beside it.
+    Load(LoadDecl),
+    /// Waits.
+    Sleep(Duration),
+    /// `KILL QUERY` or `KILL CONNECTION` of another connection's session.
+    Kill {
+        /// Whose session.
+        target: Located<String>,
+        /// The whole session, not its statement only.
+        connection: bool,
+    },
+    /// Closes the session.
+    Disconnect,
+    /// Closes the session if it is open, and opens another.
+    Reconnect,
+    /// Only `set`.
+    Set,
+}
+
+/// What `load` says.
+#[derive(Debug, Clone)]
+pub struct LoadDecl {
+    /// The table.
+    pub table: Located<String>,
+    /// Its columns, in the order of the rows; all without it.
+    pub columns: Vec<Located<String>>,
+    /// Rows in the file.
+    pub rows: Option<Node>,
+    /// A CSV file, by a path from the scenario's folder.
+    pub file: Option<Located<String>>,
+}
+
+/// Expectations of one step, for some or all variants.
+#[derive(Debug, Clone, Default)]
+pub struct ExpectDecl {
+    /// The variants; all without it.
+    pub when: Option<When>,
+    /// Keys and values of kinds of expectation.
+    pub entries: Vec<(Node, Node)>,
+    /// `blocked: true` or `not_blocked: true`.
+    pub blocked: Option<Located<bool>>,
+    /// Who must hold what the statement waits for.
+    pub blocked_by: Vec<Located<String>>,
+    /// Whose wait must end with this step.
+    pub unblocks: Vec<Located<String>>,
+}
+
+/// Which variants: each name must have one of its values.
+#[derive(Debug, Clone)]
+pub struct When {
+    /// Where it stands.
+    pub span: Span,
+    /// Axis and values.
+    pub conditions: Vec<(Located<String>, Vec<Node>)>,
+}
+
+/// What must hold at the end.
+#[derive(Debug, Clone)]
+pub struct FinalDecl {
+    /// The variants; all without it.
+    pub when: Option<When>,
+    /// Keys of [`keys::FINAL`] and their values.
+    pub entries: Vec<(Node, Node)>,
+}
+
+/// One axis of the matrix.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// `isolation`, `txn`, or the name of a variable.
+    pub name: Located<String>,
+    /// At least one.
+    pub values: Vec<Node>,
+}
+
+/// What the server has to have.
+#[derive(Debug, Clone, Default)]
+pub struct Requires {
+    /// A range of TiDB's versions.
+    pub tidb: Option<Located<semver::VersionReq>>,
+    /// `tikv` or `unistore`.
+    pub store: Option<Located<String>>,
+    /// Whether a container engine must answer.
+    pub docker: bool,
+    /// Global variables and their values.
+    pub vars: Vec<(Located<String>, Node)>,
+}
+
+/// A server of the scenario's own.
+#[derive(Debug, Clone)]
+pub struct ServerDecl {
+    /// Its name; `main` is the one that connections without `server` use.
+    pub name: Located<String>,
+    /// Whether its store outlives its process.
+    pub persistent: bool,
+    /// Flags of tidb-server.
+    pub flags: Vec<(Located<String>, Node)>,
+    /// Global variables.
+    pub vars: Vec<(Located<String>, Node)>,
+    /// Statements that make its tables.
+    pub setup: Vec<Located<String>>,
+}
+
+/// What reading gave.
+#[derive(Debug)]
+pub struct ReadScenario {
+    /// `None` where nothing could be made of the file.
+    pub scenario: Option<Scenario>,
+    /// Mistakes and warnings.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Reads a file.
+#[must_use]
+pub fn read(file: &SourceFile) -> ReadScenario {
+    let parsed = crate::source::parse(file);
+    let mut problems = parsed.problems;
+    let scenario = parsed.root.and_then(|root| read_scenario(file, &root, &mut problems));
+    ReadScenario { scenario, problems }
+}

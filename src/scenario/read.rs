@@ -1,0 +1,416 @@
+//! Reads a file's nodes into a [`Scenario`].
+
+use super::keys;
+use super::{Axis, ConnectionDecl, FinalDecl, Located, Requires, Scenario, ServerDecl, StepDecl, When};
+use crate::source::{Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, nearest, read};
+use crate::sql::split;
+
+/// At most this many connections in one scenario.
+const CONNECTIONS_MAX: i128 = 10_000;
+
+pub(super) const EXAMPLE: &str = "a small scenario:\n\
+    scenario: a second writer waits\n\
+    setup: create table t (id int primary key)\n\
+    connections: [alice, bob]\n\
+    steps:\n  \
+      - alice: insert into t values (1)\n    \
+        affected: 1\n\
+    expect: {tables: {t: [[1]]}}";
+
+/// Reads nodes and collects mistakes.
+pub(super) struct Reader<'a> {
+    pub file: &'a SourceFile,
+    pub problems: &'a mut Vec<Diagnostic>,
+}
+
+/// Reads the root of a file; mistakes are added to the list.
+pub fn read_scenario(file: &SourceFile, root: &Node, problems: &mut Vec<Diagnostic>) -> Option<Scenario> {
+    let mut reader = Reader { file, problems };
+    reader.scenario(root)
+}
+
+impl Reader<'_> {
+    pub(super) fn error(&mut self, node: &Node, message: impl Into<String>, label: impl Into<String>) {
+        self.problems.push(Diagnostic::error(node.span, message).label(node.span, label));
+    }
+
+    pub(super) fn exclude(&mut self, one: Span, other: Span, message: &str) {
+        let problem = Diagnostic::error(other, message).label(one, "this one …").label(other, "… and this one");
+        self.problems.push(problem.help("keep the one that is meant"));
+    }
+
+    pub(super) fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
+        let message = match nearest(key, known.iter().copied()) {
+            Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+            None => format!("unknown key `{key}` in {what}"),
+        };
+        let problem = Diagnostic::error(node.span, message).label(node.span, "not known here");
+        self.problems.push(problem.help(format!("known here: {}", known.join(", "))));
+    }
+
+    pub(super) fn ok<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
+        match node.text() {
+            Some(text) if !text.trim().is_empty() => Some(Located { span: node.span, value: text.into_owned() }),
+            Some(_) => {
+                self.error(node, format!("{what} is missing"), "there is nothing here");
+                None
+            }
+            None => {
+                self.error(node, format!("{what} is text"), format!("this is {}", node.describe()));
+                None
+            }
+        }
+    }
+
+    /// One text or a list of texts.
+    pub(super) fn texts(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
+        let Some(node) = node else { return Vec::new() };
+        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        items.into_iter().filter_map(|item| self.text(item, what)).collect()
+    }
+
+    /// A name: letters, digits and `_`, as reports and trial names show it.
+    pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
+        let name = self.text(node, what)?;
+        let fits = name.value.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+            && name.value.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if !fits {
+            self.error(node, format!("{what} is made of letters, digits, `_` and `-`"), "and begins with a letter");
+            return None;
+        }
+        Some(name)
+    }
+
+    pub(super) fn sql(&mut self, node: &Node) -> Option<Located<String>> {
+        let text = self.text(node, "a statement")?;
+        if let Some(comment) = comment_after(self.file, node) {
+            let message = format!("the server would get only `{}`", text.value);
+            let problem = Diagnostic::warning(comment, message).label(comment, "this is a comment of YAML");
+            self.problems.push(problem.help("quote the statement to keep `#` in it"));
+        }
+        Some(text)
+    }
+
+    /// SQL text with any number of statements.
+    fn statements(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
+        let Some(node) = node else { return Vec::new() };
+        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        let mut found = Vec::new();
+        for item in items {
+            let Some(text) = self.text(item, what) else { continue };
+            let place = |offset: usize, len: usize| self.place_in(item, &text.value, offset, len);
+            match split(&text.value) {
+                Ok(pieces) => {
+                    for piece in pieces {
+                        let span = place(piece.offset, piece.text.len());
+                        found.push(Located { span, value: piece.text.to_owned() });
+                    }
+                }
+                Err(error) => {
+                    let span = place(error.offset, 1);
+                    self.problems.push(Diagnostic::error(span, error.to_string()).label(span, "opened here"));
+                }
+            }
+        }
+        found
+    }
+
+    /// The place in the file of a part of a scalar's text; the whole scalar where it was quoted or folded
+    /// so that the text cannot be found as it stands.
+    fn place_in(&self, node: &Node, text: &str, offset: usize, len: usize) -> Span {
+        let part = text.get(offset..).unwrap_or_default();
+        let line = part.lines().next().unwrap_or_default();
+        let line = line.get(..len.min(line.len())).unwrap_or(line);
+        // The same line may stand in the text before: count how many come first.
+        let before = text.get(..offset).map_or(0, |before| before.matches(line).count());
+        let raw = node.raw(self.file);
+        match raw.match_indices(line).nth(before) {
+            Some((at, _)) if !line.is_empty() => {
+                Span { start: node.span.start + at, end: node.span.start + at + line.len() }
+            }
+            _ => node.span,
+        }
+    }
+
+    pub(super) fn pairs(&mut self, node: Option<&Node>, what: &str) -> Vec<(Located<String>, Node)> {
+        let Some(node) = node else { return Vec::new() };
+        let NodeKind::Map(entries) = &node.kind else {
+            let found = node.describe();
+            self.error(node, format!("`{what}` is a mapping, not {found}"), format!("write `{what}: {{name: value}}`"));
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for entry in entries {
+            if let Some(name) = self.text(&entry.key, "a name") {
+                pairs.push((name, entry.value.clone()));
+            }
+        }
+        pairs
+    }
+
+    pub(super) fn pairs_of_text(&mut self, node: Option<&Node>, what: &str) -> Vec<(Located<String>, Located<String>)> {
+        let pairs = self.pairs(node, what);
+        pairs.into_iter().filter_map(|(name, node)| Some((name, self.text(&node, "what to save")?))).collect()
+    }
+
+    fn scenario(&mut self, root: &Node) -> Option<Scenario> {
+        let map = MapReader::new(root, "a scenario", &keys::names(keys::TOP), self.problems)?;
+        let title = match map.get("scenario") {
+            Some(node) => self.text(node, "`scenario`, one line that says what it shows,"),
+            None => {
+                let start = Span { start: root.span.start, end: root.span.start };
+                let problem = Diagnostic::error(start, "`scenario` is missing");
+                let problem = problem.label(start, "begin with `scenario: what it shows`");
+                self.problems.push(problem);
+                None
+            }
+        };
+        let connections = self.connections(map.get("connections"), root);
+        let names: Vec<&str> = connections.iter().map(|connection| connection.name.value.as_str()).collect();
+        let steps = self.steps(map.get("steps"), root, &names);
+        let setup = self.statements(map.get("setup"), "SQL");
+        let teardown = self.statements(map.get("teardown"), "SQL");
+        let vars = self.pairs(map.get("vars"), "vars");
+        let expect = self.finals(map.get("expect"));
+        let matrix = self.matrix(map.get("matrix"));
+        let tags = self.texts(map.get("tags"), "a tag").into_iter().map(|tag| tag.value).collect();
+        let requires = self.requires(map.get("requires"));
+        let serial = map.get("serial").and_then(|node| self.ok(read::boolean(node))).unwrap_or(false);
+        let timeout = map.get("timeout").and_then(|node| self.ok(read::duration(node)));
+        let step_timeout = map.get("step_timeout").and_then(|node| self.ok(read::duration(node)));
+        let servers = self.servers(map.get("servers"));
+        Some(Scenario {
+            title: title?,
+            setup,
+            teardown,
+            vars,
+            connections,
+            steps,
+            expect,
+            matrix,
+            tags,
+            requires,
+            serial,
+            timeout,
+            step_timeout,
+            servers,
+        })
+    }
+
+    fn steps(&mut self, node: Option<&Node>, root: &Node, connections: &[&str]) -> Vec<StepDecl> {
+        let Some(node) = node else {
+            let start = Span { start: root.span.start, end: root.span.start };
+            let problem = Diagnostic::error(start, "`steps` is missing: this scenario does nothing");
+            self.problems.push(problem.label(start, "in this file").help(EXAMPLE));
+            return Vec::new();
+        };
+        match &node.kind {
+            NodeKind::Seq(items) if !items.is_empty() => {
+                items.iter().filter_map(|item| self.step(item, connections)).collect()
+            }
+            NodeKind::Map(_) => {
+                self.error(node, "`steps` is a list", "put `- ` before each step");
+                Vec::new()
+            }
+            _ => {
+                self.error(node, "`steps` is a list of steps", "write `- alice: select 1` below it");
+                Vec::new()
+            }
+        }
+    }
+
+    fn connections(&mut self, node: Option<&Node>, root: &Node) -> Vec<ConnectionDecl> {
+        let Some(node) = node else {
+            let start = Span { start: root.span.start, end: root.span.start };
+            let problem = Diagnostic::error(start, "`connections` is missing");
+            self.problems.push(problem.label(start, "write `connections: [alice, bob]`").help(EXAMPLE));
+            return Vec::new();
+        };
+        let mut found: Vec<ConnectionDecl> = Vec::new();
+        match &node.kind {
+            NodeKind::Seq(items) if !items.is_empty() => {
+                for item in items {
+                    let Some(name) = self.name(item, "a connection's name") else { continue };
+                    if let Some(earlier) = found.iter().find(|other| other.name.value == name.value) {
+                        let message = format!("two connections are called `{}`", name.value);
+                        let problem = Diagnostic::error(name.span, message);
+                        self.problems.push(problem.label(earlier.name.span, "one").label(name.span, "another"));
+                        continue;
+                    }
+                    found.push(ConnectionDecl::plain(name));
+                }
+            }
+            NodeKind::Map(entries) if !entries.is_empty() => {
+                for entry in entries {
+                    let Some(name) = self.name(&entry.key, "a connection's name") else { continue };
+                    found.extend(self.connection(name, &entry.value));
+                }
+            }
+            _ => self.error(node, "`connections` is a list of names or a mapping", "write `connections: [alice, bob]`"),
+        }
+        let keys = keys::step_names();
+        for connection in &found {
+            let name = &connection.name;
+            if keys.contains(&name.value.as_str()) {
+                let message = format!("a connection cannot be called `{}`", name.value);
+                let problem = Diagnostic::error(name.span, message);
+                self.problems.push(problem.label(name.span, "this is a key of steps"));
+            }
+        }
+        found
+    }
+
+    fn connection(&mut self, name: Located<String>, node: &Node) -> Option<ConnectionDecl> {
+        if matches!(node.kind, NodeKind::Null) {
+            return Some(ConnectionDecl::plain(name));
+        }
+        let map = MapReader::new(node, "a connection", &keys::names(keys::CONNECTION), self.problems)?;
+        let count = map.get("count").and_then(|node| match node.kind {
+            NodeKind::Int(count @ 1..=CONNECTIONS_MAX) => {
+                usize::try_from(count).ok().map(|value| Located { span: node.span, value })
+            }
+            _ => {
+                self.error(node, "`count` is a whole number", format!("from 1 to {CONNECTIONS_MAX}"));
+                None
+            }
+        });
+        let mut text = |key: &str| map.get(key).and_then(|node| self.text(node, key));
+        Some(ConnectionDecl {
+            name,
+            isolation: map.get("isolation").cloned(),
+            txn: map.get("txn").cloned(),
+            count,
+            user: text("user"),
+            password: map.get("password").map(|node| Located {
+                span: node.span,
+                value: node.text().unwrap_or_default().into_owned(),
+            }),
+            database: text("database"),
+            server: text("server"),
+            vars: self.pairs(map.get("vars"), "vars"),
+        })
+    }
+
+    fn finals(&mut self, node: Option<&Node>) -> Vec<FinalDecl> {
+        let Some(node) = node else { return Vec::new() };
+        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        let known: Vec<&str> = keys::names(keys::FINAL).into_iter().chain(["when"]).collect();
+        let mut found = Vec::new();
+        for item in items {
+            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else { continue };
+            let entries = keys::names(keys::FINAL)
+                .into_iter()
+                .filter_map(|key| map.entry(key))
+                .map(|entry| (entry.key.clone(), entry.value.clone()))
+                .collect();
+            let when = map.get("when").and_then(|node| when(node, self.problems));
+            found.push(FinalDecl { when, entries });
+        }
+        found
+    }
+
+    fn matrix(&mut self, node: Option<&Node>) -> Vec<Axis> {
+        let mut axes = Vec::new();
+        for (name, node) in self.pairs(node, "matrix") {
+            match &node.kind {
+                NodeKind::Seq(values) if !values.is_empty() => axes.push(Axis { name, values: values.clone() }),
+                _ => self.error(&node, "an axis is a list of values", "write `[one, other]`"),
+            }
+        }
+        axes
+    }
+
+    fn requires(&mut self, node: Option<&Node>) -> Requires {
+        let mut requires = Requires::default();
+        let Some(node) = node else { return requires };
+        let Some(map) = MapReader::new(node, "`requires`", &keys::names(keys::REQUIRES), self.problems) else {
+            return requires;
+        };
+        if let Some(node) = map.get("tidb")
+            && let Some(text) = self.text(node, "a range of versions")
+        {
+            match semver::VersionReq::parse(&text.value) {
+                Ok(value) => requires.tidb = Some(Located { span: text.span, value }),
+                Err(error) => self.error(node, format!("no range of versions: {error}"), "such as \">=8.5\""),
+            }
+        }
+        if let Some(node) = map.get("store")
+            && let Some(store) = self.text(node, "a store")
+        {
+            if ["tikv", "unistore"].contains(&store.value.as_str()) {
+                requires.store = Some(store);
+            } else {
+                self.error(node, format!("unknown store `{}`", store.value), "`tikv` or `unistore`");
+            }
+        }
+        requires.docker = map.get("docker").and_then(|node| self.ok(read::boolean(node))).unwrap_or(false);
+        requires.vars = self.pairs(map.get("vars"), "vars");
+        requires
+    }
+
+    fn servers(&mut self, node: Option<&Node>) -> Vec<ServerDecl> {
+        let mut servers = Vec::new();
+        for (name, node) in self.pairs(node, "servers") {
+            if matches!(node.kind, NodeKind::Null) {
+                servers.push(ServerDecl { name, persistent: false, flags: vec![], vars: vec![], setup: vec![] });
+                continue;
+            }
+            let Some(map) = MapReader::new(&node, "a server", &keys::names(keys::SERVER), self.problems) else {
+                continue;
+            };
+            let persistent = match map.get("store").map(|node| (node, node.as_str())) {
+                None | Some((_, Some("memory"))) => false,
+                Some((_, Some("persistent"))) => true,
+                Some((node, _)) => {
+                    self.error(node, "a store is `memory` or `persistent`", "one of the two");
+                    false
+                }
+            };
+            let flags = self.pairs(map.get("flags"), "flags");
+            let vars = self.pairs(map.get("vars"), "vars");
+            let setup = self.statements(map.get("setup"), "SQL");
+            servers.push(ServerDecl { name, persistent, flags, vars, setup });
+        }
+        servers
+    }
+}
+
+impl ConnectionDecl {
+    fn plain(name: Located<String>) -> Self {
+        Self {
+            name,
+            isolation: None,
+            txn: None,
+            vars: Vec::new(),
+            count: None,
+            user: None,
+            password: None,
+            database: None,
+            server: None,
+        }
+    }
+}
+
+/// Reads `when: {axis: value}`; a value may be a list of values.
+pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> {
+    let NodeKind::Map(entries) = &node.kind else {
+        let problem = Diagnostic::error(node.span, "`when` is a mapping");
+        problems.push(problem.label(node.span, "write `when: {isolation: read committed}`"));
+        return None;
+    };
+    let mut conditions = Vec::new();
+    for entry in entries {
+        let Some(name) = entry.key.as_str() else {
+            let problem = Diagnostic::error(entry.key.span, "the name of an axis is text");
+            problems.push(problem.label(entry.key.span, format!("this is {}", entry.key.describe())));
+            continue;
+        };
+        let values = entry.value.as_seq().map_or_else(|| vec![entry.value.clone()], <[Node]>::to_vec);
+        conditions.push((Located { span: entry.key.span, value: name.to_owned() }, values));
+    }
+    Some(When { span: node.span, conditions })
+}
