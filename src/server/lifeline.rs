@@ -28,7 +28,7 @@ const END_MAX: Duration = Duration::from_secs(30);
 // The script ignores the signals of a terminal, and so does the reader: only the pipe ends them.
 // The reader is killed as soon as the program is over, so that it can't kill a later process that
 // got the same id. The last TERM is for what the program started itself (the compilers of a `go build`);
-// the script ignores it.
+// the script ignores it, and what it runs does not.
 const SCRIPT: &str = r#"
 trap '' INT HUP TERM QUIT PIPE
 exec 3<&0 </dev/null 2>/dev/null
@@ -36,7 +36,7 @@ dir=$1
 shift
 mkdir -m 700 -- "$dir" 2>&1 || exit 1
 cd -- "$dir" || exit 1
-"$@" >"$dir/log" 2>&1 3<&- &
+( trap - INT HUP TERM QUIT PIPE; exec "$@" ) >"$dir/log" 2>&1 3<&- &
 program=$!
 ( read -r _ <&3; kill -KILL "$program" ) >/dev/null &
 reader=$!
