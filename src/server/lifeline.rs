@@ -227,8 +227,10 @@ mod tests {
     }
 
     fn is_running(pid: u32) -> bool {
-        // A zombie is a directory in /proc, too, but has no command line.
-        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+        // `123 (name) S …`; a zombie is Z.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with('Z'))
     }
 
     #[tokio::test]
