@@ -28,7 +28,7 @@ const END_MAX: Duration = Duration::from_secs(30);
 // The script ignores the signals of a terminal, and so does the reader: only the pipe ends them.
 // The reader is killed as soon as the program is over, so that it can't kill a later process that
 // got the same id. The last TERM is for what the program started itself (the compilers of a `go build`);
-// the script ignores it.
+// the script ignores it, and what it runs does not.
 const SCRIPT: &str = r#"
 trap '' INT HUP TERM QUIT PIPE
 exec 3<&0 </dev/null 2>/dev/null
@@ -36,7 +36,7 @@ dir=$1
 shift
 mkdir -m 700 -- "$dir" 2>&1 || exit 1
 cd -- "$dir" || exit 1
-"$@" >"$dir/log" 2>&1 3<&- &
+( trap - INT HUP TERM QUIT PIPE; exec "$@" ) >"$dir/log" 2>&1 3<&- &
 program=$!
 ( read -r _ <&3; kill -KILL "$program" ) >/dev/null &
 reader=$!
@@ -227,8 +227,10 @@ mod tests {
     }
 
     fn is_running(pid: u32) -> bool {
-        // A zombie is a directory in /proc, too, but has no command line.
-        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+        // `123 (name) S …`; a zombie is Z.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with('Z'))
     }
 
     #[tokio::test]
