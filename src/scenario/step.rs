@@ -16,11 +16,14 @@ impl Reader<'_> {
         let mut named: Vec<&Entry> = entries.iter().filter(|entry| !is_key(entry)).collect();
         // A name that a connection has is meant to be one; what is left over is a misspelt key.
         if named.len() > 1 {
-            let (right, wrong): (Vec<_>, Vec<_>) = named
+            let (right, mut wrong): (Vec<_>, Vec<_>) = named
                 .iter()
                 .partition(|entry| entry.key.as_str().is_some_and(|key| connections.contains(&key)));
             match right.len() {
-                0 => named.truncate(1),
+                0 => {
+                    named.truncate(1);
+                    wrong.remove(0);
+                }
                 1 => named = right,
                 _ => {
                     let [first, second, ..] = right.as_slice() else {

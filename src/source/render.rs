@@ -87,7 +87,7 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
     };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(110)
-        .with_context_lines(0)
+        .with_context_lines(1)
         .without_syntax_highlighting();
     let drawn = Drawn {
         file: NamedSource::new(file.name(), file.text().to_owned()),
@@ -99,7 +99,7 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
     // miette says the message again in its own head line.
     let lines: Vec<&str> = body
         .lines()
-        .skip_while(|line| !line.contains("[") && !line.contains("help:"))
+        .skip_while(|line| !line.contains("─[") && !line.contains("-[") && !line.contains("help:"))
         .collect();
     let lines = lines
         .iter()
