@@ -1,1 +1,4 @@
-fn main() {}
+//! Runs `scenarios/` against TiDB.
+fn main() -> std::process::ExitCode {
+    tidb_scenarios::Harness::new("scenarios").run()
+}

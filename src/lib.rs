@@ -4,7 +4,18 @@
 #![forbid(unsafe_code)]
 
 pub mod connection;
+pub mod coordinator;
+pub mod expect;
+pub mod harness;
 pub mod history;
+pub mod machine;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod scenario;
 pub mod server;
 pub mod source;
 pub mod sql;
+pub mod verdict;
+
+pub use harness::{Harness, check};

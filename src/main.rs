@@ -1,1 +1,84 @@
-fn main() {}
+//! The command `tidb-scenarios`.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
+
+/// Says what TiDB does while many connections work on it at once.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios: any files and folders.
+    Run {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Filters and flags of libtest, such as `--exact NAME`, `--list`, `--test-threads 1`.
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Check scenario files without any server.
+    Check {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Build a local TiDB image from the embedded server, for machines that cannot pull.
+    Image {
+        /// The image's name and tag; the image that the container provider uses by default.
+        #[arg(long)]
+        tag: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = run_reaper_if_asked(std::env::args_os()) {
+        return code;
+    }
+    match Cli::parse().command {
+        Command::Run { paths, args } => {
+            let args = std::iter::once(OsString::from("tidb-scenarios run"))
+                .chain(args)
+                .collect();
+            tidb_scenarios::Harness::of_paths(paths).run_with(args)
+        }
+        Command::Check { paths } => tidb_scenarios::check(&paths),
+        Command::Image { tag } => image(tag),
+    }
+}
+
+fn image(tag: Option<String>) -> ExitCode {
+    let result = ServerSettings::from_vars(|name| std::env::var(name).ok())
+        .map_err(|error| error.to_string())
+        .and_then(|settings| {
+            let tag = tag.unwrap_or_else(|| settings.image.clone());
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            runtime.block_on(build_image(&settings, &tag)).map_err(|error| {
+                let cause = std::error::Error::source(&error)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                format!("{error}{cause}")
+            })
+        });
+    match result {
+        Ok(image) => {
+            println!("{image}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -20,9 +20,14 @@ impl Check for Affected {
         let wanted = self.pattern.shown_with(seen.vars);
         let Outcome::Done(done) = seen.outcome else {
             let got = describe(seen.outcome);
-            return Err(Mismatch::new(format!("expected {wanted} affected rows, got {got}")));
+            return Err(Mismatch::new(format!(
+                "expected {wanted} affected rows, got {got}"
+            )));
         };
-        if self.pattern.matches(&SqlValue::Int(done.affected.into()), seen.vars) {
+        if self
+            .pattern
+            .matches(&SqlValue::Int(done.affected.into()), seen.vars)
+        {
             return Ok(());
         }
         let message = format!("expected {wanted} affected rows, got {}", done.affected);

@@ -11,14 +11,22 @@ struct Columns {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     let NodeKind::Seq(items) = &node.kind else {
         let found = node.describe();
-        reading.error(node, format!("`columns` is a list of names, not {found}"), "write `columns: [id, name]`");
+        reading.error(
+            node,
+            format!("`columns` is a list of names, not {found}"),
+            "write `columns: [id, name]`",
+        );
         return None;
     };
     let mut names = Vec::new();
     for item in items {
         match item.text() {
             Some(name) => names.push(name.into_owned()),
-            None => reading.error(item, "a column's name is text", format!("this is {}", item.describe())),
+            None => reading.error(
+                item,
+                "a column's name is text",
+                format!("this is {}", item.describe()),
+            ),
         }
     }
     Some(Box::new(Columns { names }))
@@ -32,6 +40,9 @@ impl Check for Columns {
         if actual.iter().eq(self.names.iter()) {
             return Ok(());
         }
-        Err(Mismatch::new(format!("expected columns {wanted}, got {}", actual.join(", "))))
+        Err(Mismatch::new(format!(
+            "expected columns {wanted}, got {}",
+            actual.join(", ")
+        )))
     }
 }

@@ -12,7 +12,11 @@ struct Contains {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     let rows = read_rows(node, reading)?;
     if rows.is_empty() {
-        reading.error(node, "`contains` with no rows holds of everything", "name at least one row, or use `count`");
+        reading.error(
+            node,
+            "`contains` with no rows holds of everything",
+            "name at least one row, or use `count`",
+        );
         return None;
     }
     Some(Box::new(Contains { rows }))

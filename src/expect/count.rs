@@ -18,11 +18,18 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 impl Check for Count {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
         let set = rows_of(seen, &format!("{} rows", self.pattern))?;
-        if self.pattern.matches(&SqlValue::Int(set.rows.len() as i128), seen.vars) {
+        if self
+            .pattern
+            .matches(&SqlValue::Int(set.rows.len() as i128), seen.vars)
+        {
             return Ok(());
         }
         let wanted = self.pattern.shown_with(seen.vars);
-        Err(Mismatch::new(format!("expected {wanted} rows, got {}", rows_word(set.rows.len()))).at(self.pattern.span))
+        Err(Mismatch::new(format!(
+            "expected {wanted} rows, got {}",
+            rows_word(set.rows.len())
+        ))
+        .at(self.pattern.span))
     }
 
     fn variables(&self) -> Vec<(String, Span)> {

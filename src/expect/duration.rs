@@ -19,7 +19,11 @@ pub(super) fn read_at_least(node: &Node, reading: &mut Reading<'_>) -> Option<Bo
     read_limit(node, reading, Limit::AtLeast)
 }
 
-fn read_limit(node: &Node, reading: &mut Reading<'_>, limit: fn(Duration) -> Limit) -> Option<Box<dyn Check>> {
+fn read_limit(
+    node: &Node,
+    reading: &mut Reading<'_>,
+    limit: fn(Duration) -> Limit,
+) -> Option<Box<dyn Check>> {
     match read::duration(node) {
         Ok(duration) => Some(Box::new(limit(duration))),
         Err(problem) => {
@@ -32,13 +36,21 @@ fn read_limit(node: &Node, reading: &mut Reading<'_>, limit: fn(Duration) -> Lim
 impl Check for Limit {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
         match self {
-            Self::Within(most) if seen.took > *most => {
-                Err(Mismatch::new(format!("expected an answer within {most:?}, it took {:.1?}", seen.took)))
-            }
-            Self::AtLeast(least) if seen.took < *least => {
-                Err(Mismatch::new(format!("expected to take at least {least:?}, it took {:.1?}", seen.took)))
-            }
+            Self::Within(most) if seen.took > *most => Err(Mismatch::new(format!(
+                "expected an answer within {most:?}, it took {:.1?}",
+                seen.took
+            ))),
+            Self::AtLeast(least) if seen.took < *least => Err(Mismatch::new(format!(
+                "expected to take at least {least:?}, it took {:.1?}",
+                seen.took
+            ))),
             Self::Within(_) | Self::AtLeast(_) => Ok(()),
+        }
+    }
+
+    fn duration(&self) -> Option<Duration> {
+        match self {
+            Self::Within(limit) | Self::AtLeast(limit) => Some(*limit),
         }
     }
 }

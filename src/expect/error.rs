@@ -7,7 +7,7 @@ use regex::Regex;
 use super::{Check, Mismatch, Reading, Seen, describe, describe_error};
 use crate::history::SqlError;
 use crate::source::{Diagnostic, MapReader, Node, NodeKind};
-use crate::sql::error::{by_code, by_name, nearest_name};
+use crate::sql::{by_code, by_name, nearest as nearest_name};
 
 /// The keys of the long form of `error`.
 pub(crate) const KEYS: &[&str] = &["code", "sqlstate", "match"];
@@ -38,12 +38,19 @@ impl ErrorPattern {
                     pattern.text = Some(super::value_pattern::read_regex(text, reading)?);
                 }
                 if code.is_none() && state.is_none() && text.is_none() {
-                    reading.error(node, "`error: {}` says nothing", "write `error: any` for any error");
+                    reading.error(
+                        node,
+                        "`error: {}` says nothing",
+                        "write `error: any` for any error",
+                    );
                     return None;
                 }
                 Some(pattern)
             }
-            _ => Some(Self { code: Self::read_code(node, reading)?, ..Self::default() }),
+            _ => Some(Self {
+                code: Self::read_code(node, reading)?,
+                ..Self::default()
+            }),
         }
     }
 
@@ -54,7 +61,11 @@ impl ErrorPattern {
                 Some(state.to_ascii_uppercase())
             }
             _ => {
-                reading.error(node, "an SQLSTATE has five characters", "such as \"40001\", in quotes");
+                reading.error(
+                    node,
+                    "an SQLSTATE has five characters",
+                    "such as \"40001\", in quotes",
+                );
                 None
             }
         }
@@ -65,7 +76,11 @@ impl ErrorPattern {
             NodeKind::Int(number) => {
                 let code = u16::try_from(*number).ok().filter(|code| *code >= 1000);
                 if code.is_none() {
-                    reading.error(node, format!("{number} is no error number"), "numbers run from 1000 to 65535");
+                    reading.error(
+                        node,
+                        format!("{number} is no error number"),
+                        "numbers run from 1000 to 65535",
+                    );
                 }
                 code.map(Some)
             }
@@ -84,7 +99,11 @@ impl ErrorPattern {
             },
             _ => {
                 let found = node.describe();
-                reading.error(node, format!("`error` is a number, a name or `any`, not {found}"), "such as `error: 1213`");
+                reading.error(
+                    node,
+                    format!("`error` is a number, a name or `any`, not {found}"),
+                    "such as `error: 1213`",
+                );
                 None
             }
         }
@@ -94,8 +113,14 @@ impl ErrorPattern {
     #[must_use]
     pub fn matches(&self, error: &SqlError) -> bool {
         self.code.is_none_or(|code| code == error.code)
-            && self.sqlstate.as_ref().is_none_or(|state| *state == error.sqlstate)
-            && self.text.as_ref().is_none_or(|text| text.is_match(&error.message))
+            && self
+                .sqlstate
+                .as_ref()
+                .is_none_or(|state| *state == error.sqlstate)
+            && self
+                .text
+                .as_ref()
+                .is_none_or(|text| text.is_match(&error.message))
     }
 }
 
@@ -103,7 +128,9 @@ impl fmt::Display for ErrorPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(code) = self.code {
-            let name = by_code(code).map(|entry| format!(" ({})", entry.name)).unwrap_or_default();
+            let name = by_code(code)
+                .map(|entry| format!(" ({})", entry.name))
+                .unwrap_or_default();
             parts.push(format!("error {code}{name}"));
         }
         if let Some(state) = &self.sqlstate {
@@ -127,8 +154,14 @@ impl Check for ErrorPattern {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
         match seen.outcome.error() {
             Some(error) if self.matches(&error) => Ok(()),
-            Some(error) => Err(Mismatch::new(format!("expected {self}, got error {}", describe_error(&error)))),
-            None => Err(Mismatch::new(format!("expected {self}, got {}", describe(seen.outcome)))),
+            Some(error) => Err(Mismatch::new(format!(
+                "expected {self}, got error {}",
+                describe_error(&error)
+            ))),
+            None => Err(Mismatch::new(format!(
+                "expected {self}, got {}",
+                describe(seen.outcome)
+            ))),
         }
     }
 

@@ -20,9 +20,14 @@ impl Check for LastInsertId {
         let wanted = self.pattern.shown_with(seen.vars);
         let Outcome::Done(done) = seen.outcome else {
             let got = describe(seen.outcome);
-            return Err(Mismatch::new(format!("expected last insert id {wanted}, got {got}")));
+            return Err(Mismatch::new(format!(
+                "expected last insert id {wanted}, got {got}"
+            )));
         };
-        if self.pattern.matches(&SqlValue::Int(done.last_insert_id.into()), seen.vars) {
+        if self
+            .pattern
+            .matches(&SqlValue::Int(done.last_insert_id.into()), seen.vars)
+        {
             return Ok(());
         }
         let message = format!("expected last insert id {wanted}, got {}", done.last_insert_id);

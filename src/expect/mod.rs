@@ -95,6 +95,11 @@ pub trait Check: fmt::Debug + Send + Sync {
         false
     }
 
+    /// The limit, for expectations about time.
+    fn duration(&self) -> Option<Duration> {
+        None
+    }
+
     /// What has to be asked of the server besides the statement itself.
     fn needs(&self) -> Needs {
         Needs::default()
@@ -146,7 +151,8 @@ pub struct Reading<'a> {
 
 impl Reading<'_> {
     pub(crate) fn error(&mut self, node: &Node, message: impl Into<String>, label: impl Into<String>) {
-        self.problems.push(Diagnostic::error(node.span, message).label(node.span, label));
+        self.problems
+            .push(Diagnostic::error(node.span, message).label(node.span, label));
     }
 }
 
@@ -165,21 +171,96 @@ pub struct Kind {
 
 /// All kinds of expectation that a result can have, in the order of the reference.
 pub const KINDS: &[Kind] = &[
-    Kind { key: "rows", about: "exactly these rows, in this order", excludes: &["rows", "error", "affected"], read: rows::read },
-    Kind { key: "unordered", about: "exactly these rows, in any order", excludes: &["rows", "error", "affected"], read: unordered::read },
-    Kind { key: "row", about: "exactly this one row", excludes: &["rows", "error", "affected"], read: row::read },
-    Kind { key: "value", about: "one row of one column with this value", excludes: &["rows", "error", "affected"], read: value::read },
-    Kind { key: "count", about: "this many rows", excludes: &["count", "error", "affected"], read: count::read },
-    Kind { key: "columns", about: "the names of the columns", excludes: &["columns", "error", "affected"], read: columns::read },
-    Kind { key: "contains", about: "at least these rows, anywhere", excludes: &["contains", "error", "affected"], read: contains::read },
-    Kind { key: "affected", about: "rows that were changed", excludes: &["affected", "error"], read: affected::read },
-    Kind { key: "last_insert_id", about: "the first value that AUTO_INCREMENT gave", excludes: &["last_insert_id", "error", "rows", "count", "columns", "contains"], read: last_insert_id::read },
-    Kind { key: "warnings", about: "how many warnings, or which", excludes: &["warnings", "error"], read: warnings::read },
-    Kind { key: "error", about: "the statement must fail so", excludes: &["error"], read: error::read },
-    Kind { key: "one_of", about: "one of these sets of expectations must hold", excludes: &["one_of"], read: one_of::read },
-    Kind { key: "within", about: "the longest time until the answer", excludes: &["within"], read: duration::read_within },
-    Kind { key: "at_least", about: "the shortest time until the answer", excludes: &["at_least"], read: duration::read_at_least },
-    Kind { key: "plan", about: "what EXPLAIN must show, such as an index", excludes: &["plan", "error"], read: plan::read },
+    Kind {
+        key: "rows",
+        about: "exactly these rows, in this order",
+        excludes: &["rows", "error", "affected"],
+        read: rows::read,
+    },
+    Kind {
+        key: "unordered",
+        about: "exactly these rows, in any order",
+        excludes: &["rows", "error", "affected"],
+        read: unordered::read,
+    },
+    Kind {
+        key: "row",
+        about: "exactly this one row",
+        excludes: &["rows", "error", "affected"],
+        read: row::read,
+    },
+    Kind {
+        key: "value",
+        about: "one row of one column with this value",
+        excludes: &["rows", "error", "affected"],
+        read: value::read,
+    },
+    Kind {
+        key: "count",
+        about: "this many rows",
+        excludes: &["count", "error", "affected"],
+        read: count::read,
+    },
+    Kind {
+        key: "columns",
+        about: "the names of the columns",
+        excludes: &["columns", "error", "affected"],
+        read: columns::read,
+    },
+    Kind {
+        key: "contains",
+        about: "at least these rows, anywhere",
+        excludes: &["contains", "error", "affected"],
+        read: contains::read,
+    },
+    Kind {
+        key: "affected",
+        about: "rows that were changed",
+        excludes: &["affected", "error"],
+        read: affected::read,
+    },
+    Kind {
+        key: "last_insert_id",
+        about: "the first value that AUTO_INCREMENT gave",
+        excludes: &["last_insert_id", "error", "rows", "count", "columns", "contains"],
+        read: last_insert_id::read,
+    },
+    Kind {
+        key: "warnings",
+        about: "how many warnings, or which",
+        excludes: &["warnings", "error"],
+        read: warnings::read,
+    },
+    Kind {
+        key: "error",
+        about: "the statement must fail so",
+        excludes: &["error"],
+        read: error::read,
+    },
+    Kind {
+        key: "one_of",
+        about: "one of these sets of expectations must hold",
+        excludes: &["one_of"],
+        read: one_of::read,
+    },
+    Kind {
+        key: "within",
+        about: "the longest time until the answer",
+        excludes: &["within"],
+        read: duration::read_within,
+    },
+    Kind {
+        key: "at_least",
+        about: "the shortest time until the answer",
+        excludes: &["at_least"],
+        read: duration::read_at_least,
+    },
+    Kind {
+        key: "plan",
+        about: "what EXPLAIN must show, such as an index",
+        excludes: &["plan", "error"],
+        read: plan::read,
+    },
 ];
 
 /// The kind of this key.
@@ -197,7 +278,9 @@ pub fn read_all<'n>(
     let mut found: Vec<(&'static Kind, Span)> = Vec::new();
     let mut expectations = Vec::new();
     for (key, node) in entries {
-        let Some(kind) = key.as_str().and_then(kind) else { continue };
+        let Some(kind) = key.as_str().and_then(kind) else {
+            continue;
+        };
         for (earlier, span) in &found {
             if earlier.excludes.iter().any(|group| kind.excludes.contains(group)) {
                 let message = format!("`{}` and `{}` exclude each other", earlier.key, kind.key);
@@ -212,7 +295,11 @@ pub fn read_all<'n>(
         found.push((kind, key.span));
         if let Some(check) = (kind.read)(node, reading) {
             let span = key.span;
-            expectations.push(Expectation { key: kind.key, span, check });
+            expectations.push(Expectation {
+                key: kind.key,
+                span,
+                check,
+            });
         }
     }
     expectations
@@ -222,7 +309,10 @@ pub fn read_all<'n>(
 fn rows_of<'a>(seen: &Seen<'a>, wanted: &str) -> Result<&'a RowSet, Mismatch> {
     match seen.outcome {
         Outcome::Rows(rows) => Ok(rows),
-        other => Err(Mismatch::new(format!("expected {wanted}, got {}", describe(other)))),
+        other => Err(Mismatch::new(format!(
+            "expected {wanted}, got {}",
+            describe(other)
+        ))),
     }
 }
 
@@ -230,7 +320,11 @@ fn rows_of<'a>(seen: &Seen<'a>, wanted: &str) -> Result<&'a RowSet, Mismatch> {
 #[must_use]
 pub fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Rows(set) => format!("{} in {}", rows_word(set.rows.len()), columns_word(set.columns.len())),
+        Outcome::Rows(set) => format!(
+            "{} in {}",
+            rows_word(set.rows.len()),
+            columns_word(set.columns.len())
+        ),
         Outcome::Done(done) => format!("no result set ({} affected)", rows_word_u64(done.affected)),
         Outcome::Refused(error) => format!("error {}", describe_error(error)),
         Outcome::TimedOut { limit_ms } => format!("no answer within {limit_ms} ms (the statement was ended)"),
@@ -241,8 +335,11 @@ pub fn describe(outcome: &Outcome) -> String {
 /// An error as `1213 (40001, ER_LOCK_DEADLOCK): text`.
 #[must_use]
 pub fn describe_error(error: &SqlError) -> String {
-    let name = crate::sql::error::by_code(error.code).map_or("", |entry| entry.name);
-    let inside = [error.sqlstate.as_str(), name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let name = crate::sql::by_code(error.code).map_or("", |entry| entry.name);
+    let inside = [error.sqlstate.as_str(), name]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>();
     if inside.is_empty() {
         format!("{}: {}", error.code, error.message)
     } else {
@@ -255,9 +352,17 @@ pub(crate) fn rows_word(count: usize) -> String {
 }
 
 fn rows_word_u64(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    if count == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{count} rows")
+    }
 }
 
 fn columns_word(count: usize) -> String {
-    if count == 1 { "1 column".to_owned() } else { format!("{count} columns") }
+    if count == 1 {
+        "1 column".to_owned()
+    } else {
+        format!("{count} columns")
+    }
 }

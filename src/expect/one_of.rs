@@ -10,21 +10,37 @@ struct OneOf {
 
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     let NodeKind::Seq(items) = &node.kind else {
-        reading.error(node, "`one_of` is a list of expectations", "write `one_of: [{affected: 1}, {error: 1213}]`");
+        reading.error(
+            node,
+            "`one_of` is a list of expectations",
+            "write `one_of: [{affected: 1}, {error: 1213}]`",
+        );
         return None;
     };
     if items.len() < 2 {
-        reading.error(node, "`one_of` needs at least two choices", "with one, write the expectation itself");
+        reading.error(
+            node,
+            "`one_of` needs at least two choices",
+            "with one, write the expectation itself",
+        );
         return None;
     }
     let known: Vec<&str> = KINDS.iter().map(|kind| kind.key).collect();
     let mut choices = Vec::new();
     for item in items {
         MapReader::new(item, "a choice of `one_of`", &known, reading.problems)?;
-        let entries = item.as_map().unwrap_or_default().iter().map(|entry| (&entry.key, &entry.value));
+        let entries = item
+            .as_map()
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (&entry.key, &entry.value));
         let choice = read_all(entries, reading);
         if choice.is_empty() {
-            reading.error(item, "a choice of `one_of` that asks for nothing", "name at least one expectation");
+            reading.error(
+                item,
+                "a choice of `one_of` that asks for nothing",
+                "name at least one expectation",
+            );
         }
         choices.push(choice);
     }
@@ -42,7 +58,9 @@ impl Check for OneOf {
         let mut reasons = Vec::new();
         for (number, choice) in self.choices.iter().enumerate() {
             // Where no choice names an error, an error is no success.
-            let failed = choice.iter().find_map(|expectation| expectation.check.check(seen).err());
+            let failed = choice
+                .iter()
+                .find_map(|expectation| expectation.check.check(seen).err());
             let unexpected = seen.outcome.is_error() && !choice.iter().any(|one| one.check.wants_error());
             match failed {
                 None if !unexpected => return Ok(()),
@@ -55,7 +73,9 @@ impl Check for OneOf {
     }
 
     fn variables(&self) -> Vec<(String, Span)> {
-        self.all().flat_map(|expectation| expectation.check.variables()).collect()
+        self.all()
+            .flat_map(|expectation| expectation.check.variables())
+            .collect()
     }
 
     fn wants_error(&self) -> bool {
@@ -63,6 +83,8 @@ impl Check for OneOf {
     }
 
     fn needs(&self) -> Needs {
-        self.all().fold(Needs::default(), |needs, expectation| needs.and(expectation.check.needs()))
+        self.all().fold(Needs::default(), |needs, expectation| {
+            needs.and(expectation.check.needs())
+        })
     }
 }

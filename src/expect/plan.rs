@@ -20,9 +20,16 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         Some((_, NodeKind::Seq(items))) => items.iter().filter_map(|item| word(item, reading)).collect(),
         Some((node, _)) => word(node, reading).into_iter().collect(),
     };
-    let plan = Plan { uses: words(uses), avoids: words(avoids) };
+    let plan = Plan {
+        uses: words(uses),
+        avoids: words(avoids),
+    };
     if plan.uses.is_empty() && plan.avoids.is_empty() {
-        reading.error(node, "`plan` needs `uses` or `avoids`", "write `plan: {uses: index_name}`");
+        reading.error(
+            node,
+            "`plan` needs `uses` or `avoids`",
+            "write `plan: {uses: index_name}`",
+        );
         return None;
     }
     Some(Box::new(plan))
@@ -31,7 +38,11 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 fn word(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
     let word = node.as_str().map(str::to_owned);
     if word.is_none() {
-        reading.error(node, "a part of a plan is text", "the name of an index or an operator, such as `TableFullScan`");
+        reading.error(
+            node,
+            "a part of a plan is text",
+            "the name of an index or an operator, such as `TableFullScan`",
+        );
     }
     word
 }
@@ -61,7 +72,10 @@ impl Check for Plan {
     }
 
     fn needs(&self) -> Needs {
-        Needs { plan: true, ..Needs::default() }
+        Needs {
+            plan: true,
+            ..Needs::default()
+        }
     }
 }
 

@@ -24,9 +24,12 @@ enum Cells {
 impl RowPattern {
     pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         let cells = match &node.kind {
-            NodeKind::Seq(items) => {
-                Cells::List(items.iter().map(|item| ValuePattern::read(item, reading)).collect::<Option<_>>()?)
-            }
+            NodeKind::Seq(items) => Cells::List(
+                items
+                    .iter()
+                    .map(|item| ValuePattern::read(item, reading))
+                    .collect::<Option<_>>()?,
+            ),
             NodeKind::Map(entries) => Cells::Named(
                 entries
                     .iter()
@@ -38,11 +41,18 @@ impl RowPattern {
             ),
             _ => {
                 let found = node.describe();
-                reading.error(node, format!("a row is a list of values, not {found}"), "write `[1, 70]`");
+                reading.error(
+                    node,
+                    format!("a row is a list of values, not {found}"),
+                    "write `[1, 70]`",
+                );
                 return None;
             }
         };
-        Some(Self { span: node.span, cells })
+        Some(Self {
+            span: node.span,
+            cells,
+        })
     }
 
     fn len(&self) -> usize {
@@ -55,16 +65,23 @@ impl RowPattern {
     /// The pattern of each column, or why the row cannot fit the columns.
     fn fit<'p>(&'p self, columns: &[Column]) -> Result<Vec<&'p ValuePattern>, Mismatch> {
         let misfit = |message: String| {
-            let header = columns.iter().map(|column| format!("{} {}", column.name, column.sql_type));
+            let header = columns
+                .iter()
+                .map(|column| format!("{} {}", column.name, column.sql_type));
             let header = header.collect::<Vec<_>>().join(", ");
-            Err(Mismatch::new(message).at(self.span).detail(format!("the columns are: {header}")))
+            Err(Mismatch::new(message)
+                .at(self.span)
+                .detail(format!("the columns are: {header}")))
         };
         match &self.cells {
             Cells::List(cells) if cells.len() == columns.len() => Ok(cells.iter().collect()),
             Cells::Named(cells) if cells.len() == columns.len() => {
                 let mut fitted = Vec::new();
                 for column in columns {
-                    match cells.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name)) {
+                    match cells
+                        .iter()
+                        .find(|(name, _)| name.eq_ignore_ascii_case(&column.name))
+                    {
                         Some((_, pattern)) => fitted.push(pattern),
                         None => return misfit(format!("the expected row has no `{}`", column.name)),
                     }
@@ -73,7 +90,10 @@ impl RowPattern {
             }
             Cells::List(_) | Cells::Named(_) => {
                 let wanted = columns_word(self.len());
-                misfit(format!("the expected row has {wanted}, the result has {}", columns_word(columns.len())))
+                misfit(format!(
+                    "the expected row has {wanted}, the result has {}",
+                    columns_word(columns.len())
+                ))
             }
         }
     }
@@ -82,7 +102,11 @@ impl RowPattern {
 pub(crate) fn read_rows(node: &Node, reading: &mut Reading<'_>) -> Option<Vec<RowPattern>> {
     let NodeKind::Seq(items) = &node.kind else {
         let found = node.describe();
-        reading.error(node, format!("rows are a list of rows, not {found}"), "write `[[1, 70], [2, 100]]`");
+        reading.error(
+            node,
+            format!("rows are a list of rows, not {found}"),
+            "write `[[1, 70], [2, 100]]`",
+        );
         return None;
     };
     items.iter().map(|item| RowPattern::read(item, reading)).collect()
@@ -101,7 +125,10 @@ fn fit_all<'p>(rows: &'p [RowPattern], set: &RowSet) -> Result<Vec<Vec<&'p Value
 }
 
 fn same_row(wanted: &[&ValuePattern], actual: &[SqlValue], vars: &Vars) -> bool {
-    wanted.iter().zip(actual).all(|(pattern, value)| pattern.matches(value, vars))
+    wanted
+        .iter()
+        .zip(actual)
+        .all(|(pattern, value)| pattern.matches(value, vars))
 }
 
 /// Compares row by row, in order.
@@ -122,7 +149,9 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
             (Some(wanted), Some(actual)) if same(wanted, actual) => drawing.equal(actual),
             (Some(wanted), Some(actual)) => {
                 let differing = wanted.iter().zip(actual).position(|(w, a)| !w.matches(a, vars));
-                first = first.or(differing.and_then(|at| wanted.get(at)).map(|pattern| pattern.span));
+                first = first.or(differing
+                    .and_then(|at| wanted.get(at))
+                    .map(|pattern| pattern.span));
                 drawing.differing(wanted, actual, vars);
             }
             (Some(wanted), None) => {
@@ -135,9 +164,17 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
     }
     let message = if rows.len() == set.rows.len() {
         let count = fitted.iter().zip(&set.rows).filter(|(w, a)| !same(w, a)).count();
-        format!("expected {}, got as many of which {count} differ{}", rows_word(rows.len()), if count == 1 { "s" } else { "" })
+        format!(
+            "expected {}, got as many of which {count} differ{}",
+            rows_word(rows.len()),
+            if count == 1 { "s" } else { "" }
+        )
     } else {
-        format!("expected {}, got {}", rows_word(rows.len()), rows_word(set.rows.len()))
+        format!(
+            "expected {}, got {}",
+            rows_word(rows.len()),
+            rows_word(set.rows.len())
+        )
     };
     let mismatch = Mismatch::new(message).detail(drawing.finish());
     Err(match first {
@@ -158,7 +195,9 @@ pub(crate) fn compare_any_order(
     }
     let fitted = fit_all(rows, set)?;
     let partner = pair(&fitted, &set.rows, vars);
-    let missing: Vec<usize> = (0..fitted.len()).filter(|index| !partner.contains(&Some(*index))).collect();
+    let missing: Vec<usize> = (0..fitted.len())
+        .filter(|index| !partner.contains(&Some(*index)))
+        .collect();
     let extra = partner.iter().filter(|partner| partner.is_none()).count();
     if missing.is_empty() && (extra == 0 || !exactly) {
         return Ok(());
@@ -183,7 +222,12 @@ pub(crate) fn compare_any_order(
     if exactly && extra > 0 {
         parts.push(format!("{} too many", rows_word(extra)));
     }
-    let message = format!("expected {} in any order, got {}: {}", rows_word(rows.len()), rows_word(set.rows.len()), parts.join(", "));
+    let message = format!(
+        "expected {} in any order, got {}: {}",
+        rows_word(rows.len()),
+        rows_word(set.rows.len()),
+        parts.join(", ")
+    );
     let mismatch = Mismatch::new(message).detail(drawing.finish());
     Err(match missing.first().and_then(|index| rows.get(*index)) {
         Some(row) => mismatch.at(row.span),
@@ -194,12 +238,7 @@ pub(crate) fn compare_any_order(
 /// Pairs each actual row with a pattern that it matches, as many as can be (augmenting paths), since a
 /// matcher may fit several rows.
 fn pair(fitted: &[Vec<&ValuePattern>], rows: &[Vec<SqlValue>], vars: &Vars) -> Vec<Option<usize>> {
-    fn place(
-        wanted: usize,
-        fits: &[Vec<usize>],
-        seen: &mut [bool],
-        partner: &mut [Option<usize>],
-    ) -> bool {
+    fn place(wanted: usize, fits: &[Vec<usize>], seen: &mut [bool], partner: &mut [Option<usize>]) -> bool {
         for &row in &fits[wanted] {
             if std::mem::replace(&mut seen[row], true) {
                 continue;
@@ -213,22 +252,17 @@ fn pair(fitted: &[Vec<&ValuePattern>], rows: &[Vec<SqlValue>], vars: &Vars) -> V
     }
     let fits: Vec<Vec<usize>> = fitted
         .iter()
-        .map(|wanted| (0..rows.len()).filter(|row| same_row(wanted, &rows[*row], vars)).collect())
+        .map(|wanted| {
+            (0..rows.len())
+                .filter(|row| same_row(wanted, &rows[*row], vars))
+                .collect()
+        })
         .collect();
     let mut partner = vec![None; rows.len()];
     for wanted in 0..fitted.len() {
         place(wanted, &fits, &mut vec![false; rows.len()], &mut partner);
     }
     partner
-}
-
-/// A result set as lines, without any comparison.
-pub(crate) fn draw(set: &RowSet) -> String {
-    let mut drawing = Drawing::new(&set.columns);
-    for row in &set.rows {
-        drawing.equal(row);
-    }
-    drawing.finish()
 }
 
 /// Draws rows with a sign before each: ` ` as expected, `-` expected and not there, `+` there and not
@@ -239,8 +273,13 @@ struct Drawing {
 
 impl Drawing {
     fn new(columns: &[Column]) -> Self {
-        let header = columns.iter().map(|column| format!("{} {}", column.name, column.sql_type)).collect();
-        Self { lines: vec![(' ', header)] }
+        let header = columns
+            .iter()
+            .map(|column| format!("{} {}", column.name, column.sql_type))
+            .collect();
+        Self {
+            lines: vec![(' ', header)],
+        }
     }
 
     fn equal(&mut self, row: &[SqlValue]) {
@@ -252,27 +291,46 @@ impl Drawing {
     }
 
     fn missing(&mut self, row: &[&ValuePattern], vars: &Vars) {
-        self.lines.push(('-', row.iter().map(|pattern| pattern.shown_with(vars)).collect()));
+        self.lines
+            .push(('-', row.iter().map(|pattern| pattern.shown_with(vars)).collect()));
     }
 
     fn differing(&mut self, wanted: &[&ValuePattern], actual: &[SqlValue], vars: &Vars) {
         let mark = |differs: bool, text: String| if differs { format!("[{text}]") } else { text };
-        let differs: Vec<bool> = wanted.iter().zip(actual).map(|(w, a)| !w.matches(a, vars)).collect();
-        let wanted = wanted.iter().zip(&differs).map(|(w, differs)| mark(*differs, w.shown_with(vars)));
-        let actual = actual.iter().zip(&differs).map(|(a, differs)| mark(*differs, show(a)));
+        let differs: Vec<bool> = wanted
+            .iter()
+            .zip(actual)
+            .map(|(w, a)| !w.matches(a, vars))
+            .collect();
+        let wanted = wanted
+            .iter()
+            .zip(&differs)
+            .map(|(w, differs)| mark(*differs, w.shown_with(vars)));
+        let actual = actual
+            .iter()
+            .zip(&differs)
+            .map(|(a, differs)| mark(*differs, show(a)));
         let (wanted, actual) = (wanted.collect(), actual.collect());
         self.lines.push(('-', wanted));
         self.lines.push(('+', actual));
     }
 
     fn finish(self) -> String {
-        let interesting: Vec<usize> =
-            (0..self.lines.len()).filter(|index| self.lines[*index].0 != ' ').collect();
-        let near = |index: usize| interesting.is_empty() || interesting.iter().any(|at| at.abs_diff(index) <= 2);
-        let shown: Vec<usize> =
-            (0..self.lines.len()).filter(|index| *index == 0 || near(*index)).take(ROWS_SHOWN + 1).collect();
+        let interesting: Vec<usize> = (0..self.lines.len())
+            .filter(|index| self.lines[*index].0 != ' ')
+            .collect();
+        let near =
+            |index: usize| interesting.is_empty() || interesting.iter().any(|at| at.abs_diff(index) <= 2);
+        let shown: Vec<usize> = (0..self.lines.len())
+            .filter(|index| *index == 0 || near(*index))
+            .take(ROWS_SHOWN + 1)
+            .collect();
         let width = |column: usize| {
-            shown.iter().filter_map(|index| self.lines[*index].1.get(column)).map(|cell| cell.chars().count()).max()
+            shown
+                .iter()
+                .filter_map(|index| self.lines[*index].1.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
         };
         let columns = self.lines[0].1.len();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
@@ -284,8 +342,15 @@ impl Drawing {
             }
             last = *index;
             let (sign, cells) = &self.lines[*index];
-            let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-            text.push(format!("  {sign} {}", cells.collect::<Vec<_>>().join(" │ ")).trim_end().to_owned());
+            let cells = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}"));
+            text.push(
+                format!("  {sign} {}", cells.collect::<Vec<_>>().join(" │ "))
+                    .trim_end()
+                    .to_owned(),
+            );
         }
         if last + 1 < self.lines.len() {
             text.push(format!("    … {} more", rows_word(self.lines.len() - last - 1)));

@@ -5,6 +5,7 @@ use crate::history::{SqlValue, Vars};
 /// Text with the variables that it names. `$${` stands for `${` itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
+    source: String,
     segments: Vec<Segment>,
 }
 
@@ -47,14 +48,26 @@ impl Template {
             if !plain.is_empty() {
                 segments.push(Segment::Text(std::mem::take(&mut plain)));
             }
-            segments.push(Segment::Variable(rest[at + 2..at + end].trim().to_owned(), offset));
+            segments.push(Segment::Variable(
+                rest[at + 2..at + end].trim().to_owned(),
+                offset,
+            ));
             rest = &rest[at + end + 1..];
         }
         plain.push_str(rest);
         if !plain.is_empty() {
             segments.push(Segment::Text(plain));
         }
-        Ok(Self { segments })
+        Ok(Self {
+            source: text.to_owned(),
+            segments,
+        })
+    }
+
+    /// The text as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The variables, each with the place of its `${` in the text.
@@ -112,8 +125,13 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<String, String> {
-        let vars = Vars::from([("a".to_owned(), SqlValue::Int(1)), ("b".to_owned(), SqlValue::Text("x".to_owned()))]);
-        Template::read(text).map_err(|error| error.to_string())?.fill(&vars)
+        let vars = Vars::from([
+            ("a".to_owned(), SqlValue::Int(1)),
+            ("b".to_owned(), SqlValue::Text("x".to_owned())),
+        ]);
+        Template::read(text)
+            .map_err(|error| error.to_string())?
+            .fill(&vars)
     }
 
     #[test]

@@ -19,7 +19,10 @@ impl Check for Value {
         let set = rows_of(seen, &self.pattern.to_string())?;
         let ([column], [row]) = (set.columns.as_slice(), set.rows.as_slice()) else {
             let got = describe(seen.outcome);
-            return Err(Mismatch::new(format!("expected one value, {}, got {got}", self.pattern)));
+            return Err(Mismatch::new(format!(
+                "expected one value, {}, got {got}",
+                self.pattern
+            )));
         };
         let Some(actual) = row.first() else {
             return Err(Mismatch::new("expected one value, got a row without columns"));

@@ -7,14 +7,15 @@ use std::str::FromStr as _;
 use bigdecimal::BigDecimal;
 use regex::Regex;
 
-use super::template::Template;
 use super::Reading;
+use super::template::Template;
 use crate::history::{SqlValue, Vars};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
-pub(crate) const MATCHERS: &[&str] =
-    &["any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json"];
+pub(crate) const MATCHERS: &[&str] = &[
+    "any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json",
+];
 
 /// An expected value with its place in the file.
 #[derive(Debug, Clone)]
@@ -37,7 +38,10 @@ enum Shape {
     Compare(Vec<(Relation, BigDecimalOrText)>),
     OneOf(Vec<ValuePattern>),
     Not(Box<ValuePattern>),
-    About { value: f64, within: f64 },
+    About {
+        value: f64,
+        within: f64,
+    },
     Json(serde_json::Value),
 }
 
@@ -96,7 +100,11 @@ impl ValuePattern {
             NodeKind::Decimal(text) => Shape::Literal(SqlValue::Decimal(text.clone()), raw()),
             NodeKind::Hex(text) => {
                 let digits = text.trim_start_matches("0x").trim_start_matches("0X");
-                let even = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+                let even = if digits.len() % 2 == 0 {
+                    digits.to_owned()
+                } else {
+                    format!("0{digits}")
+                };
                 match hex::decode(even) {
                     Ok(bytes) => Shape::Hex(bytes, text.clone()),
                     Err(_) => {
@@ -110,11 +118,20 @@ impl ValuePattern {
             NodeKind::Seq(_) => Shape::Json(json_of(node)?),
             NodeKind::Map(entries) => {
                 let matcher = !entries.is_empty()
-                    && entries.iter().all(|entry| entry.key.as_str().is_some_and(|key| MATCHERS.contains(&key)));
-                if matcher { Self::read_matcher(node, reading)? } else { Shape::Json(json_of(node)?) }
+                    && entries
+                        .iter()
+                        .all(|entry| entry.key.as_str().is_some_and(|key| MATCHERS.contains(&key)));
+                if matcher {
+                    Self::read_matcher(node, reading)?
+                } else {
+                    Shape::Json(json_of(node)?)
+                }
             }
         };
-        Some(Self { span: node.span, shape })
+        Some(Self {
+            span: node.span,
+            shape,
+        })
     }
 
     fn read_text(text: &str, node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
@@ -128,7 +145,11 @@ impl ValuePattern {
                 Some(Shape::Literal(SqlValue::Text(text.clone()), text))
             }
             Err(error) => {
-                reading.error(node, error.to_string(), "close it, or write `$${` for the two characters themselves");
+                reading.error(
+                    node,
+                    error.to_string(),
+                    "close it, or write `$${` for the two characters themselves",
+                );
                 None
             }
         }
@@ -145,7 +166,11 @@ impl ValuePattern {
         };
         if !fits {
             let found = node.describe();
-            reading.error(node, format!("this is a whole number, not {found}"), "such as `1` or `{gt: 0}`");
+            reading.error(
+                node,
+                format!("this is a whole number, not {found}"),
+                "such as `1` or `{gt: 0}`",
+            );
             return None;
         }
         Self::read(node, reading)
@@ -153,9 +178,16 @@ impl ValuePattern {
 
     fn read_matcher(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
         let entries = node.as_map().unwrap_or_default();
-        let key_of = |name: &str| entries.iter().find(|entry| entry.key.as_str() == Some(name)).map(|entry| &entry.value);
-        let comparisons: Vec<_> =
-            entries.iter().filter(|entry| matches!(entry.key.as_str(), Some("gt" | "ge" | "lt" | "le"))).collect();
+        let key_of = |name: &str| {
+            entries
+                .iter()
+                .find(|entry| entry.key.as_str() == Some(name))
+                .map(|entry| &entry.value)
+        };
+        let comparisons: Vec<_> = entries
+            .iter()
+            .filter(|entry| matches!(entry.key.as_str(), Some("gt" | "ge" | "lt" | "le")))
+            .collect();
         if comparisons.len() == entries.len() {
             let mut relations = Vec::new();
             for entry in comparisons {
@@ -174,9 +206,14 @@ impl ValuePattern {
             if entries.len() == 2 && key_of("within").is_none() {
                 return mixed(node, reading);
             }
-            return Some(Shape::About { value: read_float(about, reading)?, within });
+            return Some(Shape::About {
+                value: read_float(about, reading)?,
+                within,
+            });
         }
-        let [entry] = entries else { return mixed(node, reading) };
+        let [entry] = entries else {
+            return mixed(node, reading);
+        };
         let value = &entry.value;
         match entry.key.as_str() {
             Some("any") => {
@@ -193,7 +230,11 @@ impl ValuePattern {
                     (Relation::Le, read_bound(high, reading)?),
                 ])),
                 _ => {
-                    reading.error(value, "`between` is a list of two bounds", "write `{between: [1, 9]}`");
+                    reading.error(
+                        value,
+                        "`between` is a list of two bounds",
+                        "write `{between: [1, 9]}`",
+                    );
                     None
                 }
             },
@@ -202,7 +243,11 @@ impl ValuePattern {
                     reading.error(value, "`one_of` is a list of values", "write `{one_of: [1, 2]}`");
                     return None;
                 };
-                items.iter().map(|item| Self::read(item, reading)).collect::<Option<_>>().map(Shape::OneOf)
+                items
+                    .iter()
+                    .map(|item| Self::read(item, reading))
+                    .collect::<Option<_>>()
+                    .map(Shape::OneOf)
             }
             Some("not") => Self::read(value, reading).map(|inner| Shape::Not(Box::new(inner))),
             Some("json") => json_of(value).map(Shape::Json),
@@ -224,7 +269,8 @@ impl ValuePattern {
                 SqlValue::Bytes(actual) => actual == bytes,
                 SqlValue::Text(actual) => actual.as_bytes() == bytes.as_slice(),
                 SqlValue::Int(actual) => {
-                    bytes.len() <= 15 && bytes.iter().fold(0, |sum, byte| (sum << 8) | i128::from(*byte)) == *actual
+                    bytes.len() <= 15
+                        && bytes.iter().fold(0, |sum, byte| (sum << 8) | i128::from(*byte)) == *actual
                 }
                 _ => false,
             },
@@ -263,9 +309,10 @@ impl ValuePattern {
     /// The variables that it uses, with their places.
     pub(crate) fn variables(&self) -> Vec<(String, Span)> {
         match &self.shape {
-            Shape::Variable(template, _) => {
-                template.variables().map(|(name, _)| (name.to_owned(), self.span)).collect()
-            }
+            Shape::Variable(template, _) => template
+                .variables()
+                .map(|(name, _)| (name.to_owned(), self.span))
+                .collect(),
             Shape::OneOf(choices) => choices.iter().flat_map(Self::variables).collect(),
             Shape::Not(inner) => inner.variables(),
             Shape::Literal(..) | Shape::Bool(_) | Shape::Hex(..) | Shape::Any | Shape::Match(_) => Vec::new(),
@@ -283,7 +330,9 @@ impl fmt::Display for ValuePattern {
             Shape::Any => f.write_str("anything"),
             Shape::Match(regex) => write!(f, "/{regex}/"),
             Shape::Compare(relations) => {
-                let parts = relations.iter().map(|(relation, bound)| format!("{} {bound}", relation.sign()));
+                let parts = relations
+                    .iter()
+                    .map(|(relation, bound)| format!("{} {bound}", relation.sign()));
                 f.write_str(&parts.collect::<Vec<_>>().join(" and "))
             }
             Shape::OneOf(choices) => {
@@ -307,14 +356,23 @@ fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
 
 pub(crate) fn read_regex(node: &Node, reading: &mut Reading<'_>) -> Option<Regex> {
     let Some(text) = node.text() else {
-        reading.error(node, "a regular expression is text", format!("this is {}", node.describe()));
+        reading.error(
+            node,
+            "a regular expression is text",
+            format!("this is {}", node.describe()),
+        );
         return None;
     };
     match Regex::new(&text) {
         Ok(regex) => Some(regex),
         Err(error) => {
             let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let reason = reason
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned();
             reading.error(node, "this is no regular expression", reason);
             None
         }
@@ -338,7 +396,11 @@ fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<BigDecimalOrText
         NodeKind::Decimal(text) => BigDecimal::from_str(text).ok().map(BigDecimalOrText::Number),
         NodeKind::Str(text) => Some(BigDecimalOrText::Text(text.clone())),
         _ => {
-            reading.error(node, "a bound is a number or text", format!("this is {}", node.describe()));
+            reading.error(
+                node,
+                "a bound is a number or text",
+                format!("this is {}", node.describe()),
+            );
             None
         }
     }
@@ -347,7 +409,9 @@ fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<BigDecimalOrText
 fn order(actual: &SqlValue, bound: &BigDecimalOrText) -> Option<Ordering> {
     match (bound, actual) {
         (BigDecimalOrText::Number(bound), _) => number(actual).map(|actual| actual.cmp(bound)),
-        (BigDecimalOrText::Text(bound), SqlValue::Text(actual) | SqlValue::Time(actual)) => Some(actual.cmp(bound)),
+        (BigDecimalOrText::Text(bound), SqlValue::Text(actual) | SqlValue::Time(actual)) => {
+            Some(actual.cmp(bound))
+        }
         (BigDecimalOrText::Text(_), _) => None,
     }
 }
@@ -358,7 +422,9 @@ fn number(value: &SqlValue) -> Option<BigDecimal> {
         SqlValue::Decimal(text) => BigDecimal::from_str(text).ok(),
         SqlValue::Float(number) => BigDecimal::from_str(&number.to_string()).ok(),
         SqlValue::Json(serde_json::Value::Number(number)) => BigDecimal::from_str(&number.to_string()).ok(),
-        SqlValue::Null | SqlValue::Text(_) | SqlValue::Bytes(_) | SqlValue::Time(_) | SqlValue::Json(_) => None,
+        SqlValue::Null | SqlValue::Text(_) | SqlValue::Bytes(_) | SqlValue::Time(_) | SqlValue::Json(_) => {
+            None
+        }
     }
 }
 
@@ -367,7 +433,9 @@ fn literal_equals(wanted: &SqlValue, raw: &str, actual: &SqlValue) -> bool {
     match (wanted, actual) {
         (SqlValue::Null, SqlValue::Null) => true,
         (SqlValue::Null, SqlValue::Json(json)) => json.is_null(),
-        (SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_), SqlValue::Text(actual)) => raw == actual,
+        (SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_), SqlValue::Text(actual)) => {
+            raw == actual
+        }
         (SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_), _) => {
             number(wanted).is_some_and(|wanted| number(actual) == Some(wanted))
         }
@@ -399,7 +467,9 @@ fn json_equals(wanted: &serde_json::Value, actual: &serde_json::Value) -> bool {
         }
         (J::Object(wanted), J::Object(actual)) => {
             wanted.len() == actual.len()
-                && wanted.iter().all(|(key, w)| actual.get(key).is_some_and(|a| json_equals(w, a)))
+                && wanted
+                    .iter()
+                    .all(|(key, w)| actual.get(key).is_some_and(|a| json_equals(w, a)))
         }
         (wanted, actual) => wanted == actual,
     }
@@ -458,7 +528,13 @@ pub fn show(value: &SqlValue) -> String {
         SqlValue::Int(number) => number.to_string(),
         SqlValue::Float(number) => number.to_string(),
         SqlValue::Decimal(text) | SqlValue::Time(text) => text.clone(),
-        SqlValue::Text(text) => format!("'{}'", text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")),
+        SqlValue::Text(text) => format!(
+            "'{}'",
+            text.escape_debug()
+                .to_string()
+                .replace("\\\"", "\"")
+                .replace("\\'", "'")
+        ),
         SqlValue::Bytes(bytes) if bytes.is_empty() => "0x (no bytes)".to_owned(),
         SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
         SqlValue::Json(json) => json.to_string(),
@@ -475,7 +551,10 @@ mod tests {
         let parsed = parse(&file);
         let root = parsed.root.expect("YAML");
         let mut problems = Vec::new();
-        let mut reading = Reading { file: &file, problems: &mut problems };
+        let mut reading = Reading {
+            file: &file,
+            problems: &mut problems,
+        };
         let pattern = ValuePattern::read(&root, &mut reading).expect("a pattern");
         let vars = Vars::from([("x".to_owned(), SqlValue::Int(7))]);
         pattern.matches(actual, &vars)
@@ -516,7 +595,11 @@ mod tests {
             ("0x05", SqlValue::Int(5), true),
             ("ab", SqlValue::Bytes(b"ab".to_vec()), false),
             ("!!binary YWI=", SqlValue::Bytes(b"ab".to_vec()), true),
-            ("{a: 1, b: [true, null]}", json(r#"{"b": [true, null], "a": 1.0}"#), true),
+            (
+                "{a: 1, b: [true, null]}",
+                json(r#"{"b": [true, null], "a": 1.0}"#),
+                true,
+            ),
             ("{a: 1}", json(r#"{"a": 2}"#), false),
             ("'{\"a\": 1}'", json(r#"{"a": 1}"#), true),
             ("{json: {any: true}}", json(r#"{"any": true}"#), true),

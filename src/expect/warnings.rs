@@ -14,7 +14,10 @@ enum Warnings {
 
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     if let NodeKind::Seq(items) = &node.kind {
-        let patterns = items.iter().map(|item| ErrorPattern::read(item, reading)).collect::<Option<_>>()?;
+        let patterns = items
+            .iter()
+            .map(|item| ErrorPattern::read(item, reading))
+            .collect::<Option<_>>()?;
         return Some(Box::new(Warnings::These(patterns)));
     }
     let pattern = ValuePattern::read_number(node, reading)?;
@@ -27,7 +30,10 @@ impl Check for Warnings {
             Outcome::Rows(set) => set.warning_count,
             Outcome::Done(done) => done.warning_count,
             Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => {
-                return Err(Mismatch::new(format!("expected warnings to judge, got {}", describe(seen.outcome))));
+                return Err(Mismatch::new(format!(
+                    "expected warnings to judge, got {}",
+                    describe(seen.outcome)
+                )));
             }
         };
         let texts = || {
@@ -45,12 +51,22 @@ impl Check for Warnings {
             Self::These(patterns) => {
                 let actual = seen.warnings.unwrap_or_default();
                 let same = actual.len() == patterns.len()
-                    && patterns.iter().zip(actual).all(|(pattern, warning)| pattern.matches(warning));
+                    && patterns
+                        .iter()
+                        .zip(actual)
+                        .all(|(pattern, warning)| pattern.matches(warning));
                 if same {
                     return Ok(());
                 }
-                let wanted = patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                Err(Mismatch::new(format!("expected warnings [{wanted}], got {}", actual.len())).detail(texts()))
+                let wanted = patterns
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Err(
+                    Mismatch::new(format!("expected warnings [{wanted}], got {}", actual.len()))
+                        .detail(texts()),
+                )
             }
         }
     }
@@ -63,6 +79,9 @@ impl Check for Warnings {
     }
 
     fn needs(&self) -> Needs {
-        Needs { warnings: true, ..Needs::default() }
+        Needs {
+            warnings: true,
+            ..Needs::default()
+        }
     }
 }

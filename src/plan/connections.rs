@@ -42,8 +42,14 @@ pub(super) struct Isolation {
 pub(super) fn isolation(text: &str) -> Option<Isolation> {
     let text = text.to_ascii_lowercase().replace(['-', '_'], " ");
     match text.as_str() {
-        "repeatable read" | "rr" => Some(Isolation { short: "rr", variable: "REPEATABLE-READ" }),
-        "read committed" | "rc" => Some(Isolation { short: "rc", variable: "READ-COMMITTED" }),
+        "repeatable read" | "rr" => Some(Isolation {
+            short: "rr",
+            variable: "REPEATABLE-READ",
+        }),
+        "read committed" | "rc" => Some(Isolation {
+            short: "rc",
+            variable: "READ-COMMITTED",
+        }),
         _ => None,
     }
 }
@@ -69,7 +75,11 @@ pub(super) fn literal(node: &Node) -> Option<String> {
 
 impl Context<'_> {
     pub(super) fn connections(&mut self, servers: &[ServerPlan], scope: &mut Scope<'_>) -> Connections {
-        let mut all = Connections { connections: Vec::new(), databases: Vec::new(), secrets: Vec::new() };
+        let mut all = Connections {
+            connections: Vec::new(),
+            databases: Vec::new(),
+            secrets: Vec::new(),
+        };
         for decl in &self.scenario.connections {
             let plan = self.connection(decl, servers, scope, &mut all);
             match &decl.count {
@@ -77,7 +87,11 @@ impl Context<'_> {
                 Some(count) => {
                     for index in 0..count.value {
                         let name = format!("{}.{index}", plan.name);
-                        all.connections.push(ConnectionPlan { name, index, ..plan.clone() });
+                        all.connections.push(ConnectionPlan {
+                            name,
+                            index,
+                            ..plan.clone()
+                        });
                     }
                 }
             }
@@ -94,9 +108,16 @@ impl Context<'_> {
     ) -> ConnectionPlan {
         // Times compare as text, so every session has the same zone unless the file says another.
         let mut vars = vec![("time_zone".to_owned(), "'+00:00'".to_owned())];
-        if let Some(node) = decl.isolation.as_ref().or_else(|| self.variant.value("isolation")) {
+        if let Some(node) = decl
+            .isolation
+            .as_ref()
+            .or_else(|| self.variant.value("isolation"))
+        {
             match node.text().and_then(|text| isolation(&text)) {
-                Some(level) => vars.push(("transaction_isolation".to_owned(), format!("'{}'", level.variable))),
+                Some(level) => vars.push((
+                    "transaction_isolation".to_owned(),
+                    format!("'{}'", level.variable),
+                )),
                 None => {
                     let problem = Diagnostic::error(node.span, "TiDB does not have this isolation level");
                     let label = "`repeatable read` or `read committed`; others are error 8048";
@@ -109,7 +130,8 @@ impl Context<'_> {
                 Some(mode) => vars.push(("tidb_txn_mode".to_owned(), format!("'{mode}'"))),
                 None => {
                     let problem = Diagnostic::error(node.span, "this is no mode of transactions");
-                    self.problems.push(problem.label(node.span, "`pessimistic` or `optimistic`"));
+                    self.problems
+                        .push(problem.label(node.span, "`pessimistic` or `optimistic`"));
                 }
             }
         }
@@ -118,8 +140,10 @@ impl Context<'_> {
             match literal(node).filter(|_| plain) {
                 Some(value) => vars.push((name.value.clone(), value)),
                 None => {
-                    let problem = Diagnostic::error(node.span, "a session variable is a name with a number or text");
-                    self.problems.push(problem.label(node.span, format!("for `{}`", name.value)));
+                    let problem =
+                        Diagnostic::error(node.span, "a session variable is a name with a number or text");
+                    self.problems
+                        .push(problem.label(node.span, format!("for `{}`", name.value)));
                 }
             }
         }
@@ -128,14 +152,19 @@ impl Context<'_> {
             self.problems.push(problem.label(password.span, "whose is it?"));
         }
         let user = decl.user.as_ref().map(|user| {
-            let password = decl.password.as_ref().map(|password| self.env_text(password, scope)).unwrap_or_default();
+            let password = decl
+                .password
+                .as_ref()
+                .map(|password| self.env_text(password, scope))
+                .unwrap_or_default();
             all.secrets.push(password.clone());
             (self.env_text(user, scope), password)
         });
         let database = decl.database.as_ref().map(|database| {
             let name = database.value.clone();
             if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let problem = Diagnostic::error(database.span, "a database's name has letters, digits and `_`");
+                let problem =
+                    Diagnostic::error(database.span, "a database's name has letters, digits and `_`");
                 self.problems.push(problem.label(database.span, "here"));
             }
             if !all.databases.contains(&name) {
@@ -148,7 +177,11 @@ impl Context<'_> {
             Some(wanted) => {
                 let found = servers.iter().position(|server| server.name == wanted.value);
                 if found.is_none() && wanted.value != "main" {
-                    self.unknown(wanted, "server", servers.iter().map(|server| server.name.as_str()));
+                    self.unknown(
+                        wanted,
+                        "server",
+                        servers.iter().map(|server| server.name.as_str()),
+                    );
                 }
                 found
             }
@@ -166,7 +199,9 @@ impl Context<'_> {
 
     /// Text in which `${env.NAME}` may stand.
     fn env_text(&mut self, text: &Located<String>, scope: &mut Scope<'_>) -> String {
-        let Ok(template) = Template::read(&text.value) else { return text.value.clone() };
+        let Ok(template) = Template::read(&text.value) else {
+            return text.value.clone();
+        };
         scope.check(&template, text.span, self.problems);
         let mut vars: crate::history::Vars = crate::history::Vars::new();
         for (name, value) in scope.env_used() {
@@ -177,7 +212,8 @@ impl Context<'_> {
             Err(name) => {
                 if !name.starts_with("env.") {
                     let problem = Diagnostic::error(text.span, "only `${env.NAME}` can stand here");
-                    self.problems.push(problem.label(text.span, format!("`{name}` has its value later")));
+                    self.problems
+                        .push(problem.label(text.span, format!("`{name}` has its value later")));
                 }
                 String::new()
             }
@@ -199,7 +235,8 @@ impl Context<'_> {
             Some(near) => format!("unknown {what} `{}`; did you mean `{near}`?", name.value),
             None => format!("unknown {what} `{}`", name.value),
         };
-        self.problems.push(Diagnostic::error(name.span, message).label(name.span, listed));
+        self.problems
+            .push(Diagnostic::error(name.span, message).label(name.span, listed));
     }
 
     /// The number of a connection by its name, or a mistake.
@@ -208,16 +245,27 @@ impl Context<'_> {
         name: &Located<String>,
         connections: &[ConnectionPlan],
     ) -> Option<usize> {
-        let found = connections.iter().position(|connection| connection.name == name.value);
+        let found = connections
+            .iter()
+            .position(|connection| connection.name == name.value);
         if found.is_none() {
-            let decl = self.scenario.connections.iter().find(|decl| decl.name.value == name.value);
+            let decl = self
+                .scenario
+                .connections
+                .iter()
+                .find(|decl| decl.name.value == name.value);
             match decl.and_then(|decl| decl.count.as_ref()) {
                 Some(count) => {
                     let message = format!("`{}` is {} connections", name.value, count.value);
                     let label = format!("name one: `{0}.0` to `{0}.{1}`", name.value, count.value - 1);
-                    self.problems.push(Diagnostic::error(name.span, message).label(name.span, label));
+                    self.problems
+                        .push(Diagnostic::error(name.span, message).label(name.span, label));
                 }
-                None => self.unknown(name, "connection", connections.iter().map(|one| one.name.as_str())),
+                None => self.unknown(
+                    name,
+                    "connection",
+                    connections.iter().map(|one| one.name.as_str()),
+                ),
             }
         }
         found
@@ -243,7 +291,8 @@ impl Context<'_> {
         let value = crate::expect::value_of_node(node).map(Value::Plain);
         if value.is_none() {
             let problem = Diagnostic::error(node.span, "this is no value");
-            self.problems.push(problem.label(node.span, "a number, text, null, true or false"));
+            self.problems
+                .push(problem.label(node.span, "a number, text, null, true or false"));
         }
         value
     }

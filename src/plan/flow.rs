@@ -12,7 +12,9 @@ impl Context<'_> {
         let mut blocked: Vec<Option<usize>> = vec![None; connections.len()];
         let name = |number: usize| connections.get(number).map_or("?", |one| one.name.as_str());
         for (number, step) in steps.iter().enumerate() {
-            let Some(waiting) = blocked.get(step.connection).copied() else { continue };
+            let Some(waiting) = blocked.get(step.connection).copied() else {
+                continue;
+            };
             if let Some(earlier) = waiting.and_then(|earlier| steps.get(earlier)) {
                 if !earlier.wants_error() {
                     let own = name(step.connection);
@@ -20,7 +22,9 @@ impl Context<'_> {
                         Diagnostic::error(step.span, format!("`{own}` is still blocked here"))
                             .label(earlier.span, "waits since here")
                             .label(step.span, "cannot start before that statement has returned")
-                            .help(format!("end the wait first, in a step that says `unblocks: {own}`")),
+                            .help(format!(
+                                "end the wait first, in a step that says `unblocks: {own}`"
+                            )),
                     );
                 }
                 blocked[step.connection] = None;
@@ -32,7 +36,9 @@ impl Context<'_> {
                         let message = format!("`{}` is not blocked here", name(*other));
                         let problem = Diagnostic::error(*span, message);
                         self.problems.push(
-                            problem.label(*span, "nothing to end").help("the step that waits says `blocked_by:` or `blocked: true`"),
+                            problem
+                                .label(*span, "nothing to end")
+                                .help("the step that waits says `blocked_by:` or `blocked: true`"),
                         );
                     }
                 }
@@ -42,12 +48,18 @@ impl Context<'_> {
             }
             if let Action::Kill { target, .. } = step.action
                 && let Some(slot) = blocked.get_mut(target)
-                && slot.and_then(|earlier| steps.get(earlier)).is_some_and(Step::wants_error)
+                && slot
+                    .and_then(|earlier| steps.get(earlier))
+                    .is_some_and(Step::wants_error)
             {
                 *slot = None;
             }
         }
-        for earlier in blocked.into_iter().flatten().filter_map(|number| steps.get(number)) {
+        for earlier in blocked
+            .into_iter()
+            .flatten()
+            .filter_map(|number| steps.get(number))
+        {
             if !earlier.wants_error() {
                 let own = name(earlier.connection);
                 self.problems.push(

@@ -21,7 +21,7 @@ use crate::scenario::{self, Requires};
 use crate::source::{Diagnostic, Severity, SourceFile, Span};
 
 pub use connections::ConnectionPlan;
-pub use pattern::{PatternItem, StatePattern};
+pub use pattern::{BLOCKED, PatternItem, StatePattern};
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,9 @@ impl Planned {
     /// Whether the file cannot run.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -150,13 +152,17 @@ impl Step {
     /// Whether an error is among the outcomes that are expected.
     #[must_use]
     pub fn wants_error(&self) -> bool {
-        self.expectations.iter().any(|expectation| expectation.check.wants_error())
+        self.expectations
+            .iter()
+            .any(|expectation| expectation.check.wants_error())
     }
 
     /// What the expectations have to have asked of the server.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        self.expectations.iter().fold(Needs::default(), |needs, one| needs.and(one.check.needs()))
+        self.expectations
+            .iter()
+            .fold(Needs::default(), |needs, one| needs.and(one.check.needs()))
     }
 }
 
@@ -265,7 +271,13 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     if let Some(scenario) = read.scenario {
         let variants = variants::variants(&scenario, &mut problems);
         for variant in &variants {
-            trials.extend(variants::plan_variant(&file, input, &scenario, variant, &mut problems));
+            trials.extend(variants::plan_variant(
+                &file,
+                input,
+                &scenario,
+                variant,
+                &mut problems,
+            ));
         }
         variants::check_when_names(&scenario, &mut problems);
     }
@@ -285,7 +297,11 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     if broken {
         trials.clear();
     }
-    Planned { file, trials, problems }
+    Planned {
+        file,
+        trials,
+        problems,
+    }
 }
 
 /// Truth in SQL: a single value that is neither NULL nor zero.
@@ -297,18 +313,25 @@ impl Check for IsTrue {
         use crate::history::Outcome;
         let Outcome::Rows(set) = seen.outcome else {
             let got = crate::expect::describe(seen.outcome);
-            return Err(crate::expect::Mismatch::new(format!("expected one true value, got {got}")));
+            return Err(crate::expect::Mismatch::new(format!(
+                "expected one true value, got {got}"
+            )));
         };
         match set.rows.as_slice() {
             [row] => match row.as_slice() {
                 [SqlValue::Int(number)] if *number != 0 => Ok(()),
                 [value] => {
                     let got = crate::expect::show(value);
-                    Err(crate::expect::Mismatch::new(format!("expected a true value, got {got}")))
+                    Err(crate::expect::Mismatch::new(format!(
+                        "expected a true value, got {got}"
+                    )))
                 }
                 _ => Err(crate::expect::Mismatch::new("expected one column")),
             },
-            rows => Err(crate::expect::Mismatch::new(format!("expected one row, got {}", rows.len()))),
+            rows => Err(crate::expect::Mismatch::new(format!(
+                "expected one row, got {}",
+                rows.len()
+            ))),
         }
     }
 }

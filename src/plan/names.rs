@@ -20,8 +20,16 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub fn new(input: &'a PlanInput, vars: &Vars) -> Self {
-        let known = vars.keys().cloned().chain(BUILT_IN.iter().map(|&name| name.to_owned())).collect();
-        Self { known, env: &input.env, env_used: BTreeMap::new() }
+        let known = vars
+            .keys()
+            .cloned()
+            .chain(BUILT_IN.iter().map(|&name| name.to_owned()))
+            .collect();
+        Self {
+            known,
+            env: &input.env,
+            env_used: BTreeMap::new(),
+        }
     }
 
     /// From here on, this name has a value.
@@ -67,7 +75,10 @@ impl<'a> Scope<'a> {
         problems.push(
             Diagnostic::error(span, message)
                 .label(span, "used here")
-                .help(format!("known here: {}; others come from `vars`, `matrix`, or an earlier step's `save` or `set`", known.join(", "))),
+                .help(format!(
+                    "known here: {}; others come from `vars`, `matrix`, or an earlier step's `save` or `set`",
+                    known.join(", ")
+                )),
         );
     }
 }

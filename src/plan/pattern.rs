@@ -30,7 +30,11 @@ impl PatternItem {
     #[must_use]
     pub fn read(text: &str) -> Self {
         if text == "..." {
-            return Self { name: None, min: 0, many: true };
+            return Self {
+                name: None,
+                min: 0,
+                many: true,
+            };
         }
         let (name, min, many) = match text.chars().next_back() {
             Some('?') => (&text[..text.len() - 1], 0, false),
@@ -38,7 +42,11 @@ impl PatternItem {
             Some('+') => (&text[..text.len() - 1], 1, true),
             _ => (text, 1, false),
         };
-        Self { name: Some(name.to_owned()), min, many }
+        Self {
+            name: Some(name.to_owned()),
+            min,
+            many,
+        }
     }
 
     fn fits(&self, state: &str) -> bool {
@@ -50,12 +58,14 @@ impl StatePattern {
     /// The states that the pattern speaks of: lifecycle states only where it names one.
     #[must_use]
     pub fn relevant<'s>(&self, states: &'s [(u64, String)]) -> Vec<&'s str> {
-        let names_lifecycle = self
-            .items
-            .iter()
-            .any(|item| item.name.as_ref().is_some_and(|name| LIFECYCLE.contains(&name.as_str())));
+        let names_lifecycle = self.items.iter().any(|item| {
+            item.name
+                .as_ref()
+                .is_some_and(|name| LIFECYCLE.contains(&name.as_str()))
+        });
         let all = states.iter().map(|(_, state)| state.as_str());
-        all.filter(|state| names_lifecycle || !LIFECYCLE.contains(state)).collect()
+        all.filter(|state| names_lifecycle || !LIFECYCLE.contains(state))
+            .collect()
     }
 
     /// Whether the whole sequence fits.
@@ -99,13 +109,16 @@ impl StatePattern {
 
 impl fmt::Display for StatePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let items = self.items.iter().map(|item| match (&item.name, item.min, item.many) {
-            (None, _, _) => "...".to_owned(),
-            (Some(name), 0, false) => format!("{name}?"),
-            (Some(name), 0, true) => format!("{name}*"),
-            (Some(name), _, true) => format!("{name}+"),
-            (Some(name), _, false) => name.clone(),
-        });
+        let items = self
+            .items
+            .iter()
+            .map(|item| match (&item.name, item.min, item.many) {
+                (None, _, _) => "...".to_owned(),
+                (Some(name), 0, false) => format!("{name}?"),
+                (Some(name), 0, true) => format!("{name}*"),
+                (Some(name), _, true) => format!("{name}+"),
+                (Some(name), _, false) => name.clone(),
+            });
         write!(f, "[{}]", items.collect::<Vec<_>>().join(", "))
     }
 }
@@ -115,7 +128,9 @@ mod tests {
     use super::*;
 
     fn fits(pattern: &str, states: &str) -> bool {
-        let pattern = StatePattern { items: pattern.split_whitespace().map(PatternItem::read).collect() };
+        let pattern = StatePattern {
+            items: pattern.split_whitespace().map(PatternItem::read).collect(),
+        };
         pattern.matches(&states.split_whitespace().collect::<Vec<_>>())
     }
 
@@ -144,11 +159,19 @@ mod tests {
 
     #[test]
     fn lifecycle_states_count_only_where_named() {
-        let states: Vec<(u64, String)> =
-            ["initial", "connected", "begin", "completed"].map(|s| (0, s.to_owned())).to_vec();
-        let plain = StatePattern { items: vec![PatternItem::read("begin")] };
+        let states: Vec<(u64, String)> = ["initial", "connected", "begin", "completed"]
+            .map(|s| (0, s.to_owned()))
+            .to_vec();
+        let plain = StatePattern {
+            items: vec![PatternItem::read("begin")],
+        };
         assert_eq!(plain.relevant(&states), ["begin"]);
-        let named = StatePattern { items: vec![PatternItem::read("begin"), PatternItem::read("completed")] };
-        assert_eq!(named.relevant(&states), ["initial", "connected", "begin", "completed"]);
+        let named = StatePattern {
+            items: vec![PatternItem::read("begin"), PatternItem::read("completed")],
+        };
+        assert_eq!(
+            named.relevant(&states),
+            ["initial", "connected", "begin", "completed"]
+        );
     }
 }

@@ -24,7 +24,12 @@ impl Context<'_> {
         steps
     }
 
-    fn step_plan(&mut self, decl: &StepDecl, connections: &[ConnectionPlan], scope: &mut Scope<'_>) -> Option<Step> {
+    fn step_plan(
+        &mut self,
+        decl: &StepDecl,
+        connections: &[ConnectionPlan],
+        scope: &mut Scope<'_>,
+    ) -> Option<Step> {
         let connection = self.connection_number(&decl.connection, connections);
         let action = self.action_plan(&decl.action, connections, connection, scope);
         let state = match &decl.name {
@@ -33,7 +38,8 @@ impl Context<'_> {
                 if reserved {
                     let message = format!("a state cannot be called `{}`", name.value);
                     let label = "the harness enters this one itself";
-                    self.problems.push(Diagnostic::error(name.span, message).label(name.span, label));
+                    self.problems
+                        .push(Diagnostic::error(name.span, message).label(name.span, label));
                 }
                 name.value.clone()
             }
@@ -44,11 +50,19 @@ impl Context<'_> {
             .iter()
             .filter_map(|(name, node)| Some((name.value.clone(), self.plan_value(node, scope)?)))
             .collect();
-        for name in decl.save.iter().map(|(name, _)| name).chain(decl.set.iter().map(|(name, _)| name)) {
+        for name in decl
+            .save
+            .iter()
+            .map(|(name, _)| name)
+            .chain(decl.set.iter().map(|(name, _)| name))
+        {
             self.check_new_name(name);
             scope.add(&name.value);
         }
-        let save = decl.save.iter().map(|(name, source)| (name.value.clone(), save_source(&source.value), source.span));
+        let save = decl
+            .save
+            .iter()
+            .map(|(name, source)| (name.value.clone(), save_source(&source.value), source.span));
         let save = save.collect();
         let mut step = Step {
             span: decl.connection.span,
@@ -60,7 +74,10 @@ impl Context<'_> {
             unblocks: Vec::new(),
             save,
             set,
-            timeout: decl.timeout.or(self.scenario.step_timeout).unwrap_or(STEP_TIMEOUT),
+            timeout: decl
+                .timeout
+                .or(self.scenario.step_timeout)
+                .unwrap_or(STEP_TIMEOUT),
         };
         self.step_expectations(decl, &mut step, connections, scope);
         connection.map(|_| step)
@@ -72,8 +89,13 @@ impl Context<'_> {
             || name.value.starts_with("database.");
         let plain = name.value.chars().all(|c| c.is_alphanumeric() || c == '_');
         if reserved || !plain {
-            let problem = Diagnostic::error(name.span, format!("a variable cannot be called `{}`", name.value));
-            let label = if reserved { "the harness sets this one itself" } else { "letters, digits and `_`" };
+            let problem =
+                Diagnostic::error(name.span, format!("a variable cannot be called `{}`", name.value));
+            let label = if reserved {
+                "the harness sets this one itself"
+            } else {
+                "letters, digits and `_`"
+            };
             self.problems.push(problem.label(name.span, label));
         }
     }
@@ -97,18 +119,34 @@ impl Context<'_> {
             }
         }
         for (number, (key, _)) in entries.iter().enumerate() {
-            let earlier = entries.iter().take(number).find(|(other, _)| other.as_str() == key.as_str());
+            let earlier = entries
+                .iter()
+                .take(number)
+                .find(|(other, _)| other.as_str() == key.as_str());
             if let Some((other, _)) = earlier {
-                let message = format!("`{}` is expected twice in this variant", key.as_str().unwrap_or_default());
+                let message = format!(
+                    "`{}` is expected twice in this variant",
+                    key.as_str().unwrap_or_default()
+                );
                 let problem = Diagnostic::error(key.span, message);
-                self.problems.push(problem.label(other.span, "here").label(key.span, "and here"));
+                self.problems
+                    .push(problem.label(other.span, "here").label(key.span, "and here"));
             }
         }
         step.expectations = self.read_expectations(&entries, scope);
-        let sql = matches!(step.action, Action::Sql(_) | Action::Prepared(..) | Action::Load { .. });
-        if let (false, Some(one)) = (sql, step.expectations.iter().find(|one| !["within", "at_least", "error"].contains(&one.key))) {
+        let sql = matches!(
+            step.action,
+            Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
+        );
+        if let (false, Some(one)) = (
+            sql,
+            step.expectations
+                .iter()
+                .find(|one| !["within", "at_least", "error"].contains(&one.key)),
+        ) {
             let message = format!("`{}` goes with a statement", one.key);
-            self.problems.push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
+            self.problems
+                .push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
         }
         self.check_times(&step.expectations);
     }
@@ -120,12 +158,23 @@ impl Context<'_> {
             && most < least
         {
             let problem = Diagnostic::error(at_least.span, "`within` is shorter than `at_least`");
-            self.problems.push(problem.label(within.span, "at most this").label(at_least.span, "and at least this"));
+            self.problems.push(
+                problem
+                    .label(within.span, "at most this")
+                    .label(at_least.span, "and at least this"),
+            );
         }
     }
 
-    pub(super) fn read_expectations(&mut self, entries: &[&(Node, Node)], scope: &mut Scope<'_>) -> Vec<Expectation> {
-        let mut reading = Reading { file: self.file, problems: self.problems };
+    pub(super) fn read_expectations(
+        &mut self,
+        entries: &[&(Node, Node)],
+        scope: &mut Scope<'_>,
+    ) -> Vec<Expectation> {
+        let mut reading = Reading {
+            file: self.file,
+            problems: self.problems,
+        };
         let found = expect::read_all(entries.iter().map(|(key, value)| (key, value)), &mut reading);
         for expectation in &found {
             for (name, span) in expectation.check.variables() {
@@ -138,20 +187,26 @@ impl Context<'_> {
     fn waiting(&mut self, expect: &ExpectDecl, step: &mut Step, connections: &[ConnectionPlan], mine: bool) {
         let mut by = Vec::new();
         for name in &expect.blocked_by {
-            let Some(number) = self.connection_number(name, connections) else { continue };
+            let Some(number) = self.connection_number(name, connections) else {
+                continue;
+            };
             if number == step.connection {
                 let problem = Diagnostic::error(name.span, "a connection cannot be blocked by itself");
-                self.problems.push(problem.label(name.span, "this is the step's own connection"));
+                self.problems
+                    .push(problem.label(name.span, "this is the step's own connection"));
                 continue;
             }
             by.push((number, name.span));
         }
         let mut unblocks = Vec::new();
         for name in &expect.unblocks {
-            let Some(number) = self.connection_number(name, connections) else { continue };
+            let Some(number) = self.connection_number(name, connections) else {
+                continue;
+            };
             if number == step.connection {
                 let problem = Diagnostic::error(name.span, "a connection cannot unblock itself");
-                self.problems.push(problem.label(name.span, "this is the step's own connection"));
+                self.problems
+                    .push(problem.label(name.span, "this is the step's own connection"));
                 continue;
             }
             unblocks.push((number, name.span));
@@ -162,10 +217,16 @@ impl Context<'_> {
         step.unblocks.extend(unblocks);
         let flag = expect.blocked.as_ref();
         if flag.is_some_and(|flag| flag.value) || !by.is_empty() {
-            let span = flag.map(|flag| flag.span).or(by.first().map(|(_, span)| *span)).unwrap_or(step.span);
+            let span = flag
+                .map(|flag| flag.span)
+                .or(by.first().map(|(_, span)| *span))
+                .unwrap_or(step.span);
             let blocked = step.blocked.get_or_insert(Blocked { span, by: Vec::new() });
             blocked.by.extend(by);
-            if !matches!(step.action, Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }) {
+            if !matches!(
+                step.action,
+                Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
+            ) {
                 let problem = Diagnostic::error(span, "only a statement can be blocked");
                 self.problems.push(problem.label(span, "this step runs none"));
             }
@@ -184,7 +245,10 @@ impl Context<'_> {
                 let statements = self.statements(statements, scope);
                 match (params, statements.as_slice()) {
                     (Some(params), [statement, ..]) => {
-                        let values = params.iter().filter_map(|node| self.plan_value(node, scope)).collect();
+                        let values = params
+                            .iter()
+                            .filter_map(|node| self.plan_value(node, scope))
+                            .collect();
                         Some(Action::Prepared(statement.clone(), values))
                     }
                     (_, []) => None,
@@ -197,9 +261,13 @@ impl Context<'_> {
                 let number = self.connection_number(target, connections)?;
                 if own == Some(number) {
                     let problem = Diagnostic::error(target.span, "a connection cannot kill itself this way");
-                    self.problems.push(problem.label(target.span, "use `disconnect: true`"));
+                    self.problems
+                        .push(problem.label(target.span, "use `disconnect: true`"));
                 }
-                Some(Action::Kill { target: number, connection: *connection })
+                Some(Action::Kill {
+                    target: number,
+                    connection: *connection,
+                })
             }
             ActionDecl::Disconnect => Some(Action::Disconnect),
             ActionDecl::Reconnect => Some(Action::Reconnect),
@@ -208,20 +276,34 @@ impl Context<'_> {
     }
 
     fn load_plan(&mut self, load: &LoadDecl, scope: &mut Scope<'_>) -> Option<Action> {
-        let columns = load.columns.iter().map(|column| format!("`{}`", column.value.replace('`', "``")));
+        let columns = load
+            .columns
+            .iter()
+            .map(|column| format!("`{}`", column.value.replace('`', "``")));
         let columns = columns.collect::<Vec<_>>().join(", ");
-        let columns = if columns.is_empty() { columns } else { format!(" ({columns})") };
-        let table = load.table.value.split('.').map(|part| format!("`{}`", part.replace('`', "``")));
+        let columns = if columns.is_empty() {
+            columns
+        } else {
+            format!(" ({columns})")
+        };
+        let table = load
+            .table
+            .value
+            .split('.')
+            .map(|part| format!("`{}`", part.replace('`', "``")));
         let table = table.collect::<Vec<_>>().join(".");
         let (content, name) = match (&load.rows, &load.file) {
             (Some(rows), _) => (self.csv(rows)?, "rows".to_owned()),
             (None, Some(file)) => {
-                let folder = std::path::Path::new(self.file.name()).parent().unwrap_or(std::path::Path::new(""));
+                let folder = std::path::Path::new(self.file.name())
+                    .parent()
+                    .unwrap_or(std::path::Path::new(""));
                 match std::fs::read(folder.join(&file.value)) {
                     Ok(content) => (content, file.value.replace('\'', "''")),
                     Err(error) => {
                         let problem = Diagnostic::error(file.span, format!("cannot read this file: {error}"));
-                        self.problems.push(problem.label(file.span, format!("looked for in {}", folder.display())));
+                        self.problems
+                            .push(problem.label(file.span, format!("looked for in {}", folder.display())));
                         return None;
                     }
                 }
@@ -231,9 +313,15 @@ impl Context<'_> {
         let text = format!(
             "load data local infile '{name}' into table {table} fields terminated by ',' optionally enclosed by '\"' lines terminated by '\\n'{columns}"
         );
-        let located = Located { span: load.table.span, value: text };
+        let located = Located {
+            span: load.table.span,
+            value: text,
+        };
         let statement = self.statement(&located, scope)?;
-        Some(Action::Load { statement, content: Arc::new(content) })
+        Some(Action::Load {
+            statement,
+            content: Arc::new(content),
+        })
     }
 
     /// Rows as CSV: text in quotes, NULL as `\N`.
@@ -241,11 +329,14 @@ impl Context<'_> {
         let mut text = String::new();
         let NodeKind::Seq(items) = &rows.kind else {
             let problem = Diagnostic::error(rows.span, "`rows` is a list of rows");
-            self.problems.push(problem.label(rows.span, "write `[[1, a], [2, b]]`"));
+            self.problems
+                .push(problem.label(rows.span, "write `[[1, a], [2, b]]`"));
             return None;
         };
         for row in items {
-            let cells: Option<Vec<String>> = row.as_seq().and_then(|cells| cells.iter().map(csv_cell).collect());
+            let cells: Option<Vec<String>> = row
+                .as_seq()
+                .and_then(|cells| cells.iter().map(csv_cell).collect());
             let Some(cells) = cells else {
                 let problem = Diagnostic::error(row.span, "a row is a list of numbers, texts and nulls");
                 self.problems.push(problem.label(row.span, "write `[1, a]`"));
@@ -263,9 +354,12 @@ fn csv_cell(node: &Node) -> Option<String> {
         NodeKind::Null => Some("\\N".to_owned()),
         NodeKind::Bool(flag) => Some(u8::from(*flag).to_string()),
         NodeKind::Int(_) | NodeKind::Decimal(_) => node.text().map(|text| text.into_owned()),
-        NodeKind::Str(text) => {
-            Some(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")))
-        }
+        NodeKind::Str(text) => Some(format!(
+            "\"{}\"",
+            text.replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n")
+        )),
         NodeKind::Hex(_) | NodeKind::Binary(_) | NodeKind::Seq(_) | NodeKind::Map(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connections::{Connections, isolation, txn};
 use super::names::Scope;
-use super::{PlanInput, STEP_TIMEOUT, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan, VARIANTS_MAX};
+use super::{PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan, VARIANTS_MAX};
 use crate::expect::{Template, value_of_node};
 use crate::history::{SqlValue, Vars};
 use crate::scenario::{Located, Scenario, When};
@@ -28,7 +28,10 @@ pub(super) struct Context<'a> {
 
 impl Variant<'_> {
     pub fn value(&self, axis: &str) -> Option<&Node> {
-        self.values.iter().find(|(name, _)| *name == axis).map(|(_, node)| *node)
+        self.values
+            .iter()
+            .find(|(name, _)| *name == axis)
+            .map(|(_, node)| *node)
     }
 
     /// Whether this variant is among those of a `when`.
@@ -36,7 +39,9 @@ impl Variant<'_> {
         when.is_none_or(|when| {
             when.conditions.iter().all(|(axis, values)| {
                 let mine = self.value(&axis.value).map(|node| label(&axis.value, node));
-                values.iter().any(|value| mine.as_ref() == Some(&label(&axis.value, value)))
+                values
+                    .iter()
+                    .any(|value| mine.as_ref() == Some(&label(&axis.value, value)))
             })
         })
     }
@@ -48,7 +53,16 @@ fn label(axis: &str, node: &Node) -> String {
     match axis {
         "isolation" => isolation(&text).map_or(text, |level| level.short.to_owned()),
         "txn" => txn(&text).map_or(text, str::to_owned),
-        _ => text.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect(),
+        _ => text
+            .chars()
+            .map(|c| {
+                if c.is_alphanumeric() || "._-".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect(),
     }
 }
 
@@ -101,18 +115,32 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
 
 /// Finds `when`s that name what the matrix does not have.
 pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnostic>) {
-    let axes: Vec<&str> = scenario.matrix.iter().map(|axis| axis.name.value.as_str()).collect();
+    let axes: Vec<&str> = scenario
+        .matrix
+        .iter()
+        .map(|axis| axis.name.value.as_str())
+        .collect();
     let in_steps = scenario.steps.iter().flat_map(|step| {
-        step.when.iter().chain(step.expects.iter().filter_map(|expect| expect.when.as_ref()))
+        step.when
+            .iter()
+            .chain(step.expects.iter().filter_map(|expect| expect.when.as_ref()))
     });
     let in_finals = scenario.expect.iter().filter_map(|expect| expect.when.as_ref());
     for (axis, values) in in_steps.chain(in_finals).flat_map(|when| &when.conditions) {
-        let Some(known) = scenario.matrix.iter().find(|known| known.name.value == axis.value) else {
+        let Some(known) = scenario
+            .matrix
+            .iter()
+            .find(|known| known.name.value == axis.value)
+        else {
             let message = match nearest(&axis.value, axes.iter().copied()) {
                 Some(near) => format!("the matrix has no `{}`; did you mean `{near}`?", axis.value),
                 None => format!("the matrix has no `{}`", axis.value),
             };
-            let known = if axes.is_empty() { "there is no `matrix`".to_owned() } else { axes.join(", ") };
+            let known = if axes.is_empty() {
+                "there is no `matrix`".to_owned()
+            } else {
+                axes.join(", ")
+            };
             problems.push(Diagnostic::error(axis.span, message).label(axis.span, format!("known: {known}")));
             continue;
         };
@@ -133,14 +161,24 @@ pub(super) fn plan_variant(
     variant: &Variant<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<TrialPlan> {
-    let mut context = Context { file, input, scenario, variant, problems };
+    let mut context = Context {
+        file,
+        input,
+        scenario,
+        variant,
+        problems,
+    };
     context.trial()
 }
 
 impl Context<'_> {
     fn trial(&mut self) -> Option<TrialPlan> {
-        let variant: Vec<(String, String)> =
-            self.variant.values.iter().map(|(axis, node)| ((*axis).to_owned(), label(axis, node))).collect();
+        let variant: Vec<(String, String)> = self
+            .variant
+            .values
+            .iter()
+            .map(|(axis, node)| ((*axis).to_owned(), label(axis, node)))
+            .collect();
         let mut name = self.input.name.clone();
         for (axis, label) in &variant {
             name.push_str(&format!("::{axis}={label}"));
@@ -148,7 +186,11 @@ impl Context<'_> {
         let vars = self.vars();
         let mut scope = Scope::new(self.input, &vars);
         let servers = self.servers(&mut scope);
-        let Connections { connections, databases, secrets } = self.connections(&servers, &mut scope);
+        let Connections {
+            connections,
+            databases,
+            secrets,
+        } = self.connections(&servers, &mut scope);
         for database in &databases {
             scope.add(&format!("database.{database}"));
         }
@@ -163,7 +205,10 @@ impl Context<'_> {
         let mut secrets = secrets;
         for (name, value) in scope.env_used() {
             let upper = name.to_ascii_uppercase();
-            if ["PASS", "SECRET", "TOKEN", "KEY"].iter().any(|word| upper.contains(word)) {
+            if ["PASS", "SECRET", "TOKEN", "KEY"]
+                .iter()
+                .any(|word| upper.contains(word))
+            {
                 secrets.push(value.clone());
             }
             vars.insert(format!("env.{name}"), SqlValue::Text(value));
@@ -199,10 +244,16 @@ impl Context<'_> {
             }
         }
         for axis in &self.scenario.matrix {
-            if let Some((name, _)) = self.scenario.vars.iter().find(|(name, _)| name.value == axis.name.value) {
+            if let Some((name, _)) = self
+                .scenario
+                .vars
+                .iter()
+                .find(|(name, _)| name.value == axis.name.value)
+            {
                 let message = format!("`{}` is in `vars` and in `matrix`", name.value);
                 let problem = Diagnostic::error(name.span, message);
-                self.problems.push(problem.label(axis.name.span, "here").label(name.span, "and here"));
+                self.problems
+                    .push(problem.label(axis.name.span, "here").label(name.span, "and here"));
             }
         }
         for (name, node) in &self.variant.values {
@@ -215,17 +266,28 @@ impl Context<'_> {
 
     fn value(&mut self, name: &Located<String>, node: &Node) -> Option<SqlValue> {
         if let Some(offset) = node.as_str().and_then(|text| text.find("${")) {
-            let rest = node.as_str().and_then(|text| text.get(offset..)).unwrap_or_default();
-            let env = rest.strip_prefix("${env.").and_then(|rest| rest.strip_suffix('}'));
-            match env.filter(|_| offset == 0).map(|key| (key, self.input.env.get(key))) {
+            let rest = node
+                .as_str()
+                .and_then(|text| text.get(offset..))
+                .unwrap_or_default();
+            let env = rest
+                .strip_prefix("${env.")
+                .and_then(|rest| rest.strip_suffix('}'));
+            match env
+                .filter(|_| offset == 0)
+                .map(|key| (key, self.input.env.get(key)))
+            {
                 Some((_, Some(value))) => return Some(SqlValue::Text(value.clone())),
                 Some((key, None)) => {
                     let problem = Diagnostic::error(node.span, format!("the environment has no `{key}`"));
-                    self.problems.push(problem.label(node.span, "set it, or write the value here"));
+                    self.problems
+                        .push(problem.label(node.span, "set it, or write the value here"));
                 }
                 None => {
-                    let problem = Diagnostic::error(node.span, "a variable's first value is plain or `${env.NAME}`");
-                    self.problems.push(problem.label(node.span, format!("`{}` cannot use others", name.value)));
+                    let problem =
+                        Diagnostic::error(node.span, "a variable's first value is plain or `${env.NAME}`");
+                    self.problems
+                        .push(problem.label(node.span, format!("`{}` cannot use others", name.value)));
                 }
             }
             return None;
@@ -233,20 +295,27 @@ impl Context<'_> {
         let value = value_of_node(node);
         if value.is_none() {
             let problem = Diagnostic::error(node.span, "this is no value");
-            self.problems.push(problem.label(node.span, "an odd number of hexadecimal digits?"));
+            self.problems
+                .push(problem.label(node.span, "an odd number of hexadecimal digits?"));
         }
         value
     }
 
     pub(super) fn statements(&mut self, texts: &[Located<String>], scope: &mut Scope<'_>) -> Vec<Statement> {
-        texts.iter().filter_map(|text| self.statement(text, scope)).collect()
+        texts
+            .iter()
+            .filter_map(|text| self.statement(text, scope))
+            .collect()
     }
 
     pub(super) fn statement(&mut self, text: &Located<String>, scope: &mut Scope<'_>) -> Option<Statement> {
         match Template::read(&text.value) {
             Ok(template) => {
                 scope.check(&template, text.span, self.problems);
-                Some(Statement { span: text.span, text: template })
+                Some(Statement {
+                    span: text.span,
+                    text: template,
+                })
             }
             Err(error) => {
                 let problem = Diagnostic::error(text.span, error.to_string());
@@ -283,7 +352,11 @@ impl Context<'_> {
 
     /// What changes the whole server needs a server of its own, or to run alone.
     fn check_whole_server(&mut self, setup: &[Statement], steps: &[super::Step]) {
-        let own = self.scenario.servers.iter().any(|server| server.name.value == "main");
+        let own = self
+            .scenario
+            .servers
+            .iter()
+            .any(|server| server.name.value == "main");
         if self.scenario.serial || own {
             return;
         }
@@ -293,7 +366,10 @@ impl Context<'_> {
             _ => &[],
         });
         for statement in setup.iter().chain(in_steps) {
-            let text = statement.text.fill(&Vars::new()).unwrap_or_else(|_| statement.text.source().to_owned());
+            let text = statement
+                .text
+                .fill(&Vars::new())
+                .unwrap_or_else(|_| statement.text.source().to_owned());
             if crate::sql::classify(&text).changes_whole_server() {
                 self.problems.push(
                     Diagnostic::error(statement.span, "this changes the whole server, other trials' too")
@@ -307,7 +383,11 @@ impl Context<'_> {
     /// A connection without steps is most often a misspelt name elsewhere.
     fn check_used(&mut self, connections: &[super::ConnectionPlan], steps: &[super::Step]) {
         for (number, connection) in connections.iter().enumerate() {
-            let in_any_variant = self.scenario.steps.iter().any(|step| step.connection.value == connection.name);
+            let in_any_variant = self
+                .scenario
+                .steps
+                .iter()
+                .any(|step| step.connection.value == connection.name);
             if !in_any_variant && !steps.iter().any(|step| step.connection == number) {
                 let message = format!("connection `{}` has no step", connection.name);
                 self.problems.push(

@@ -226,6 +226,8 @@ pub struct ReadScenario {
 pub fn read(file: &SourceFile) -> ReadScenario {
     let parsed = crate::source::parse(file);
     let mut problems = parsed.problems;
-    let scenario = parsed.root.and_then(|root| read_scenario(file, &root, &mut problems));
+    let scenario = parsed
+        .root
+        .and_then(|root| read_scenario(file, &root, &mut problems));
     ReadScenario { scenario, problems }
 }

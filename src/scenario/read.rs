@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::{Axis, ConnectionDecl, FinalDecl, Located, Requires, Scenario, ServerDecl, StepDecl, When};
-use crate::source::{Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, nearest, read};
+use crate::source::{Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, read};
 use crate::sql::split;
 
 /// At most this many connections in one scenario.
@@ -31,21 +31,20 @@ pub fn read_scenario(file: &SourceFile, root: &Node, problems: &mut Vec<Diagnost
 
 impl Reader<'_> {
     pub(super) fn error(&mut self, node: &Node, message: impl Into<String>, label: impl Into<String>) {
-        self.problems.push(Diagnostic::error(node.span, message).label(node.span, label));
+        self.problems
+            .push(Diagnostic::error(node.span, message).label(node.span, label));
     }
 
     pub(super) fn exclude(&mut self, one: Span, other: Span, message: &str) {
-        let problem = Diagnostic::error(other, message).label(one, "this one …").label(other, "… and this one");
+        let problem = Diagnostic::error(other, message)
+            .label(one, "this one …")
+            .label(other, "… and this one");
         self.problems.push(problem.help("keep the one that is meant"));
     }
 
     pub(super) fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
-        let message = match nearest(key, known.iter().copied()) {
-            Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
-            None => format!("unknown key `{key}` in {what}"),
-        };
-        let problem = Diagnostic::error(node.span, message).label(node.span, "not known here");
-        self.problems.push(problem.help(format!("known here: {}", known.join(", "))));
+        self.problems
+            .push(crate::source::unknown_key(node, key, what, known));
     }
 
     pub(super) fn ok<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
@@ -54,13 +53,20 @@ impl Reader<'_> {
 
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
         match node.text() {
-            Some(text) if !text.trim().is_empty() => Some(Located { span: node.span, value: text.into_owned() }),
+            Some(text) if !text.trim().is_empty() => Some(Located {
+                span: node.span,
+                value: text.into_owned(),
+            }),
             Some(_) => {
                 self.error(node, format!("{what} is missing"), "there is nothing here");
                 None
             }
             None => {
-                self.error(node, format!("{what} is text"), format!("this is {}", node.describe()));
+                self.error(
+                    node,
+                    format!("{what} is text"),
+                    format!("this is {}", node.describe()),
+                );
                 None
             }
         }
@@ -69,17 +75,29 @@ impl Reader<'_> {
     /// One text or a list of texts.
     pub(super) fn texts(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
         let Some(node) = node else { return Vec::new() };
-        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
-        items.into_iter().filter_map(|item| self.text(item, what)).collect()
+        let items = node
+            .as_seq()
+            .map_or_else(|| vec![node], |items| items.iter().collect());
+        items
+            .into_iter()
+            .filter_map(|item| self.text(item, what))
+            .collect()
     }
 
     /// A name: letters, digits and `_`, as reports and trial names show it.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
         let name = self.text(node, what)?;
-        let fits = name.value.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        let fits = name
+            .value
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
             && name.value.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if !fits {
-            self.error(node, format!("{what} is made of letters, digits, `_` and `-`"), "and begins with a letter");
+            self.error(
+                node,
+                format!("{what} is made of letters, digits, `_` and `-`"),
+                "and begins with a letter",
+            );
             return None;
         }
         Some(name)
@@ -90,7 +108,8 @@ impl Reader<'_> {
         if let Some(comment) = comment_after(self.file, node) {
             let message = format!("the server would get only `{}`", text.value);
             let problem = Diagnostic::warning(comment, message).label(comment, "this is a comment of YAML");
-            self.problems.push(problem.help("quote the statement to keep `#` in it"));
+            self.problems
+                .push(problem.help("quote the statement to keep `#` in it"));
         }
         Some(text)
     }
@@ -98,21 +117,29 @@ impl Reader<'_> {
     /// SQL text with any number of statements.
     fn statements(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
         let Some(node) = node else { return Vec::new() };
-        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        let items = node
+            .as_seq()
+            .map_or_else(|| vec![node], |items| items.iter().collect());
         let mut found = Vec::new();
         for item in items {
-            let Some(text) = self.text(item, what) else { continue };
+            let Some(text) = self.text(item, what) else {
+                continue;
+            };
             let place = |offset: usize, len: usize| self.place_in(item, &text.value, offset, len);
             match split(&text.value) {
                 Ok(pieces) => {
                     for piece in pieces {
                         let span = place(piece.offset, piece.text.len());
-                        found.push(Located { span, value: piece.text.to_owned() });
+                        found.push(Located {
+                            span,
+                            value: piece.text.to_owned(),
+                        });
                     }
                 }
                 Err(error) => {
                     let span = place(error.offset, 1);
-                    self.problems.push(Diagnostic::error(span, error.to_string()).label(span, "opened here"));
+                    self.problems
+                        .push(Diagnostic::error(span, error.to_string()).label(span, "opened here"));
                 }
             }
         }
@@ -126,12 +153,15 @@ impl Reader<'_> {
         let line = part.lines().next().unwrap_or_default();
         let line = line.get(..len.min(line.len())).unwrap_or(line);
         // The same line may stand in the text before: count how many come first.
-        let before = text.get(..offset).map_or(0, |before| before.matches(line).count());
+        let before = text
+            .get(..offset)
+            .map_or(0, |before| before.matches(line).count());
         let raw = node.raw(self.file);
         match raw.match_indices(line).nth(before) {
-            Some((at, _)) if !line.is_empty() => {
-                Span { start: node.span.start + at, end: node.span.start + at + line.len() }
-            }
+            Some((at, _)) if !line.is_empty() => Span {
+                start: node.span.start + at,
+                end: node.span.start + at + line.len(),
+            },
             _ => node.span,
         }
     }
@@ -140,7 +170,11 @@ impl Reader<'_> {
         let Some(node) = node else { return Vec::new() };
         let NodeKind::Map(entries) = &node.kind else {
             let found = node.describe();
-            self.error(node, format!("`{what}` is a mapping, not {found}"), format!("write `{what}: {{name: value}}`"));
+            self.error(
+                node,
+                format!("`{what}` is a mapping, not {found}"),
+                format!("write `{what}: {{name: value}}`"),
+            );
             return Vec::new();
         };
         let mut pairs = Vec::new();
@@ -152,9 +186,16 @@ impl Reader<'_> {
         pairs
     }
 
-    pub(super) fn pairs_of_text(&mut self, node: Option<&Node>, what: &str) -> Vec<(Located<String>, Located<String>)> {
+    pub(super) fn pairs_of_text(
+        &mut self,
+        node: Option<&Node>,
+        what: &str,
+    ) -> Vec<(Located<String>, Located<String>)> {
         let pairs = self.pairs(node, what);
-        pairs.into_iter().filter_map(|(name, node)| Some((name, self.text(&node, "what to save")?))).collect()
+        pairs
+            .into_iter()
+            .filter_map(|(name, node)| Some((name, self.text(&node, "what to save")?)))
+            .collect()
     }
 
     fn scenario(&mut self, root: &Node) -> Option<Scenario> {
@@ -162,7 +203,10 @@ impl Reader<'_> {
         let title = match map.get("scenario") {
             Some(node) => self.text(node, "`scenario`, one line that says what it shows,"),
             None => {
-                let start = Span { start: root.span.start, end: root.span.start };
+                let start = Span {
+                    start: root.span.start,
+                    end: root.span.start,
+                };
                 let problem = Diagnostic::error(start, "`scenario` is missing");
                 let problem = problem.label(start, "begin with `scenario: what it shows`");
                 self.problems.push(problem);
@@ -170,18 +214,30 @@ impl Reader<'_> {
             }
         };
         let connections = self.connections(map.get("connections"), root);
-        let names: Vec<&str> = connections.iter().map(|connection| connection.name.value.as_str()).collect();
+        let names: Vec<&str> = connections
+            .iter()
+            .map(|connection| connection.name.value.as_str())
+            .collect();
         let steps = self.steps(map.get("steps"), root, &names);
         let setup = self.statements(map.get("setup"), "SQL");
         let teardown = self.statements(map.get("teardown"), "SQL");
         let vars = self.pairs(map.get("vars"), "vars");
         let expect = self.finals(map.get("expect"));
         let matrix = self.matrix(map.get("matrix"));
-        let tags = self.texts(map.get("tags"), "a tag").into_iter().map(|tag| tag.value).collect();
+        let tags = self
+            .texts(map.get("tags"), "a tag")
+            .into_iter()
+            .map(|tag| tag.value)
+            .collect();
         let requires = self.requires(map.get("requires"));
-        let serial = map.get("serial").and_then(|node| self.ok(read::boolean(node))).unwrap_or(false);
+        let serial = map
+            .get("serial")
+            .and_then(|node| self.ok(read::boolean(node)))
+            .unwrap_or(false);
         let timeout = map.get("timeout").and_then(|node| self.ok(read::duration(node)));
-        let step_timeout = map.get("step_timeout").and_then(|node| self.ok(read::duration(node)));
+        let step_timeout = map
+            .get("step_timeout")
+            .and_then(|node| self.ok(read::duration(node)));
         let servers = self.servers(map.get("servers"));
         Some(Scenario {
             title: title?,
@@ -203,21 +259,30 @@ impl Reader<'_> {
 
     fn steps(&mut self, node: Option<&Node>, root: &Node, connections: &[&str]) -> Vec<StepDecl> {
         let Some(node) = node else {
-            let start = Span { start: root.span.start, end: root.span.start };
+            let start = Span {
+                start: root.span.start,
+                end: root.span.start,
+            };
             let problem = Diagnostic::error(start, "`steps` is missing: this scenario does nothing");
-            self.problems.push(problem.label(start, "in this file").help(EXAMPLE));
+            self.problems
+                .push(problem.label(start, "in this file").help(EXAMPLE));
             return Vec::new();
         };
         match &node.kind {
-            NodeKind::Seq(items) if !items.is_empty() => {
-                items.iter().filter_map(|item| self.step(item, connections)).collect()
-            }
+            NodeKind::Seq(items) if !items.is_empty() => items
+                .iter()
+                .filter_map(|item| self.step(item, connections))
+                .collect(),
             NodeKind::Map(_) => {
                 self.error(node, "`steps` is a list", "put `- ` before each step");
                 Vec::new()
             }
             _ => {
-                self.error(node, "`steps` is a list of steps", "write `- alice: select 1` below it");
+                self.error(
+                    node,
+                    "`steps` is a list of steps",
+                    "write `- alice: select 1` below it",
+                );
                 Vec::new()
             }
         }
@@ -225,20 +290,33 @@ impl Reader<'_> {
 
     fn connections(&mut self, node: Option<&Node>, root: &Node) -> Vec<ConnectionDecl> {
         let Some(node) = node else {
-            let start = Span { start: root.span.start, end: root.span.start };
+            let start = Span {
+                start: root.span.start,
+                end: root.span.start,
+            };
             let problem = Diagnostic::error(start, "`connections` is missing");
-            self.problems.push(problem.label(start, "write `connections: [alice, bob]`").help(EXAMPLE));
+            self.problems.push(
+                problem
+                    .label(start, "write `connections: [alice, bob]`")
+                    .help(EXAMPLE),
+            );
             return Vec::new();
         };
         let mut found: Vec<ConnectionDecl> = Vec::new();
         match &node.kind {
             NodeKind::Seq(items) if !items.is_empty() => {
                 for item in items {
-                    let Some(name) = self.name(item, "a connection's name") else { continue };
+                    let Some(name) = self.name(item, "a connection's name") else {
+                        continue;
+                    };
                     if let Some(earlier) = found.iter().find(|other| other.name.value == name.value) {
                         let message = format!("two connections are called `{}`", name.value);
                         let problem = Diagnostic::error(name.span, message);
-                        self.problems.push(problem.label(earlier.name.span, "one").label(name.span, "another"));
+                        self.problems.push(
+                            problem
+                                .label(earlier.name.span, "one")
+                                .label(name.span, "another"),
+                        );
                         continue;
                     }
                     found.push(ConnectionDecl::plain(name));
@@ -246,11 +324,17 @@ impl Reader<'_> {
             }
             NodeKind::Map(entries) if !entries.is_empty() => {
                 for entry in entries {
-                    let Some(name) = self.name(&entry.key, "a connection's name") else { continue };
+                    let Some(name) = self.name(&entry.key, "a connection's name") else {
+                        continue;
+                    };
                     found.extend(self.connection(name, &entry.value));
                 }
             }
-            _ => self.error(node, "`connections` is a list of names or a mapping", "write `connections: [alice, bob]`"),
+            _ => self.error(
+                node,
+                "`connections` is a list of names or a mapping",
+                "write `connections: [alice, bob]`",
+            ),
         }
         let keys = keys::step_names();
         for connection in &found {
@@ -258,7 +342,8 @@ impl Reader<'_> {
             if keys.contains(&name.value.as_str()) {
                 let message = format!("a connection cannot be called `{}`", name.value);
                 let problem = Diagnostic::error(name.span, message);
-                self.problems.push(problem.label(name.span, "this is a key of steps"));
+                self.problems
+                    .push(problem.label(name.span, "this is a key of steps"));
             }
         }
         found
@@ -268,13 +353,23 @@ impl Reader<'_> {
         if matches!(node.kind, NodeKind::Null) {
             return Some(ConnectionDecl::plain(name));
         }
-        let map = MapReader::new(node, "a connection", &keys::names(keys::CONNECTION), self.problems)?;
+        let map = MapReader::new(
+            node,
+            "a connection",
+            &keys::names(keys::CONNECTION),
+            self.problems,
+        )?;
         let count = map.get("count").and_then(|node| match node.kind {
-            NodeKind::Int(count @ 1..=CONNECTIONS_MAX) => {
-                usize::try_from(count).ok().map(|value| Located { span: node.span, value })
-            }
+            NodeKind::Int(count @ 1..=CONNECTIONS_MAX) => usize::try_from(count).ok().map(|value| Located {
+                span: node.span,
+                value,
+            }),
             _ => {
-                self.error(node, "`count` is a whole number", format!("from 1 to {CONNECTIONS_MAX}"));
+                self.error(
+                    node,
+                    "`count` is a whole number",
+                    format!("from 1 to {CONNECTIONS_MAX}"),
+                );
                 None
             }
         });
@@ -297,11 +392,15 @@ impl Reader<'_> {
 
     fn finals(&mut self, node: Option<&Node>) -> Vec<FinalDecl> {
         let Some(node) = node else { return Vec::new() };
-        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        let items = node
+            .as_seq()
+            .map_or_else(|| vec![node], |items| items.iter().collect());
         let known: Vec<&str> = keys::names(keys::FINAL).into_iter().chain(["when"]).collect();
         let mut found = Vec::new();
         for item in items {
-            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else { continue };
+            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else {
+                continue;
+            };
             let entries = keys::names(keys::FINAL)
                 .into_iter()
                 .filter_map(|key| map.entry(key))
@@ -317,7 +416,10 @@ impl Reader<'_> {
         let mut axes = Vec::new();
         for (name, node) in self.pairs(node, "matrix") {
             match &node.kind {
-                NodeKind::Seq(values) if !values.is_empty() => axes.push(Axis { name, values: values.clone() }),
+                NodeKind::Seq(values) if !values.is_empty() => axes.push(Axis {
+                    name,
+                    values: values.clone(),
+                }),
                 _ => self.error(&node, "an axis is a list of values", "write `[one, other]`"),
             }
         }
@@ -327,15 +429,25 @@ impl Reader<'_> {
     fn requires(&mut self, node: Option<&Node>) -> Requires {
         let mut requires = Requires::default();
         let Some(node) = node else { return requires };
-        let Some(map) = MapReader::new(node, "`requires`", &keys::names(keys::REQUIRES), self.problems) else {
+        let Some(map) = MapReader::new(node, "`requires`", &keys::names(keys::REQUIRES), self.problems)
+        else {
             return requires;
         };
         if let Some(node) = map.get("tidb")
             && let Some(text) = self.text(node, "a range of versions")
         {
             match semver::VersionReq::parse(&text.value) {
-                Ok(value) => requires.tidb = Some(Located { span: text.span, value }),
-                Err(error) => self.error(node, format!("no range of versions: {error}"), "such as \">=8.5\""),
+                Ok(value) => {
+                    requires.tidb = Some(Located {
+                        span: text.span,
+                        value,
+                    })
+                }
+                Err(error) => self.error(
+                    node,
+                    format!("no range of versions: {error}"),
+                    "such as \">=8.5\"",
+                ),
             }
         }
         if let Some(node) = map.get("store")
@@ -344,10 +456,17 @@ impl Reader<'_> {
             if ["tikv", "unistore"].contains(&store.value.as_str()) {
                 requires.store = Some(store);
             } else {
-                self.error(node, format!("unknown store `{}`", store.value), "`tikv` or `unistore`");
+                self.error(
+                    node,
+                    format!("unknown store `{}`", store.value),
+                    "`tikv` or `unistore`",
+                );
             }
         }
-        requires.docker = map.get("docker").and_then(|node| self.ok(read::boolean(node))).unwrap_or(false);
+        requires.docker = map
+            .get("docker")
+            .and_then(|node| self.ok(read::boolean(node)))
+            .unwrap_or(false);
         requires.vars = self.pairs(map.get("vars"), "vars");
         requires
     }
@@ -356,10 +475,17 @@ impl Reader<'_> {
         let mut servers = Vec::new();
         for (name, node) in self.pairs(node, "servers") {
             if matches!(node.kind, NodeKind::Null) {
-                servers.push(ServerDecl { name, persistent: false, flags: vec![], vars: vec![], setup: vec![] });
+                servers.push(ServerDecl {
+                    name,
+                    persistent: false,
+                    flags: vec![],
+                    vars: vec![],
+                    setup: vec![],
+                });
                 continue;
             }
-            let Some(map) = MapReader::new(&node, "a server", &keys::names(keys::SERVER), self.problems) else {
+            let Some(map) = MapReader::new(&node, "a server", &keys::names(keys::SERVER), self.problems)
+            else {
                 continue;
             };
             let persistent = match map.get("store").map(|node| (node, node.as_str())) {
@@ -373,7 +499,13 @@ impl Reader<'_> {
             let flags = self.pairs(map.get("flags"), "flags");
             let vars = self.pairs(map.get("vars"), "vars");
             let setup = self.statements(map.get("setup"), "SQL");
-            servers.push(ServerDecl { name, persistent, flags, vars, setup });
+            servers.push(ServerDecl {
+                name,
+                persistent,
+                flags,
+                vars,
+                setup,
+            });
         }
         servers
     }
@@ -409,8 +541,20 @@ pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> 
             problems.push(problem.label(entry.key.span, format!("this is {}", entry.key.describe())));
             continue;
         };
-        let values = entry.value.as_seq().map_or_else(|| vec![entry.value.clone()], <[Node]>::to_vec);
-        conditions.push((Located { span: entry.key.span, value: name.to_owned() }, values));
+        let values = entry
+            .value
+            .as_seq()
+            .map_or_else(|| vec![entry.value.clone()], <[Node]>::to_vec);
+        conditions.push((
+            Located {
+                span: entry.key.span,
+                value: name.to_owned(),
+            },
+            values,
+        ));
     }
-    Some(When { span: node.span, conditions })
+    Some(When {
+        span: node.span,
+        conditions,
+    })
 }

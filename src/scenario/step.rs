@@ -16,13 +16,19 @@ impl Reader<'_> {
         let mut named: Vec<&Entry> = entries.iter().filter(|entry| !is_key(entry)).collect();
         // A name that a connection has is meant to be one; what is left over is a misspelt key.
         if named.len() > 1 {
-            let (right, wrong): (Vec<_>, Vec<_>) =
-                named.iter().partition(|entry| entry.key.as_str().is_some_and(|key| connections.contains(&key)));
+            let (right, mut wrong): (Vec<_>, Vec<_>) = named
+                .iter()
+                .partition(|entry| entry.key.as_str().is_some_and(|key| connections.contains(&key)));
             match right.len() {
-                0 => named.truncate(1),
+                0 => {
+                    named.truncate(1);
+                    wrong.remove(0);
+                }
                 1 => named = right,
                 _ => {
-                    let [first, second, ..] = right.as_slice() else { return None };
+                    let [first, second, ..] = right.as_slice() else {
+                        return None;
+                    };
                     self.problems.push(
                         Diagnostic::error(second.key.span, "a step belongs to one connection")
                             .label(first.key.span, "one connection")
@@ -38,14 +44,25 @@ impl Reader<'_> {
             }
         }
         let Some(owner) = named.first() else {
-            self.error(node, "this step names no connection", "begin it with a connection's name: `- alice: …`");
+            self.error(
+                node,
+                "this step names no connection",
+                "begin it with a connection's name: `- alice: …`",
+            );
             return None;
         };
         let Some(name) = owner.key.as_str() else {
-            self.error(&owner.key, "a connection's name is text", format!("this is {}", owner.key.describe()));
+            self.error(
+                &owner.key,
+                "a connection's name is text",
+                format!("this is {}", owner.key.describe()),
+            );
             return None;
         };
-        let connection = Located { span: owner.key.span, value: name.to_owned() };
+        let connection = Located {
+            span: owner.key.span,
+            value: name.to_owned(),
+        };
         // The keys may stand beside the connection's name or inside it.
         let mut all: Vec<Entry> = entries.iter().filter(is_key).cloned().collect();
         let mut body = None;
@@ -57,7 +74,7 @@ impl Reader<'_> {
             NodeKind::Null => {}
             _ => body = Some(&owner.value),
         }
-        let merged = Node { span: node.span, kind: NodeKind::Map(all) };
+        let merged = Node::new(node.span, NodeKind::Map(all));
         let map = MapReader::new(&merged, "a step", &known, self.problems)?;
         let action = self.action(node, body, &map)?;
         let expects = self.expects(&map);
@@ -66,18 +83,36 @@ impl Reader<'_> {
         let timeout = map.get("timeout").and_then(|node| self.ok(read::duration(node)));
         let name = map.get("as").and_then(|node| self.name(node, "a state's name"));
         let when = map.get("when").and_then(|node| when(node, self.problems));
-        Some(StepDecl { span: node.span, connection, action, name, when, expects, save, set, timeout })
+        Some(StepDecl {
+            span: node.span,
+            connection,
+            action,
+            name,
+            when,
+            expects,
+            save,
+            set,
+            timeout,
+        })
     }
 
     fn action(&mut self, node: &Node, body: Option<&Node>, map: &MapReader<'_>) -> Option<ActionDecl> {
         let mut found: Vec<(&str, &Node)> = body.map(|body| ("sql", body)).into_iter().collect();
-        found.extend(keys::names(keys::ACTION).into_iter().filter_map(|key| map.get(key).map(|node| (key, node))));
+        found.extend(
+            keys::names(keys::ACTION)
+                .into_iter()
+                .filter_map(|key| map.get(key).map(|node| (key, node))),
+        );
         let params = map.get("params");
         match found.as_slice() {
             [] if map.get("set").is_some() => Some(ActionDecl::Set),
             [] => {
                 let options = keys::names(keys::ACTION).join("`, `");
-                self.error(node, "this step does nothing", format!("write a statement, or one of `{options}`, `set`"));
+                self.error(
+                    node,
+                    "this step does nothing",
+                    format!("write a statement, or one of `{options}`, `set`"),
+                );
                 None
             }
             [(_, first), (_, second), ..] => {
@@ -101,7 +136,9 @@ impl Reader<'_> {
     fn one_action(&mut self, key: &str, value: &Node, params: Option<&Node>) -> Option<ActionDecl> {
         match key {
             "sql" => {
-                let items = value.as_seq().map_or_else(|| vec![value], |items| items.iter().collect());
+                let items = value
+                    .as_seq()
+                    .map_or_else(|| vec![value], |items| items.iter().collect());
                 let statements: Vec<_> = items.into_iter().filter_map(|item| self.sql(item)).collect();
                 if statements.is_empty() {
                     if !value.as_seq().is_some_and(|items| !items.is_empty()) && value.as_str().is_none() {
@@ -120,24 +157,41 @@ impl Reader<'_> {
                 if let (Some(params), [_, second, ..]) = (&params, statements.as_slice()) {
                     let span = params.first().map_or(second.span, |node| node.span);
                     let problem = Diagnostic::error(span, "`params` goes with one statement");
-                    self.problems.push(problem.label(second.span, "this is a second one"));
+                    self.problems
+                        .push(problem.label(second.span, "this is a second one"));
                 }
                 Some(ActionDecl::Sql { statements, params })
             }
             "load" => {
                 let map = MapReader::new(value, "`load`", &keys::names(keys::LOAD), self.problems)?;
-                let Some(table) = map.get("table").and_then(|node| self.text(node, "a table's name")) else {
-                    self.error(value, "`load` needs `table`", "write `load: {table: t, rows: [[1, 2]]}`");
+                let Some(table) = map
+                    .get("table")
+                    .and_then(|node| self.text(node, "a table's name"))
+                else {
+                    self.error(
+                        value,
+                        "`load` needs `table`",
+                        "write `load: {table: t, rows: [[1, 2]]}`",
+                    );
                     return None;
                 };
                 let columns = self.texts(map.get("columns"), "a column's name");
                 let rows = map.get("rows").cloned();
                 let file = map.get("file").and_then(|node| self.text(node, "a path"));
                 if rows.is_some() == file.is_some() {
-                    self.error(value, "`load` takes `rows` or `file`, one of the two", "say where the rows come from");
+                    self.error(
+                        value,
+                        "`load` takes `rows` or `file`, one of the two",
+                        "say where the rows come from",
+                    );
                     return None;
                 }
-                Some(ActionDecl::Load(LoadDecl { table, columns, rows, file }))
+                Some(ActionDecl::Load(LoadDecl {
+                    table,
+                    columns,
+                    rows,
+                    file,
+                }))
             }
             "sleep" => self.ok(read::duration(value)).map(ActionDecl::Sleep),
             "kill" => match &value.kind {
@@ -147,7 +201,11 @@ impl Reader<'_> {
                         (Some(node), None) => (node, false),
                         (None, Some(node)) => (node, true),
                         _ => {
-                            self.error(value, "`kill` takes `query` or `connection`", "such as `{connection: bob}`");
+                            self.error(
+                                value,
+                                "`kill` takes `query` or `connection`",
+                                "such as `{connection: bob}`",
+                            );
                             return None;
                         }
                     };
@@ -156,7 +214,10 @@ impl Reader<'_> {
                 }
                 _ => {
                     let target = self.text(value, "a connection's name")?;
-                    Some(ActionDecl::Kill { target, connection: false })
+                    Some(ActionDecl::Kill {
+                        target,
+                        connection: false,
+                    })
                 }
             },
             _ => {
@@ -164,7 +225,11 @@ impl Reader<'_> {
                     self.error(value, format!("`{key}` is written `{key}: true`"), "write `true`");
                     return None;
                 }
-                Some(if key == "disconnect" { ActionDecl::Disconnect } else { ActionDecl::Reconnect })
+                Some(if key == "disconnect" {
+                    ActionDecl::Disconnect
+                } else {
+                    ActionDecl::Reconnect
+                })
             }
         }
     }
@@ -172,11 +237,17 @@ impl Reader<'_> {
     /// The step's own expectations, and those in its `expect`.
     fn expects(&mut self, map: &MapReader<'_>) -> Vec<ExpectDecl> {
         let mut found = vec![self.expect_decl(map)];
-        let Some(node) = map.get("expect") else { return found };
-        let items = node.as_seq().map_or_else(|| vec![node], |items| items.iter().collect());
+        let Some(node) = map.get("expect") else {
+            return found;
+        };
+        let items = node
+            .as_seq()
+            .map_or_else(|| vec![node], |items| items.iter().collect());
         let known: Vec<&str> = keys::expectation_names().into_iter().chain(["when"]).collect();
         for item in items {
-            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else { continue };
+            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else {
+                continue;
+            };
             let mut decl = self.expect_decl(&map);
             decl.when = map.get("when").and_then(|node| when(node, self.problems));
             found.push(decl);
@@ -193,21 +264,45 @@ impl Reader<'_> {
         let mut flag = |key: &str| {
             let node = map.get(key)?;
             let value = self.ok(read::boolean(node))?;
-            Some(Located { span: map.entry(key).map_or(node.span, |entry| entry.key.span), value })
+            Some(Located {
+                span: map.entry(key).map_or(node.span, |entry| entry.key.span),
+                value,
+            })
         };
         let (blocked, not_blocked) = (flag("blocked"), flag("not_blocked"));
         if let (Some(one), Some(other)) = (&blocked, &not_blocked) {
-            self.exclude(one.span, other.span, "`blocked` and `not_blocked` exclude each other");
+            self.exclude(
+                one.span,
+                other.span,
+                "`blocked` and `not_blocked` exclude each other",
+            );
         }
         let blocked_by = self.texts(map.get("blocked_by"), "a connection's name");
         if let (Some(flag), Some(by)) = (&not_blocked, map.entry("blocked_by")) {
-            self.exclude(flag.span, by.key.span, "`not_blocked` and `blocked_by` exclude each other");
+            self.exclude(
+                flag.span,
+                by.key.span,
+                "`not_blocked` and `blocked_by` exclude each other",
+            );
         }
         if let (Some(Located { value: false, span }), Some(by)) = (&blocked, map.entry("blocked_by")) {
-            self.exclude(*span, by.key.span, "`blocked: false` and `blocked_by` exclude each other");
+            self.exclude(
+                *span,
+                by.key.span,
+                "`blocked: false` and `blocked_by` exclude each other",
+            );
         }
-        let blocked = blocked.or(not_blocked.map(|flag| Located { value: !flag.value, ..flag }));
+        let blocked = blocked.or(not_blocked.map(|flag| Located {
+            value: !flag.value,
+            ..flag
+        }));
         let unblocks = self.texts(map.get("unblocks"), "a connection's name");
-        ExpectDecl { when: None, entries, blocked, blocked_by, unblocks }
+        ExpectDecl {
+            when: None,
+            entries,
+            blocked,
+            blocked_by,
+            unblocks,
+        }
     }
 }

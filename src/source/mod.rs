@@ -1,1 +1,26 @@
-//! (being written)
+//! Text with places, a tree of YAML nodes with places, and problems that point at them.
+//!
+//! Everything that is said about a scenario file goes through [`Diagnostic`] and is drawn by
+//! [`render`] or [`render_all`]; nothing else draws carets.
+//!
+//! Architecture invariant: this module knows YAML and nothing of scenarios.
+
+mod compose;
+mod diagnostic;
+mod file;
+mod lookup;
+mod mistakes;
+mod node;
+mod parse;
+pub mod read;
+mod render;
+mod scalar;
+
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use file::{FILE_SIZE_MAX, Place, SourceFile, Span, Unreadable};
+pub(crate) use lookup::unknown_key;
+pub use lookup::{MapReader, nearest};
+pub use mistakes::comment_after;
+pub use node::{Entry, Node, NodeKind};
+pub use parse::{DEPTH_MAX, NODES_MAX, Parsed, parse};
+pub use render::{RenderStyle, render, render_all};

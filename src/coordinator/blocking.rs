@@ -1,0 +1,286 @@
+//! Asks the server who waits, and decides when a wait is certain.
+//!
+//! `TIDB_TRX` shows a statement as `LockWaiting` also while it merely tries to get a lock, for up to some
+//! 25 ms on a busy machine. The same wait (same transaction, same start of the wait) seen twice is
+//! trusted where the file says that there is one, and where it says that there is none only after a
+//! longer time, since a wrong "it waits" would fail a good trial.
+
+use std::time::{Duration, Instant};
+
+use crate::connection::Connection;
+use crate::history::{Outcome, SqlValue, WaitRule};
+
+/// Between two sights of an expected wait.
+const APART_EXPECTED: Duration = Duration::from_millis(2);
+/// Between two sights of a wait that must not be.
+const APART_UNEXPECTED: Duration = Duration::from_millis(200);
+/// A commit in back-off, where it is expected.
+const COMMITTING_EXPECTED: Duration = Duration::from_millis(300);
+/// A commit in back-off that must not be: a big transaction on a busy machine takes its time.
+const COMMITTING_UNEXPECTED: Duration = Duration::from_secs(3);
+/// No answer and nothing in `TIDB_TRX`, where a wait is expected.
+const NO_ANSWER: Duration = Duration::from_millis(300);
+
+/// One row of `TIDB_TRX`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrxRow {
+    pub session: u64,
+    pub id: i128,
+    pub state: String,
+    pub waiting_since: Option<String>,
+    pub keys: i128,
+}
+
+/// What `TIDB_TRX` shows of these sessions.
+///
+/// # Errors
+/// What the control connection got in place of an answer.
+pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> Result<Vec<TrxRow>, Outcome> {
+    if sessions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = sessions.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let sql = format!(
+        "select session_id, id, state, waiting_start_time, mem_buffer_keys \
+         from information_schema.tidb_trx where session_id in ({ids})"
+    );
+    let rows = match control.execute(&sql).await {
+        Outcome::Rows(set) => set.rows,
+        other => return Err(other),
+    };
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match <[SqlValue; 5]>::try_from(row) {
+            Ok(
+                [
+                    SqlValue::Int(session),
+                    SqlValue::Int(id),
+                    SqlValue::Text(state),
+                    since,
+                    keys,
+                ],
+            ) => Some(TrxRow {
+                session: u64::try_from(session).ok()?,
+                id,
+                state,
+                waiting_since: match since {
+                    SqlValue::Time(at) | SqlValue::Text(at) => Some(at),
+                    _ => None,
+                },
+                keys: if let SqlValue::Int(keys) = keys { keys } else { 0 },
+            }),
+            _ => None,
+        })
+        .collect())
+}
+
+/// The holder's transaction and the key that a transaction waits for, where the server tells. (The store
+/// inside tidb-server tells it after a second.)
+pub(crate) async fn lock_wait(control: &mut Connection, waiter: i128) -> Option<(i128, String)> {
+    let sql = format!(
+        "select current_holding_trx_id, key_info from information_schema.data_lock_waits where trx_id = {waiter}"
+    );
+    let Outcome::Rows(set) = control.execute(&sql).await else {
+        return None;
+    };
+    match set.rows.into_iter().next()?.as_slice() {
+        [SqlValue::Int(holder), SqlValue::Text(key)] => Some((*holder, describe_key(key))),
+        [SqlValue::Int(holder), _] => Some((*holder, String::new())),
+        _ => None,
+    }
+}
+
+/// `{"table_name":"a","handle_value":"1",…}` in words.
+fn describe_key(json: &str) -> String {
+    let Ok(key) = serde_json::from_str::<serde_json::Value>(json) else {
+        return json.to_owned();
+    };
+    let text = |name: &str| key.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let table = text("table_name").unwrap_or_else(|| "a table".to_owned());
+    match (text("handle_value"), text("index_name"), key.get("index_values")) {
+        (_, Some(index), Some(values)) => format!("table {table}, index {index} {values}"),
+        (Some(handle), _, _) => format!("table {table}, row {handle}"),
+        _ => format!("table {table}"),
+    }
+}
+
+/// The sessions that a schema change waits for.
+pub(crate) async fn metadata_lock_holders(control: &mut Connection, statement: &str) -> Vec<u64> {
+    // 13 ms a query, so it is asked outside of the fast loop only.
+    let Outcome::Rows(set) = control
+        .execute("select session_id, query from mysql.tidb_mdl_view")
+        .await
+    else {
+        return Vec::new();
+    };
+    let same = |query: &str| {
+        let plain = |text: &str| {
+            text.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .to_lowercase()
+        };
+        plain(query) == plain(statement)
+    };
+    set.rows
+        .iter()
+        .filter_map(|row| match row.as_slice() {
+            [SqlValue::Int(session), SqlValue::Text(query)] if same(query) => u64::try_from(*session).ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether the server still runs a statement of this session.
+pub(crate) async fn is_running(control: &mut Connection, session: u64) -> bool {
+    let sql = format!("select command from information_schema.processlist where id = {session}");
+    match control.execute(&sql).await {
+        Outcome::Rows(set) => set
+            .rows
+            .iter()
+            .flatten()
+            .any(|cell| *cell == SqlValue::Text("Query".to_owned())),
+        Outcome::Done(_) | Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => false,
+    }
+}
+
+/// What has been seen of one statement so far.
+#[derive(Debug)]
+pub(crate) struct Sights {
+    sent: Instant,
+    expected: bool,
+    lock_wait: Option<(Instant, i128, Option<String>)>,
+    committing: Option<(Instant, i128)>,
+}
+
+/// What one more sight says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Look again.
+    NotYet,
+    /// It waits.
+    Waits(WaitRule),
+    /// Nothing in `TIDB_TRX` tells of a wait, and no answer has come for long: ask otherwise.
+    Silent,
+}
+
+impl Sights {
+    pub fn new(sent: Instant, expected: bool) -> Self {
+        Self {
+            sent,
+            expected,
+            lock_wait: None,
+            committing: None,
+        }
+    }
+
+    /// Judges one more sight of the statement's transaction.
+    pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let state = row.map(|row| row.state.as_str());
+        if let (Some(row), Some("LockWaiting")) = (row, state) {
+            self.committing = None;
+            let first = match &self.lock_wait {
+                Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
+                _ => {
+                    self.lock_wait = Some((now, row.id, row.waiting_since.clone()));
+                    now
+                }
+            };
+            let apart = now.saturating_duration_since(first);
+            let needed = if self.expected {
+                APART_EXPECTED
+            } else {
+                APART_UNEXPECTED
+            };
+            return if apart >= needed {
+                Sight::Waits(WaitRule::SameLockWaitTwice {
+                    apart_us: micros(apart),
+                })
+            } else {
+                Sight::NotYet
+            };
+        }
+        self.lock_wait = None;
+        if let (Some(row), Some("Committing")) = (row, state) {
+            let first = match self.committing {
+                Some((first, id)) if id == row.id => first,
+                _ => now,
+            };
+            self.committing = Some((first, row.id));
+            let lasted = now.saturating_duration_since(first);
+            let needed = if self.expected {
+                COMMITTING_EXPECTED
+            } else {
+                COMMITTING_UNEXPECTED
+            };
+            return if lasted >= needed {
+                Sight::Waits(WaitRule::Committing {
+                    for_us: micros(lasted),
+                })
+            } else {
+                Sight::NotYet
+            };
+        }
+        // An autocommit statement in back-off changes its transaction with each try, so the time runs on.
+        if now.saturating_duration_since(self.sent) >= NO_ANSWER {
+            Sight::Silent
+        } else {
+            Sight::NotYet
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(state: &str, since: &str) -> TrxRow {
+        TrxRow {
+            session: 1,
+            id: 7,
+            state: state.to_owned(),
+            waiting_since: Some(since.to_owned()),
+            keys: 0,
+        }
+    }
+
+    #[test]
+    fn one_sight_proves_nothing_and_the_same_wait_twice_does() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let mut sights = Sights::new(sent, true);
+        assert_eq!(sights.see(Some(&row("LockWaiting", "a")), at(1)), Sight::NotYet);
+        assert_eq!(sights.see(Some(&row("LockWaiting", "b")), at(4)), Sight::NotYet);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_000 };
+        assert_eq!(
+            sights.see(Some(&row("LockWaiting", "b")), at(6)),
+            Sight::Waits(rule)
+        );
+    }
+
+    #[test]
+    fn a_wait_that_must_not_be_needs_longer() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let mut sights = Sights::new(sent, false);
+        assert_eq!(sights.see(Some(&row("LockWaiting", "a")), at(1)), Sight::NotYet);
+        assert_eq!(sights.see(Some(&row("LockWaiting", "a")), at(26)), Sight::NotYet);
+        assert!(matches!(
+            sights.see(Some(&row("LockWaiting", "a")), at(201)),
+            Sight::Waits(_)
+        ));
+    }
+
+    #[test]
+    fn a_commit_in_back_off_is_told_by_its_length() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let mut sights = Sights::new(sent, true);
+        assert_eq!(sights.see(Some(&row("Committing", "")), at(10)), Sight::NotYet);
+        assert!(matches!(
+            sights.see(Some(&row("Committing", "")), at(311)),
+            Sight::Waits(WaitRule::Committing { .. })
+        ));
+    }
+}

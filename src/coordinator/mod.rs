@@ -1,0 +1,122 @@
+//! What connections share: state, and who is blocked by whom.
+
+pub(crate) mod blocking;
+pub(crate) mod transactions;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::history::{ConnectionRecord, Status, Vars};
+
+/// The state that all connections of a trial share.
+#[derive(Debug)]
+pub struct Coordinator {
+    began: Instant,
+    shared: Mutex<SharedState>,
+}
+
+/// What is shared.
+#[derive(Debug, Clone, Default)]
+pub struct SharedState {
+    /// Variables.
+    pub vars: Vars,
+    /// One for each connection, in the plan's order.
+    pub connections: Vec<ConnectionRecord>,
+}
+
+impl Coordinator {
+    /// A coordinator for these connections.
+    #[must_use]
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, vars: Vars) -> Self {
+        let connections = names.into_iter().map(|name| ConnectionRecord {
+            name: name.to_owned(),
+            states: vec![(0, "initial".to_owned())],
+            ..ConnectionRecord::default()
+        });
+        let shared = SharedState {
+            vars,
+            connections: connections.collect(),
+        };
+        Self {
+            began: Instant::now(),
+            shared: Mutex::new(shared),
+        }
+    }
+
+    /// Microseconds since the trial's connections began to open.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.us_at(Instant::now())
+    }
+
+    /// The same for a moment that was noted.
+    #[must_use]
+    pub fn us_at(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SharedState> {
+        // Every change is a single assignment or push, so a panic elsewhere leaves nothing half done.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection enters a state.
+    pub fn enter(&self, connection: usize, state: &str) {
+        self.enter_at(connection, state, self.now_us());
+    }
+
+    /// A connection entered a state at a time that was noted.
+    pub fn enter_at(&self, connection: usize, state: &str, at_us: u64) {
+        if let Some(record) = self.lock().connections.get_mut(connection) {
+            tracing::debug!(connection = record.name, state, "enters");
+            record.states.push((at_us, state.to_owned()));
+        }
+    }
+
+    /// A connection's status changes; lifecycle states are entered with it.
+    pub fn set_status(&self, connection: usize, status: Status) {
+        let at_us = self.now_us();
+        if let Some(record) = self.lock().connections.get_mut(connection) {
+            record.status = status;
+            let lifecycle = !matches!(status, Status::NotStarted | Status::Testing);
+            if lifecycle {
+                record.states.push((at_us, status.word().to_owned()));
+            }
+        }
+    }
+
+    /// A connection has a new session.
+    pub fn add_session(&self, connection: usize, session: u64) {
+        if let Some(record) = self.lock().connections.get_mut(connection) {
+            record.sessions.push(session);
+        }
+    }
+
+    /// The server's id of a connection's newest session.
+    #[must_use]
+    pub fn session(&self, connection: usize) -> Option<u64> {
+        self.lock()
+            .connections
+            .get(connection)
+            .and_then(|record| record.sessions.last().copied())
+    }
+
+    /// All that is shared, as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> SharedState {
+        self.lock().clone()
+    }
+
+    /// The variables as they are now.
+    #[must_use]
+    pub fn vars(&self) -> Vars {
+        self.lock().vars.clone()
+    }
+
+    /// Adds or replaces variables, and returns them all.
+    pub fn update_vars(&self, new: Vars) -> Vars {
+        let mut shared = self.lock();
+        shared.vars.extend(new);
+        shared.vars.clone()
+    }
+}

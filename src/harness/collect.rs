@@ -1,0 +1,105 @@
+//! Finds the files of a folder and plans them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::plan::{PlanInput, TrialPlan, plan};
+use crate::source::{Diagnostic, SourceFile};
+
+/// The files that were found.
+#[derive(Debug)]
+pub struct Collected {
+    /// In the order of their names.
+    pub files: Vec<PlannedFile>,
+}
+
+/// One file.
+#[derive(Debug)]
+pub struct PlannedFile {
+    /// The name of its trials before their variants.
+    pub name: String,
+    /// Its text.
+    pub file: Arc<SourceFile>,
+    /// Its trials; none where it has mistakes.
+    pub trials: Vec<TrialPlan>,
+    /// Mistakes and warnings.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl PlannedFile {
+    /// Whether it cannot run.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.problems.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Finds and plans the files below these paths.
+///
+/// # Errors
+/// A path that is not there, or a folder without any scenario: a run of nothing must not pass.
+pub fn collect(paths: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Collected, String> {
+    let mut files = Vec::new();
+    for root in paths {
+        let found = yaml_files(root)?;
+        if found.is_empty() {
+            return Err(format!(
+                "no scenario is in {}: a scenario is a file that ends in .yaml or .yml",
+                root.display()
+            ));
+        }
+        let base = if root.is_dir() {
+            root.clone()
+        } else {
+            root.parent().unwrap_or(Path::new("")).to_owned()
+        };
+        files.extend(found.into_iter().map(|path| planned(&base, &path, env)));
+    }
+    Ok(Collected { files })
+}
+
+fn yaml_files(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    let walk = ignore::WalkBuilder::new(root)
+        .standard_filters(false)
+        .hidden(true)
+        .build();
+    for entry in walk {
+        let entry = entry.map_err(|error| format!("cannot look for scenarios: {error}"))?;
+        let path = entry.path();
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if path.is_file() && (yaml || path == root) {
+            found.push(path.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn planned(root: &Path, path: &Path, env: &BTreeMap<String, String>) -> PlannedFile {
+    let name = super::trial_name(root, path);
+    match SourceFile::read(path) {
+        Ok(file) => {
+            let input = PlanInput {
+                name: name.clone(),
+                env: env.clone(),
+            };
+            let planned = plan(Arc::new(file), &input);
+            PlannedFile {
+                name,
+                file: planned.file,
+                trials: planned.trials,
+                problems: planned.problems,
+            }
+        }
+        Err(unreadable) => PlannedFile {
+            name,
+            file: Arc::new(unreadable.file),
+            trials: Vec::new(),
+            problems: vec![unreadable.problem],
+        },
+    }
+}

@@ -1,0 +1,247 @@
+//! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
+
+mod arguments;
+mod collect;
+mod servers;
+mod trial;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+pub use arguments::parse_arguments;
+pub use collect::{Collected, collect};
+
+use crate::server::{ServerSettings, run_reaper_if_asked};
+use crate::source::{RenderStyle, render_all};
+use servers::Servers;
+
+/// Runs the scenarios of a folder as named tests.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     tidb_scenarios::Harness::new("scenarios").run()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Harness {
+    paths: Vec<PathBuf>,
+    named: bool,
+    repeat: String,
+}
+
+impl Harness {
+    /// A harness for the scenarios below this folder, seen from the package's own folder (which is where
+    /// cargo runs tests). `TIDB_SCENARIOS` names another one.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            paths: vec![folder.into()],
+            named: false,
+            repeat: "cargo test --test harness -- --exact".to_owned(),
+        }
+    }
+
+    /// A harness for exactly these files and folders, whatever `TIDB_SCENARIOS` says.
+    #[must_use]
+    pub fn of_paths(paths: Vec<PathBuf>) -> Self {
+        let listed = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(" ");
+        Self {
+            paths,
+            named: true,
+            repeat: format!("tidb-scenarios run {listed} -- --exact"),
+        }
+    }
+
+    /// Runs with the process's own arguments.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        self.run_with(std::env::args_os().collect())
+    }
+
+    /// Runs with these arguments, the program's name first: those of libtest.
+    #[must_use]
+    pub fn run_with(mut self, args: Vec<std::ffi::OsString>) -> ExitCode {
+        if let Some(code) = run_reaper_if_asked(args.clone()) {
+            return code;
+        }
+        if let Some(folder) =
+            std::env::var_os("TIDB_SCENARIOS").filter(|folder| !self.named && !folder.is_empty())
+        {
+            self.paths = vec![folder.into()];
+        }
+        let args = match parse_arguments(args) {
+            Ok(args) => args,
+            Err(code) => return code,
+        };
+        init_tracing();
+        let style = style(&args.mimic);
+        let env = std::env::vars().collect();
+        let collected = match collect(&self.paths, &env) {
+            Ok(collected) => collected,
+            Err(message) => return complain(&message),
+        };
+        let mut settings = match ServerSettings::from_vars(|name| std::env::var(name).ok()) {
+            Ok(settings) => settings,
+            Err(error) => return complain(&error.to_string()),
+        };
+        settings.reaper = std::env::current_exe().ok();
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return complain(&format!("cannot start the runtime: {error}")),
+        };
+        let servers = Arc::new(Servers::new(settings));
+        let mut trials = Vec::new();
+        for planned in collected.files {
+            let warnings = planned
+                .problems
+                .iter()
+                .filter(|problem| !problem.is_error())
+                .cloned()
+                .collect::<Vec<_>>();
+            if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
+                say(&render_all(&planned.file, &warnings, style));
+            }
+            trials.extend(self.trials(planned, &servers, &runtime, style, args.show_output));
+        }
+        let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
+        let mimic = match arguments::select(args, &names) {
+            Ok(mimic) => mimic,
+            Err(message) => return complain(&message),
+        };
+        servers.watch_for_signals(runtime.handle());
+        let conclusion = libtest_mimic::run(&mimic, trials);
+        runtime.block_on(servers.stop());
+        runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        conclusion.exit_code()
+    }
+
+    fn trials(
+        &self,
+        planned: collect::PlannedFile,
+        servers: &Arc<Servers>,
+        runtime: &tokio::runtime::Runtime,
+        style: RenderStyle,
+        show_output: bool,
+    ) -> Vec<Trial> {
+        if planned.is_broken() {
+            let text = render_all(&planned.file, &planned.problems, style);
+            return vec![Trial::test(planned.name, move || Err(text.into()))];
+        }
+        let mut trials = Vec::new();
+        for plan in planned.trials {
+            let plan = Arc::new(plan);
+            let (servers, handle) = (Arc::clone(servers), runtime.handle().clone());
+            let repeat = format!("{} {}", self.repeat, shell_word(&plan.name));
+            let name = plan.name.clone();
+            trials.push(Trial::ignorable_test(name, move || {
+                let job = trial::Job {
+                    plan,
+                    servers,
+                    style,
+                    repeat,
+                    show_output,
+                };
+                handle.block_on(job.run())
+            }));
+        }
+        trials
+    }
+}
+
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = word
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-:./=".contains(c));
+    if plain {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Checks files without any server; prints what is wrong.
+#[must_use]
+pub fn check(paths: &[PathBuf]) -> ExitCode {
+    let env = std::env::vars().collect();
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = RenderStyle { color, unicode: true };
+    let collected = match collect(paths, &env) {
+        Ok(collected) => collected,
+        Err(message) => return complain(&message),
+    };
+    let (mut broken, mut trials) = (0, 0);
+    let files = collected.files.len();
+    for planned in &collected.files {
+        trials += planned.trials.len();
+        broken += usize::from(planned.is_broken());
+        if !planned.problems.is_empty() {
+            say(&render_all(&planned.file, &planned.problems, style));
+        }
+    }
+    say(&format!(
+        "{files} files, {trials} trials, {broken} files with mistakes"
+    ));
+    if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}
+
+/// The name of a trial before its variant: its path below the folder, `::` for `/`.
+fn trial_name(root: &Path, path: &Path) -> String {
+    let below = path
+        .strip_prefix(root)
+        .ok()
+        .filter(|below| !below.as_os_str().is_empty());
+    let below = below
+        .unwrap_or_else(|| path.file_name().map_or(path, Path::new))
+        .with_extension("");
+    let parts = below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    parts.collect::<Vec<_>>().join("::")
+}
+
+fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
+    use libtest_mimic::ColorSetting;
+    let color = match args.color {
+        Some(ColorSetting::Always) => true,
+        Some(ColorSetting::Never) => false,
+        Some(ColorSetting::Auto) | None => {
+            std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    };
+    RenderStyle { color, unicode: true }
+}
+
+/// One subscriber for the process; silent unless `RUST_LOG` asks.
+fn init_tracing() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A subscriber that somebody else has set is as good.
+    drop(subscriber.try_init());
+}
+
+/// A line on standard error.
+pub(crate) fn say(text: &str) {
+    // Nobody listens any more; there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+fn complain(message: &str) -> ExitCode {
+    say(&format!("error: {message}"));
+    ExitCode::from(101)
+}

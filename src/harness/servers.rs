@@ -1,0 +1,123 @@
+//! The run's server: started once, when the first trial needs it, and stopped before the exit code is
+//! returned.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Mutex, OnceCell, RwLock};
+
+use crate::server::{Choice, Server, ServerSettings, ServerSpec, choose};
+
+pub(super) struct Servers {
+    pub settings: ServerSettings,
+    choice: OnceCell<Result<Choice, String>>,
+    shared: Mutex<Option<Result<Arc<Server>, String>>>,
+    /// Trials that change the whole server hold it alone.
+    pub alone: RwLock<()>,
+    run: String,
+    next: AtomicU64,
+}
+
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Servers")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Servers {
+    pub fn new(settings: ServerSettings) -> Self {
+        let random: u32 = rand::random();
+        Self {
+            settings,
+            choice: OnceCell::new(),
+            shared: Mutex::new(None),
+            alone: RwLock::new(()),
+            run: format!("tsc_{:x}_{random:08x}", std::process::id()),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// A name that no other run and no other trial has.
+    pub fn database(&self) -> String {
+        format!("{}_{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Which provider is taken; says so once.
+    pub async fn choice(&self) -> Result<Choice, String> {
+        let choice = self
+            .choice
+            .get_or_init(|| async {
+                let choice = choose(&self.settings).await.map_err(|error| error.to_string())?;
+                super::say(&choice.line);
+                Ok(choice)
+            })
+            .await;
+        choice.clone()
+    }
+
+    /// The run's server.
+    pub async fn shared(&self) -> Result<Arc<Server>, String> {
+        let choice = self.choice().await?;
+        let mut shared = self.shared.lock().await;
+        if shared.is_none() {
+            let result = Server::start(&self.settings, choice.kind, &ServerSpec::default()).await;
+            let result = result.map(Arc::new).map_err(|error| with_causes(&error));
+            *shared = Some(result);
+        }
+        match shared.as_ref() {
+            Some(result) => result.clone(),
+            None => Err("the server was stopped".to_owned()),
+        }
+    }
+
+    /// Stops the run's server.
+    pub async fn stop(&self) {
+        let server = self.shared.lock().await.take();
+        if let Some(Ok(server)) = server {
+            match Arc::try_unwrap(server) {
+                Ok(server) => {
+                    if let Err(error) = server.stop().await {
+                        super::say(&format!("warning: {}", with_causes(&error)));
+                    }
+                }
+                // A trial that is still running holds it; it ends with the process.
+                Err(server) => drop(server),
+            }
+        }
+    }
+
+    /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
+    /// does its work.
+    pub fn watch_for_signals(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
+        let servers = Arc::clone(self);
+        runtime.spawn(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            super::say("interrupted: stopping the server");
+            drop(tokio::time::timeout(std::time::Duration::from_secs(10), servers.stop()).await);
+            std::process::exit(code);
+        });
+    }
+}
+
+/// An error with what caused it.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,135 @@
+//! One connection's state machine: a task that owns the connection and runs one state at a time.
+
+mod action;
+pub(crate) use action::explain;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
+use crate::coordinator::Coordinator;
+use crate::history::{Status, StepEnd};
+use crate::plan::TrialPlan;
+
+/// What the driver asks of a machine.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Run this step of the plan.
+    Run {
+        step: usize,
+        /// The session that `kill` ends.
+        target: Option<u64>,
+    },
+    /// Close the session and end.
+    Finish,
+    /// Close the session at once: the connection has failed.
+    Fail,
+}
+
+/// A step has ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub connection: usize,
+    pub end: StepEnd,
+    /// The statements that were run, each with its outcome told apart for the transaction's state.
+    pub ran: Vec<(String, crate::history::Outcome)>,
+}
+
+/// A machine of one connection.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub number: usize,
+    pub plan: Arc<TrialPlan>,
+    pub coordinator: Arc<Coordinator>,
+    pub config: ConnectionConfig,
+    pub options: ConnectionOptions,
+    pub connection: Option<Connection>,
+}
+
+impl Machine {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(&mut self) -> Result<(), ConnectError> {
+        self.coordinator.set_status(self.number, Status::Connecting);
+        let connection = Connection::open(&self.config, &self.options)
+            .await
+            .inspect_err(|_| {
+                self.coordinator.set_status(self.number, Status::Failed);
+            })?;
+        self.coordinator.add_session(self.number, connection.session_id());
+        self.coordinator.set_status(self.number, Status::Connected);
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Runs what the driver asks for until it says that this is all.
+    pub async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) {
+        let span = tracing::info_span!("connection", name = %self.config.id);
+        async {
+            while let Some(command) = commands.recv().await {
+                match command {
+                    Command::Run { step, target } => {
+                        let report = self.step(step, target).await;
+                        if reports.send(report).is_err() {
+                            break;
+                        }
+                    }
+                    Command::Finish => {
+                        self.close().await;
+                        self.coordinator.set_status(self.number, Status::Completed);
+                        break;
+                    }
+                    Command::Fail => {
+                        self.close().await;
+                        self.coordinator.set_status(self.number, Status::Failed);
+                    }
+                }
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+    }
+
+    async fn step(&mut self, number: usize, target: Option<u64>) -> Report {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[number];
+        self.coordinator.set_status(self.number, Status::Testing);
+        self.coordinator.enter(self.number, &step.state);
+        let sent = Instant::now();
+        let done = self.act(step, target).await;
+        let took = sent.elapsed();
+        let at_us = self.coordinator.now_us();
+        let (warnings, explain) = self.ask_more(step, &done).await;
+        let (vars, save_problem) = self.keep(step, &done.outcome);
+        let end = StepEnd {
+            at_us,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            outcome: done.outcome,
+            statement: done.statement,
+            warnings,
+            plan: explain,
+            vars,
+            save_problem,
+        };
+        Report {
+            connection: self.number,
+            end,
+            ran: done.ran,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Shows runs to people; one file for each part of a failure's text.
+
+mod timeline;
+
+use crate::history::History;
+use crate::plan::TrialPlan;
+use crate::source::{Diagnostic, RenderStyle, render};
+use crate::verdict::Finding;
+
+/// What a failure's text is made from.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    /// The trial.
+    pub plan: &'a TrialPlan,
+    /// What happened.
+    pub history: &'a History,
+    /// What did not hold.
+    pub findings: &'a [Finding],
+    /// The end of the server's log, where the server is to blame.
+    pub server_log: Option<String>,
+    /// The command that runs just this trial again.
+    pub repeat: String,
+}
+
+/// The text of a failure: each finding at its place in the file, the timeline, the command that repeats it.
+#[must_use]
+pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
+    let mut parts = Vec::new();
+    for finding in failure.findings {
+        let mut problem = Diagnostic::error(finding.span, finding.message.clone());
+        problem = problem.label(finding.span, finding.label.clone());
+        for (span, label) in &finding.also {
+            if *span != finding.span {
+                problem = problem.label(*span, label.clone());
+            }
+        }
+        let mut text = render(&failure.plan.file, &problem, style);
+        if let Some(detail) = finding.detail.as_ref().filter(|detail| !detail.is_empty()) {
+            text.push('\n');
+            text.push_str(detail);
+        }
+        parts.push(text);
+    }
+    parts.push(timeline(failure.plan, failure.history));
+    if let Some(log) = &failure.server_log {
+        parts.push(format!("the end of the server's log:\n{log}"));
+    }
+    let count = failure.findings.len();
+    let count = if count == 1 {
+        "1 expectation does".to_owned()
+    } else {
+        format!("{count} expectations do")
+    };
+    parts.push(format!(
+        "{count} not hold in `{}` ({}) on {}\nrun it again: {}",
+        failure.plan.name, failure.plan.title, failure.history.server, failure.repeat
+    ));
+    redact(&parts.join("\n\n"), &failure.plan.secrets)
+}
+
+/// What each connection did, one column each, with milliseconds.
+#[must_use]
+pub fn timeline(plan: &TrialPlan, history: &History) -> String {
+    redact(&timeline::draw(plan, history), &plan.secrets)
+}
+
+/// The text without passwords.
+#[must_use]
+pub fn redact(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| {
+        text.replace(secret.as_str(), "<redacted>")
+    })
+}

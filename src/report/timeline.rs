@@ -1,0 +1,185 @@
+//! One column for each connection, one line for each thing that happened, with milliseconds.
+
+use crate::expect::describe;
+use crate::history::{History, Wait};
+use crate::plan::TrialPlan;
+use crate::verdict::{evidence_in_words, rule_in_words};
+
+/// A column is at most this wide.
+const WIDTH_MAX: usize = 44;
+/// At most this many columns stand side by side; more connections are shown in one, with their names.
+const COLUMNS_MAX: usize = 4;
+
+struct Line {
+    at_us: u64,
+    connection: usize,
+    text: String,
+}
+
+/// Draws the timeline.
+pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
+    let mut lines = Vec::new();
+    for record in &history.steps {
+        let line = plan
+            .steps
+            .get(record.step)
+            .map_or(0, |step| plan.file.place(step.span.start).line);
+        let text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let push = |lines: &mut Vec<Line>, at_us: u64, text: String| {
+            lines.push(Line {
+                at_us,
+                connection: record.connection,
+                text,
+            });
+        };
+        let quick = record.wait.is_none();
+        match &record.end {
+            Some(end) if quick => {
+                let took = end.took_us as f64 / 1_000.0;
+                push(&mut lines, record.started_us, format!("{line}: {text}"));
+                push(
+                    &mut lines,
+                    record.started_us,
+                    format!("  → {} ({took:.1} ms)", describe(&end.outcome)),
+                );
+            }
+            end => {
+                push(&mut lines, record.started_us, format!("{line}: {text}"));
+                if let Some(wait) = &record.wait {
+                    push(
+                        &mut lines,
+                        wait.seen_us,
+                        format!("  ⧗ blocked{}", blocked_by(plan, wait)),
+                    );
+                }
+                match end {
+                    Some(end) => {
+                        let took = end.took_us as f64 / 1_000.0;
+                        let outcome = describe(&end.outcome);
+                        push(
+                            &mut lines,
+                            end.at_us,
+                            format!("  → {line}: {outcome} (after {took:.1} ms)"),
+                        );
+                    }
+                    None => push(&mut lines, u64::MAX, format!("  … line {line} had not returned")),
+                }
+            }
+        }
+    }
+    lines.sort_by_key(|line| line.at_us);
+    let mut text = if plan.connections.len() <= COLUMNS_MAX {
+        columns(plan, &lines)
+    } else {
+        list(plan, &lines)
+    };
+    for record in &history.steps {
+        if let Some(wait) = &record.wait {
+            let line = plan
+                .steps
+                .get(record.step)
+                .map_or(0, |step| plan.file.place(step.span.start).line);
+            let how = wait
+                .evidence
+                .map(|how| format!("; the holder: {}", evidence_in_words(how)))
+                .unwrap_or_default();
+            text.push(format!(
+                "blocked at line {line}: {}{how}",
+                rule_in_words(wait.rule)
+            ));
+        }
+    }
+    text.join("\n")
+}
+
+fn blocked_by(plan: &TrialPlan, wait: &Wait) -> String {
+    let name = |number: &usize| plan.connections.get(*number).map_or("?", |own| own.name.as_str());
+    let holders = wait.holders.iter().map(name).collect::<Vec<_>>().join(", ");
+    let key = wait
+        .key
+        .as_ref()
+        .map(|key| format!(" ({key})"))
+        .unwrap_or_default();
+    if holders.is_empty() {
+        key
+    } else {
+        format!(" by {holders}{key}")
+    }
+}
+
+fn time(at_us: u64) -> String {
+    if at_us == u64::MAX {
+        format!("{:>10}", "end")
+    } else {
+        format!("{:>7.1} ms", at_us as f64 / 1_000.0)
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+fn columns(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
+    let widths: Vec<usize> = (0..plan.connections.len())
+        .map(|number| {
+            let own = lines
+                .iter()
+                .filter(|line| line.connection == number)
+                .map(|line| line.text.chars().count());
+            let name = plan
+                .connections
+                .get(number)
+                .map_or(0, |own| own.name.chars().count());
+            own.chain([name]).max().unwrap_or(0).min(WIDTH_MAX)
+        })
+        .collect();
+    let row = |time: String, cell: &dyn Fn(usize) -> String| {
+        let cells = widths
+            .iter()
+            .enumerate()
+            .map(|(number, width)| format!("{:<width$}", cut(&cell(number), *width)));
+        format!("{time} │ {}", cells.collect::<Vec<_>>().join(" │ "))
+            .trim_end()
+            .trim_end_matches('│')
+            .trim_end()
+            .to_owned()
+    };
+    let mut text = vec![row(" ".repeat(10), &|number| {
+        plan.connections[number].name.clone()
+    })];
+    for line in lines {
+        let cell = |number: usize| {
+            if number == line.connection {
+                line.text.clone()
+            } else {
+                String::new()
+            }
+        };
+        text.push(row(time(line.at_us), &cell));
+    }
+    text
+}
+
+fn list(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
+    let name = |number: usize| plan.connections.get(number).map_or("?", |own| own.name.as_str());
+    let width = lines
+        .iter()
+        .map(|line| name(line.connection).chars().count())
+        .max()
+        .unwrap_or(0);
+    let row = |line: &Line| {
+        let name = name(line.connection);
+        format!(
+            "{} │ {name:<width$} │ {}",
+            time(line.at_us),
+            cut(&line.text, WIDTH_MAX * 2)
+        )
+        .trim_end()
+        .to_owned()
+    };
+    lines.iter().map(row).collect()
+}

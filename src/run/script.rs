@@ -1,0 +1,682 @@
+//! The driver of `steps`: starts each step when the one before it has returned or is known to wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::trial::{Control, query_record};
+use crate::coordinator::Coordinator;
+use crate::coordinator::blocking::{self, Sight, Sights, TrxRow};
+use crate::coordinator::transactions::Transaction;
+use crate::history::{
+    CheckId, Evidence, History, Outcome, Skipped, Status, StepEnd, StepRecord, Stopped, Wait, WaitRule,
+};
+use crate::machine::{Command, Machine, Report};
+use crate::plan::{Action, TrialPlan};
+use crate::sql::{Kind, classify};
+
+/// The first look at a statement that must not wait comes after this: most have returned by then.
+const FIRST_LOOK: Duration = Duration::from_millis(3);
+/// Between looks.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
+/// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
+const RELEASE_MAX: Duration = Duration::from_secs(3);
+/// How long a statement that no longer waits may take to return, or to wait again.
+const RETURN_MAX: Duration = Duration::from_millis(500);
+/// How long the server may take to end a statement by KILL QUERY (it looks once a second).
+const KILL_MAX: Duration = Duration::from_secs(4);
+/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
+const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
+
+struct Seat {
+    commands: mpsc::UnboundedSender<Command>,
+    task: JoinHandle<()>,
+    /// The record of the step that has not returned.
+    busy: Option<usize>,
+    /// Why the connection takes no more steps.
+    failed: Option<String>,
+    transaction: Transaction,
+    control: usize,
+}
+
+pub(super) struct Script<'c> {
+    plan: Arc<TrialPlan>,
+    coordinator: Arc<Coordinator>,
+    controls: &'c mut [Control],
+    inbox: mpsc::UnboundedReceiver<Report>,
+    seats: Vec<Seat>,
+    history: History,
+}
+
+enum Fate {
+    Returned,
+    Waits,
+    Stop(Stopped),
+}
+
+impl<'c> Script<'c> {
+    pub fn new(
+        plan: Arc<TrialPlan>,
+        coordinator: Arc<Coordinator>,
+        controls: &'c mut [Control],
+        inbox: mpsc::UnboundedReceiver<Report>,
+    ) -> Self {
+        Self {
+            plan,
+            coordinator,
+            controls,
+            inbox,
+            seats: Vec::new(),
+            history: History::default(),
+        }
+    }
+
+    pub fn start_machine(&mut self, machine: Machine, reports: mpsc::UnboundedSender<Report>) {
+        let main = self
+            .plan
+            .servers
+            .iter()
+            .position(|server| server.name == "main")
+            .map_or(0, |own| own + 1);
+        let server = self
+            .plan
+            .connections
+            .get(machine.number)
+            .and_then(|own| own.server);
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let task = tokio::spawn(machine.run(inbox, reports));
+        let control = server.map_or(main, |server| server + 1);
+        let transaction = Transaction::default();
+        self.seats.push(Seat {
+            commands,
+            task,
+            busy: None,
+            failed: None,
+            transaction,
+            control,
+        });
+    }
+
+    pub fn into_history(self) -> History {
+        let shared = self.coordinator.snapshot();
+        History {
+            connections: shared.connections,
+            vars: shared.vars,
+            ..self.history
+        }
+    }
+
+    pub fn over_time(&mut self, limit: Duration) {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.history.stopped.get_or_insert(Stopped::OverTime { limit_ms });
+    }
+
+    /// Follows the script to its end, or to where it cannot be followed any more.
+    pub async fn follow(&mut self) {
+        if let Err(stopped) = self.steps().await {
+            self.history.stopped = Some(stopped);
+        }
+    }
+
+    async fn steps(&mut self) -> Result<(), Stopped> {
+        let plan = Arc::clone(&self.plan);
+        self.always(None).await;
+        for (number, step) in plan.steps.iter().enumerate() {
+            self.drain();
+            self.check_waiting(number).await?;
+            if self.seats[step.connection].busy.is_some() {
+                self.await_free(number, step.connection).await?;
+            }
+            if let Some(reason) = self.seats[step.connection].failed.clone() {
+                self.history.skipped.push(Skipped { step: number, reason });
+                continue;
+            }
+            let record = self.start(number);
+            match self.watch(record).await {
+                Fate::Returned | Fate::Waits => {}
+                Fate::Stop(stopped) => return Err(stopped),
+            }
+            for (other, _) in &step.unblocks {
+                self.await_release(*other, record).await?;
+            }
+            self.always(Some(number)).await;
+        }
+        // What still waits expects an error of its own, such as a lock wait timeout.
+        for connection in 0..self.seats.len() {
+            if let Some(record) = self.seats[connection].busy {
+                self.await_end(record).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, number: usize) -> usize {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[number];
+        let target = match step.action {
+            Action::Kill { target, .. } => self.coordinator.session(target),
+            _ => None,
+        };
+        let record = self.history.steps.len();
+        self.history.steps.push(StepRecord {
+            step: number,
+            connection: step.connection,
+            text: describe_action(&step.action, &plan),
+            started_us: self.coordinator.now_us(),
+            end: None,
+            wait: None,
+        });
+        let seat = &mut self.seats[step.connection];
+        seat.busy = Some(record);
+        if seat.commands.send(Command::Run { step: number, target }).is_err() {
+            seat.busy = None;
+            seat.failed = Some("its task has ended".to_owned());
+        }
+        record
+    }
+
+    /// Takes all reports that are there.
+    fn drain(&mut self) {
+        while let Ok(report) = self.inbox.try_recv() {
+            self.take(report);
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        let seat = &mut self.seats[report.connection];
+        let Some(number) = seat.busy.take() else { return };
+        for (sql, outcome) in &report.ran {
+            seat.transaction.note(sql, outcome);
+        }
+        let record = &mut self.history.steps[number];
+        let step = &self.plan.steps[record.step];
+        if let Some(last) = report
+            .ran
+            .last()
+            .filter(|_| !matches!(step.action, Action::Kill { .. }))
+        {
+            record.text = if report.ran.len() == 1 {
+                last.0.clone()
+            } else {
+                report
+                    .ran
+                    .iter()
+                    .map(|(sql, _)| sql.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            };
+        }
+        if record.wait.is_some() {
+            self.coordinator
+                .enter_at(report.connection, &step.state, report.end.at_us);
+        }
+        if matches!(step.action, Action::Disconnect | Action::Reconnect) {
+            seat.transaction = Transaction::default();
+        }
+        let failed = report.end.outcome.is_error() && !step.wants_error();
+        if failed {
+            let place = self.plan.file.place(step.span.start);
+            let name = &self.plan.connections[report.connection].name;
+            let got = crate::expect::describe(&report.end.outcome);
+            seat.failed = Some(format!("{name} failed at line {}: {got}", place.line));
+            // Closing its session frees its locks, so that the others go on.
+            let _ = seat.commands.send(Command::Fail);
+            seat.transaction = Transaction::default();
+        }
+        record.end = Some(report.end);
+    }
+
+    fn is_done(&self, record: usize) -> bool {
+        self.history.steps[record].end.is_some()
+    }
+
+    /// Takes the next report, or returns at the deadline.
+    async fn next_report(&mut self, deadline: Instant) {
+        if let Ok(Some(report)) = tokio::time::timeout_at(deadline.into(), self.inbox.recv()).await {
+            self.take(report);
+        }
+    }
+
+    fn sessions(&self) -> Vec<u64> {
+        (0..self.seats.len())
+            .filter_map(|number| self.coordinator.session(number))
+            .collect()
+    }
+
+    async fn rows(&mut self, control: usize) -> Result<Vec<TrxRow>, Stopped> {
+        let sessions = self.sessions();
+        match blocking::transactions(&mut self.controls[control].connection, &sessions).await {
+            Ok(rows) => Ok(rows),
+            Err(outcome) => Err(Stopped::ServerLost {
+                reason: format!("asking for TIDB_TRX gave {}", crate::expect::describe(&outcome)),
+            }),
+        }
+    }
+
+    fn row_of<'r>(&self, rows: &'r [TrxRow], connection: usize) -> Option<&'r TrxRow> {
+        let session = self.coordinator.session(connection)?;
+        rows.iter().find(|row| row.session == session)
+    }
+
+    /// Follows one step until it has returned or certainly waits.
+    async fn watch(&mut self, record: usize) -> Fate {
+        let plan = Arc::clone(&self.plan);
+        let connection = self.history.steps[record].connection;
+        let step = &plan.steps[self.history.steps[record].step];
+        let control = self.seats[connection].control;
+        let expected = step.blocked.is_some();
+        let sent = Instant::now();
+        let limit = sent + step.timeout;
+        let mut sights = Sights::new(sent, expected);
+        let mut look = sent + if expected { LOOK_EVERY / 4 } else { FIRST_LOOK };
+        let statement = matches!(
+            step.action,
+            Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
+        );
+        let mut asked_long = sent;
+        loop {
+            self.next_report(if statement { look.min(limit) } else { limit })
+                .await;
+            if self.is_done(record) {
+                return Fate::Returned;
+            }
+            if Instant::now() >= limit {
+                self.end_statement(record, step.timeout).await;
+                return Fate::Returned;
+            }
+            let rows = match self.rows(control).await {
+                Ok(rows) => rows,
+                Err(stopped) => return Fate::Stop(stopped),
+            };
+            let now = Instant::now();
+            let sight = sights.see(self.row_of(&rows, connection), now);
+            // The answer may have come while the server was asked.
+            self.drain();
+            if self.is_done(record) {
+                return Fate::Returned;
+            }
+            let rule = match sight {
+                Sight::NotYet => None,
+                Sight::Waits(rule) => Some((rule, Vec::new())),
+                Sight::Silent if asked_long + Duration::from_millis(200) <= now => {
+                    asked_long = now;
+                    self.ask_otherwise(record, expected, sent).await
+                }
+                Sight::Silent => None,
+            };
+            if self.is_done(record) {
+                return Fate::Returned;
+            }
+            if let Some((rule, holders)) = rule {
+                let by = step.blocked.as_ref().map_or(0, |blocked| blocked.by.len());
+                self.note_wait(record, rule, &rows, holders, expected, by > 0)
+                    .await;
+                if self.is_done(record) && !expected {
+                    return Fate::Returned;
+                }
+                return if expected {
+                    Fate::Waits
+                } else {
+                    Fate::Stop(Stopped::UnexpectedWait { record })
+                };
+            }
+            look = Instant::now()
+                + if expected {
+                    LOOK_EVERY
+                } else {
+                    LOOK_EVERY_UNEXPECTED
+                };
+        }
+    }
+
+    /// For what never shows as a lock wait: metadata locks, user-level locks.
+    async fn ask_otherwise(
+        &mut self,
+        record: usize,
+        expected: bool,
+        sent: Instant,
+    ) -> Option<(WaitRule, Vec<usize>)> {
+        let connection = self.history.steps[record].connection;
+        let control = self.seats[connection].control;
+        let text = self.statement_text(record);
+        if classify(&text).kind == Kind::Ddl {
+            let sessions =
+                blocking::metadata_lock_holders(&mut self.controls[control].connection, &text).await;
+            self.drain();
+            let holders: Vec<usize> = (0..self.seats.len())
+                .filter(|number| *number != connection)
+                .filter(|number| {
+                    self.coordinator
+                        .session(*number)
+                        .is_some_and(|own| sessions.contains(&own))
+                })
+                .collect();
+            if !holders.is_empty() {
+                return Some((WaitRule::MetadataLock, holders));
+            }
+        }
+        if !expected {
+            return None;
+        }
+        let session = self.coordinator.session(connection)?;
+        let running = blocking::is_running(&mut self.controls[control].connection, session).await;
+        self.drain();
+        let for_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (running && !self.is_done(record)).then_some((WaitRule::NoAnswer { for_us }, Vec::new()))
+    }
+
+    /// The statement that a step runs, as far as it is known before it returns.
+    fn statement_text(&self, record: usize) -> String {
+        let vars = self.coordinator.vars();
+        let step = &self.plan.steps[self.history.steps[record].step];
+        match &step.action {
+            Action::Sql(statements) => statements
+                .last()
+                .and_then(|one| one.text.fill(&vars).ok())
+                .unwrap_or_default(),
+            Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
+                one.text.fill(&vars).unwrap_or_default()
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Writes down a wait, and finds out who holds what is waited for.
+    async fn note_wait(
+        &mut self,
+        record: usize,
+        rule: WaitRule,
+        rows: &[TrxRow],
+        holders: Vec<usize>,
+        expected: bool,
+        asserted: bool,
+    ) {
+        let connection = self.history.steps[record].connection;
+        self.coordinator.enter(connection, crate::plan::BLOCKED);
+        let text = self.statement_text(record);
+        let user_lock = match classify(&text).kind {
+            Kind::GetLock { name } => Some(name),
+            _ => None,
+        };
+        let candidates: Vec<usize> = (0..self.seats.len())
+            .filter(|number| *number != connection)
+            .filter(|number| match &user_lock {
+                Some(name) => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
+                None => {
+                    let row = self.row_of(rows, *number);
+                    let own = &self.seats[*number].transaction;
+                    row.is_some() && (own.may_hold_locks() || row.is_some_and(|row| row.keys > 0))
+                }
+            })
+            .collect();
+        let seen_us = self.coordinator.now_us();
+        let mut wait = Wait {
+            seen_us,
+            rule,
+            candidates,
+            holders,
+            evidence: None,
+            key: None,
+            not_waiting_before: Vec::new(),
+        };
+        if wait.holders.is_empty() {
+            let ask = (asserted && wait.candidates.len() > 1) || !expected;
+            let waiter = self.row_of(rows, connection).map(|row| row.id);
+            if let (true, Some(waiter), None) = (ask, waiter, &user_lock) {
+                self.ask_lock_waits(record, waiter, rows, &mut wait).await;
+            }
+        } else {
+            wait.evidence = Some(Evidence::MetadataLockView);
+        }
+        if wait.holders.is_empty()
+            && let [only] = wait.candidates.as_slice()
+        {
+            wait.holders = vec![*only];
+            wait.evidence = Some(if user_lock.is_some() {
+                Evidence::UserLock
+            } else {
+                Evidence::OnlyLocker
+            });
+        }
+        // The answer may have come while the server was asked for the holder; then it is a wait that ended.
+        let back = self.history.steps[record].end.as_ref().map(|end| end.at_us);
+        if let Some(at_us) = back {
+            let state = self.plan.steps[self.history.steps[record].step].state.clone();
+            self.coordinator.enter_at(connection, &state, at_us);
+        }
+        self.history.steps[record].wait = Some(wait);
+    }
+
+    async fn ask_lock_waits(&mut self, record: usize, waiter: i128, rows: &[TrxRow], wait: &mut Wait) {
+        let control = self.seats[self.history.steps[record].connection].control;
+        let deadline = Instant::now() + LOCK_WAITS_MAX;
+        loop {
+            let found = blocking::lock_wait(&mut self.controls[control].connection, waiter).await;
+            if let Some((holder, key)) = found {
+                let holder = (0..self.seats.len())
+                    .find(|number| self.row_of(rows, *number).is_some_and(|row| row.id == holder));
+                wait.holders.extend(holder);
+                wait.evidence = holder.map(|_| Evidence::DataLockWaits);
+                wait.key = Some(key).filter(|key| !key.is_empty());
+                return;
+            }
+            self.next_report((Instant::now() + Duration::from_millis(50)).min(deadline))
+                .await;
+            if self.is_done(record) || Instant::now() >= deadline {
+                return;
+            }
+        }
+    }
+
+    /// Before each step: every connection that waits must still wait.
+    async fn check_waiting(&mut self, number: usize) -> Result<(), Stopped> {
+        for connection in 0..self.seats.len() {
+            let Some(record) = self.seats[connection].busy else {
+                continue;
+            };
+            let lock_wait = self.history.steps[record]
+                .wait
+                .as_ref()
+                .is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }));
+            if !lock_wait {
+                continue;
+            }
+            let control = self.seats[connection].control;
+            let deadline = Instant::now() + RETURN_MAX;
+            loop {
+                let rows = self.rows(control).await?;
+                self.drain();
+                let waits = self
+                    .row_of(&rows, connection)
+                    .is_some_and(|row| row.state == "LockWaiting");
+                if waits || self.is_done(record) {
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    if let Some(wait) = self.history.steps[record].wait.as_mut() {
+                        wait.not_waiting_before.push(number);
+                    }
+                    break;
+                }
+                self.next_report(Instant::now() + LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// A step for a connection that is busy: its statement must end by itself, and may take its time only
+    /// if it is expected to end with an error.
+    async fn await_free(&mut self, number: usize, connection: usize) -> Result<(), Stopped> {
+        let Some(record) = self.seats[connection].busy else {
+            return Ok(());
+        };
+        if !self.plan.steps[self.history.steps[record].step].wants_error() {
+            return Err(Stopped::StillBlocked { record, step: number });
+        }
+        self.await_end(record).await;
+        Ok(())
+    }
+
+    /// Waits for a step's answer up to its limit, and ends it there.
+    async fn await_end(&mut self, record: usize) {
+        let plan = Arc::clone(&self.plan);
+        let timeout = plan.steps[self.history.steps[record].step].timeout;
+        let deadline = Instant::now() + timeout;
+        while !self.is_done(record) && Instant::now() < deadline {
+            self.next_report(deadline).await;
+        }
+        if !self.is_done(record) {
+            self.end_statement(record, timeout).await;
+        }
+    }
+
+    /// After a step that must end a wait.
+    async fn await_release(&mut self, connection: usize, by: usize) -> Result<(), Stopped> {
+        let Some(record) = self.seats[connection].busy else {
+            return Ok(());
+        };
+        let lock_wait = self.history.steps[record]
+            .wait
+            .as_ref()
+            .is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }));
+        let timeout = self.plan.steps[self.history.steps[record].step].timeout;
+        let deadline = Instant::now()
+            + if lock_wait {
+                timeout.min(RELEASE_MAX)
+            } else {
+                timeout
+            };
+        while !self.is_done(record) && Instant::now() < deadline {
+            self.next_report(deadline).await;
+        }
+        if self.is_done(record) {
+            Ok(())
+        } else {
+            Err(Stopped::NotReleased { record, by })
+        }
+    }
+
+    /// Ends a statement that is over its limit: by KILL QUERY, and if that does not help by closing the
+    /// connection. Whether the statement took effect is unknown.
+    async fn end_statement(&mut self, record: usize, limit: Duration) {
+        let connection = self.history.steps[record].connection;
+        let control = self.seats[connection].control;
+        if let Some(session) = self.coordinator.session(connection) {
+            self.controls[control]
+                .execute(&format!("kill query {session}"))
+                .await;
+        }
+        let deadline = Instant::now() + KILL_MAX;
+        while !self.is_done(record) && Instant::now() < deadline {
+            self.next_report(deadline).await;
+        }
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let outcome = Outcome::TimedOut { limit_ms };
+        let name = &self.plan.connections[connection].name;
+        let reason = format!("{name} gave no answer within {limit_ms} ms");
+        match self.history.steps[record].end.as_mut() {
+            Some(end) => end.outcome = outcome,
+            None => {
+                let at_us = self.coordinator.now_us();
+                let started = self.history.steps[record].started_us;
+                self.history.steps[record].end = Some(StepEnd {
+                    at_us,
+                    took_us: at_us.saturating_sub(started),
+                    outcome,
+                    statement: 0,
+                    warnings: None,
+                    plan: None,
+                    vars: self.coordinator.vars(),
+                    save_problem: None,
+                });
+                self.seats[connection].busy = None;
+                self.discard(connection).await;
+            }
+        }
+        self.seats[connection].failed = Some(reason);
+        let _ = self.seats[connection].commands.send(Command::Fail);
+    }
+
+    /// Ends a connection whose statement does not end: its session by KILL, its task by force.
+    async fn discard(&mut self, connection: usize) {
+        let control = self.seats[connection].control;
+        if let Some(session) = self.coordinator.session(connection) {
+            self.controls[control].execute(&format!("kill {session}")).await;
+        }
+        self.seats[connection].task.abort();
+        self.coordinator.set_status(connection, Status::Failed);
+    }
+
+    /// Runs `always`, if no statement runs.
+    async fn always(&mut self, after: Option<usize>) {
+        if self.seats.iter().any(|seat| seat.busy.is_some()) {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let main = plan
+            .servers
+            .iter()
+            .position(|server| server.name == "main")
+            .map_or(0, |own| own + 1);
+        for (number, one) in plan.finals.iter().enumerate() {
+            for (index, query) in one.always.iter().enumerate() {
+                let check = CheckId::Always {
+                    check: (number, index),
+                    after,
+                };
+                let vars = self.coordinator.vars();
+                let record = query_record(&mut self.controls[main], query, check, &vars).await;
+                self.history.checks.push(record);
+            }
+        }
+    }
+
+    /// Ends all machines; what still waits is killed.
+    pub async fn finish(&mut self) {
+        self.drain();
+        for connection in 0..self.seats.len() {
+            if self.seats[connection].busy.is_some() {
+                self.discard(connection).await;
+            } else if self.seats[connection].failed.is_none() {
+                let _ = self.seats[connection].commands.send(Command::Finish);
+            }
+        }
+        let deadline = tokio::time::Instant::now() + KILL_MAX;
+        for connection in 0..self.seats.len() {
+            let seat = &mut self.seats[connection];
+            let (closed, _) = mpsc::unbounded_channel();
+            seat.commands = closed;
+            if tokio::time::timeout_at(deadline, &mut seat.task).await.is_err() {
+                seat.task.abort();
+            }
+        }
+        self.drain();
+    }
+}
+
+/// What a step does, for the report, before its variables are filled in.
+fn describe_action(action: &Action, plan: &TrialPlan) -> String {
+    match action {
+        Action::Sql(statements) => statements
+            .iter()
+            .map(|one| one.text.source())
+            .collect::<Vec<_>>()
+            .join("; "),
+        Action::Prepared(statement, _) | Action::Load { statement, .. } => statement.text.source().to_owned(),
+        Action::Sleep(duration) => format!("sleep {duration:?}"),
+        Action::Kill { target, connection } => {
+            let name = plan.connections.get(*target).map_or("?", |one| one.name.as_str());
+            if *connection {
+                format!("kill connection {name}")
+            } else {
+                format!("kill query {name}")
+            }
+        }
+        Action::Disconnect => "disconnect".to_owned(),
+        Action::Reconnect => "reconnect".to_owned(),
+        Action::Set => "set".to_owned(),
+    }
+}

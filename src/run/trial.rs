@@ -1,0 +1,455 @@
+//! One trial from its databases to their removal.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use super::script::Script;
+use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
+use crate::coordinator::{Coordinator, blocking};
+use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue, Vars};
+use crate::machine::{Machine, Report};
+use crate::plan::{Query, Statement, TrialPlan};
+use crate::server::Server;
+use crate::source::Span;
+
+/// The limit for one statement of the setup, the teardown or a final query.
+const CONTROL_MAX: Duration = Duration::from_secs(60);
+/// How long tear-down waits until the server has forgotten the trial's transactions.
+const FORGET_MAX: Duration = Duration::from_secs(10);
+
+/// What a run needs beside the plan.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// The name of the trial's database; others begin with it.
+    pub database: String,
+    /// Leave the databases, for a look at them.
+    pub keep_databases: bool,
+}
+
+/// Trouble of ours, not of TiDB: the trial could not be run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct TrialError {
+    /// Where the file has to do with it.
+    pub span: Option<Span>,
+    /// What was tried and what came of it.
+    pub message: String,
+}
+
+impl TrialError {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            span: None,
+            message: message.into(),
+        }
+    }
+
+    fn connect(who: &str, error: &ConnectError) -> Self {
+        Self::new(format!("{who} cannot connect: {error}"))
+    }
+}
+
+/// A control connection with the endpoint that it is on.
+pub(super) struct Control {
+    pub connection: Connection,
+    pub config: ConnectionConfig,
+    pub options: ConnectionOptions,
+}
+
+impl Control {
+    async fn open(server: &Server) -> Result<Self, TrialError> {
+        let mut config = server.config().clone();
+        config.id = "control".to_owned();
+        config.database = None;
+        let options = ConnectionOptions {
+            session_vars: vec![("time_zone".to_owned(), "'+00:00'".to_owned())],
+            ..server.options().clone()
+        };
+        let connection = Connection::open(&config, &options)
+            .await
+            .map_err(|error| TrialError::connect("the control connection", &error))?;
+        Ok(Self {
+            connection,
+            config,
+            options,
+        })
+    }
+
+    /// One statement within [`CONTROL_MAX`].
+    pub async fn execute(&mut self, sql: &str) -> Outcome {
+        match tokio::time::timeout(CONTROL_MAX, self.connection.execute(sql)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::TimedOut {
+                limit_ms: u64::try_from(CONTROL_MAX.as_millis()).unwrap_or(u64::MAX),
+            },
+        }
+    }
+}
+
+/// Runs one trial. `own` are the servers of the trial's own, in the plan's order.
+///
+/// # Errors
+/// [`TrialError`] where it could not be run: no connection, a setup that fails. What TiDB did is in the
+/// history, right or wrong. The databases are dropped either way.
+pub async fn run(
+    plan: Arc<TrialPlan>,
+    server: &Server,
+    own: &[Server],
+    settings: &RunSettings,
+) -> Result<History, TrialError> {
+    let span = tracing::info_span!("scenario", name = %plan.name);
+    async {
+        let mut controls = vec![Control::open(server).await?];
+        for server in own {
+            controls.push(Control::open(server).await?);
+        }
+        let result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
+        let main = main_control(&plan);
+        for statement in &plan.teardown {
+            let outcome =
+                control_statement(&mut controls[main], statement, &vars_with_names(&plan, settings)).await;
+            if let Err(error) = outcome {
+                tracing::warn!(error = error.message, "teardown");
+            }
+        }
+        for control in &mut controls {
+            if !settings.keep_databases {
+                drop_databases(control, &plan, settings).await;
+            }
+        }
+        for control in controls {
+            control.connection.close().await;
+        }
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+fn main_control(plan: &TrialPlan) -> usize {
+    plan.servers
+        .iter()
+        .position(|server| server.name == "main")
+        .map_or(0, |own| own + 1)
+}
+
+/// The trial's databases: its own and those that connections name.
+fn databases(plan: &TrialPlan, settings: &RunSettings) -> Vec<String> {
+    let more = plan
+        .databases
+        .iter()
+        .map(|name| format!("{}_{name}", settings.database));
+    std::iter::once(settings.database.clone()).chain(more).collect()
+}
+
+fn vars_with_names(plan: &TrialPlan, settings: &RunSettings) -> Vars {
+    let mut vars = plan.vars.clone();
+    vars.insert("database".to_owned(), SqlValue::Text(settings.database.clone()));
+    for name in &plan.databases {
+        let real = format!("{}_{name}", settings.database);
+        vars.insert(format!("database.{name}"), SqlValue::Text(real));
+    }
+    vars
+}
+
+async fn drop_databases(control: &mut Control, plan: &TrialPlan, settings: &RunSettings) {
+    for database in databases(plan, settings) {
+        let outcome = control
+            .execute(&format!("drop database if exists `{database}`"))
+            .await;
+        if outcome.is_error() {
+            tracing::warn!(
+                database,
+                outcome = crate::expect::describe(&outcome),
+                "a database is left"
+            );
+        }
+    }
+}
+
+async fn control_statement(
+    control: &mut Control,
+    statement: &Statement,
+    vars: &Vars,
+) -> Result<(), TrialError> {
+    let fail = |message: String| TrialError {
+        span: Some(statement.span),
+        message,
+    };
+    let sql = statement
+        .text
+        .fill(vars)
+        .map_err(|name| fail(format!("`${{{name}}}` has no value")))?;
+    let outcome = control.execute(&sql).await;
+    if outcome.is_error() {
+        return Err(fail(format!(
+            "the statement gave {}",
+            crate::expect::describe(&outcome)
+        )));
+    }
+    Ok(())
+}
+
+async fn run_in_databases(
+    plan: Arc<TrialPlan>,
+    controls: &mut [Control],
+    server: &Server,
+    settings: &RunSettings,
+) -> Result<History, TrialError> {
+    let main = main_control(&plan);
+    for control in controls.iter_mut() {
+        for database in databases(&plan, settings) {
+            let outcome = control.execute(&format!("create database `{database}`")).await;
+            if outcome.is_error() {
+                let got = crate::expect::describe(&outcome);
+                return Err(TrialError::new(format!(
+                    "cannot make the database {database}: {got}"
+                )));
+            }
+        }
+        let outcome = control.execute(&format!("use `{}`", settings.database)).await;
+        if outcome.is_error() {
+            return Err(TrialError::new(format!(
+                "use: {}",
+                crate::expect::describe(&outcome)
+            )));
+        }
+    }
+    let vars = vars_with_names(&plan, settings);
+    for statement in &plan.setup {
+        control_statement(&mut controls[main], statement, &vars).await?;
+    }
+    for (number, own) in plan.servers.iter().enumerate() {
+        for statement in &own.setup {
+            control_statement(&mut controls[number + 1], statement, &vars).await?;
+        }
+    }
+    // A `use` in the setup must not move the final queries.
+    controls[main]
+        .execute(&format!("use `{}`", settings.database))
+        .await;
+    let globals = if plan.serial {
+        Some(global_variables(&mut controls[main]).await)
+    } else {
+        None
+    };
+    let result = connect_and_run(Arc::clone(&plan), controls, vars, settings, server).await;
+    if let Some(before) = globals {
+        restore_globals(&mut controls[main], &before).await;
+    }
+    result
+}
+
+async fn global_variables(control: &mut Control) -> Vec<(String, SqlValue)> {
+    let Outcome::Rows(set) = control.execute("show global variables").await else {
+        return Vec::new();
+    };
+    set.rows
+        .into_iter()
+        .filter_map(|row| match <[SqlValue; 2]>::try_from(row) {
+            Ok([SqlValue::Text(name), value]) => Some((name, value)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Sets back what a serial trial changed, for the trials after it.
+async fn restore_globals(control: &mut Control, before: &[(String, SqlValue)]) {
+    let after = global_variables(control).await;
+    for (name, value) in before {
+        let changed = after.iter().any(|(other, now)| other == name && now != value);
+        if let (true, SqlValue::Text(text)) = (changed, value) {
+            let text = text.replace('\\', "\\\\").replace('\'', "''");
+            let outcome = control.execute(&format!("set global `{name}` = '{text}'")).await;
+            tracing::debug!(
+                name,
+                outcome = crate::expect::describe(&outcome),
+                "sets a global variable back"
+            );
+        }
+    }
+}
+
+async fn connect_and_run(
+    plan: Arc<TrialPlan>,
+    controls: &mut [Control],
+    vars: Vars,
+    settings: &RunSettings,
+    server: &Server,
+) -> Result<History, TrialError> {
+    let began = Instant::now();
+    let names = plan.connections.iter().map(|connection| connection.name.as_str());
+    let coordinator = Arc::new(Coordinator::new(names, vars));
+    let main = main_control(&plan);
+    let mut machines = Vec::new();
+    for (number, own) in plan.connections.iter().enumerate() {
+        let control = &controls[own.server.map_or(main, |server| server + 1)];
+        let mut config = control.config.clone();
+        config.id.clone_from(&own.name);
+        let database = own
+            .database
+            .as_ref()
+            .map(|name| format!("{}_{name}", settings.database));
+        config.database = Some(database.unwrap_or_else(|| settings.database.clone()));
+        if let Some((user, password)) = &own.user {
+            (config.username, config.password) = (user.clone(), password.clone());
+        }
+        let options = ConnectionOptions {
+            session_vars: own.vars.clone(),
+            ..control.options.clone()
+        };
+        let (plan, coordinator) = (Arc::clone(&plan), Arc::clone(&coordinator));
+        machines.push(Machine {
+            number,
+            plan,
+            coordinator,
+            config,
+            options,
+            connection: None,
+        });
+    }
+    let connects = machines.into_iter().map(|mut machine| async move {
+        let result = machine.connect().await;
+        (machine, result)
+    });
+    let mut ready = Vec::new();
+    let mut failed = None;
+    for (machine, result) in futures::future::join_all(connects).await {
+        if let Err(error) = result {
+            failed = failed.or(Some(TrialError {
+                span: plan.connections.get(machine.number).map(|own| own.span),
+                message: format!("{} cannot connect: {error}", machine.config.id),
+            }));
+        }
+        ready.push(machine);
+    }
+    if let Some(error) = failed {
+        for connection in ready.into_iter().filter_map(|machine| machine.connection) {
+            connection.close().await;
+        }
+        return Err(error);
+    }
+    let (reports, inbox) = mpsc::unbounded_channel::<Report>();
+    let mut script = Script::new(Arc::clone(&plan), Arc::clone(&coordinator), controls, inbox);
+    for machine in ready {
+        script.start_machine(machine, reports.clone());
+    }
+    drop(reports);
+    if tokio::time::timeout(plan.timeout, script.follow()).await.is_err() {
+        script.over_time(plan.timeout);
+    }
+    script.finish().await;
+    let mut history = script.into_history();
+    history.server = format!("{} TiDB {}", server.kind(), server.version());
+    history.database.clone_from(&settings.database);
+    forget(controls, &history).await;
+    if history.stopped.is_none() {
+        final_checks(&plan, &mut controls[main], &mut history).await;
+    }
+    history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(history)
+}
+
+/// Waits until the server has no transaction of the trial's sessions any more: a session whose client is
+/// gone keeps its locks until its wait ends.
+async fn forget(controls: &mut [Control], history: &History) {
+    let sessions: Vec<u64> = history
+        .connections
+        .iter()
+        .flat_map(|record| record.sessions.clone())
+        .collect();
+    for control in controls {
+        let deadline = Instant::now() + FORGET_MAX;
+        while Instant::now() < deadline {
+            match blocking::transactions(&mut control.connection, &sessions).await {
+                Ok(rows) if rows.is_empty() => break,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+async fn final_checks(plan: &TrialPlan, control: &mut Control, history: &mut History) {
+    for (number, one) in plan.finals.iter().enumerate() {
+        for (index, query) in one.tables.iter().enumerate() {
+            history
+                .checks
+                .push(query_record(control, query, CheckId::Table(number, index), &history.vars).await);
+        }
+        for (index, query) in one.queries.iter().enumerate() {
+            history
+                .checks
+                .push(query_record(control, query, CheckId::Query(number, index), &history.vars).await);
+        }
+    }
+}
+
+/// Runs a query of the control connection.
+pub(super) async fn query_record(
+    control: &mut Control,
+    query: &Query,
+    check: CheckId,
+    vars: &Vars,
+) -> CheckRecord {
+    let started = Instant::now();
+    let needs = query
+        .expectations
+        .iter()
+        .fold(crate::expect::Needs::default(), |all, one| {
+            all.and(one.check.needs())
+        });
+    let (sql, outcome) = match query.sql.fill(vars) {
+        Ok(sql) => {
+            let outcome = control.execute(&sql).await;
+            (sql, outcome)
+        }
+        Err(name) => {
+            let message = format!("`${{{name}}}` has no value");
+            let error = crate::history::SqlError {
+                code: 1105,
+                sqlstate: "HY000".to_owned(),
+                message,
+            };
+            (String::new(), Outcome::Refused(error))
+        }
+    };
+    let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let warnings = if needs.warnings {
+        control.connection.warnings().await.ok()
+    } else {
+        None
+    };
+    let plan = if needs.plan {
+        crate::machine::explain(&mut control.connection, &sql).await
+    } else {
+        None
+    };
+    CheckRecord {
+        check,
+        outcome,
+        took_us,
+        warnings,
+        plan,
+    }
+}
+
+/// The value of a global variable, as text.
+pub(crate) async fn global_variable(server: &Server, name: &str) -> Option<String> {
+    let mut control = Control::open(server).await.ok()?;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let outcome = if plain {
+        control.execute(&format!("select @@global.{name}")).await
+    } else {
+        return None;
+    };
+    control.connection.close().await;
+    let Outcome::Rows(set) = outcome else { return None };
+    match set.rows.first().and_then(|row| row.first())? {
+        SqlValue::Text(text) => Some(text.clone()),
+        other => Some(crate::expect::show(other)),
+    }
+}

@@ -1,0 +1,179 @@
+//! Judges a history against a plan. Pure: no clock, no SQL, no waiting.
+
+mod finals;
+mod waiting;
+
+pub(crate) use waiting::{evidence_in_words, rule_in_words};
+
+use std::time::Duration;
+
+use crate::expect::{Expectation, Mismatch, Seen, describe};
+use crate::history::{History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars};
+use crate::plan::TrialPlan;
+use crate::source::Span;
+
+/// What a trial came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything held.
+    Passed,
+    /// Something did not hold: one finding at the least.
+    Failed(Vec<Finding>),
+}
+
+/// One thing that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where the file says what should hold.
+    pub span: Span,
+    /// Said at that place.
+    pub label: String,
+    /// One line: expected …, got ….
+    pub message: String,
+    /// Other places that have to do with it.
+    pub also: Vec<(Span, String)>,
+    /// More lines, such as a table of rows.
+    pub detail: Option<String>,
+    /// Whether the server itself is to blame, so that its log is of interest.
+    pub server: bool,
+}
+
+impl Finding {
+    fn new(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            span,
+            label: String::new(),
+            message: message.into(),
+            also: Vec::new(),
+            detail: None,
+            server: false,
+        }
+    }
+
+    fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also.push((span, label.into()));
+        self
+    }
+}
+
+/// Judges.
+#[must_use]
+pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
+    let mut findings = Vec::new();
+    for (number, record) in history.steps.iter().enumerate() {
+        step(plan, history, number, &mut findings);
+        waiting::step(plan, history, number, &mut findings);
+        let _ = record;
+    }
+    waiting::stopped(plan, history, &mut findings);
+    for skipped in &history.skipped {
+        if let Some(step) = plan.steps.get(skipped.step) {
+            let finding = Finding::new(step.span, "this step was not run");
+            findings.push(finding.label(skipped.reason.clone()));
+        }
+    }
+    finals::judge(plan, history, &mut findings);
+    if findings.is_empty() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed(findings)
+    }
+}
+
+/// The variables that a step's expectations may name.
+fn step_vars(plan: &TrialPlan, connection: usize, end: &StepEnd) -> Vars {
+    let mut vars = end.vars.clone();
+    if let Some(own) = plan.connections.get(connection) {
+        vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
+        vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
+    }
+    vars
+}
+
+fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<Finding>) {
+    let Some(record) = history.steps.get(number) else {
+        return;
+    };
+    let Some(step) = plan.steps.get(record.step) else {
+        return;
+    };
+    // A step without an end is judged where the script stopped.
+    let Some(end) = &record.end else { return };
+    let name = plan
+        .connections
+        .get(record.connection)
+        .map_or("?", |own| own.name.as_str());
+    if end.outcome.is_error() && !step.wants_error() {
+        let statement = statement_span(step, end).unwrap_or(step.span);
+        let message = format!("{name}: expected success, got {}", describe(&end.outcome));
+        let mut finding = Finding::new(statement, message).label("this statement failed");
+        finding.server = matches!(end.outcome, Outcome::Lost { .. } | Outcome::TimedOut { .. });
+        findings.push(finding);
+        return;
+    }
+    if matches!(end.outcome, Outcome::TimedOut { .. }) {
+        let message = format!("{name}: {}", describe(&end.outcome));
+        findings.push(Finding::new(step.span, message).label("this step was over its limit"));
+        return;
+    }
+    let vars = step_vars(plan, record.connection, end);
+    let seen = Seen {
+        outcome: &end.outcome,
+        took: Duration::from_micros(end.took_us),
+        warnings: end.warnings.as_deref(),
+        plan: end.plan.as_deref(),
+        vars: &vars,
+    };
+    for expectation in &step.expectations {
+        if let Err(mismatch) = expectation.check.check(&seen) {
+            findings.push(
+                of_mismatch(expectation, mismatch, &format!("{name}: ")).also(step.span, "in this step"),
+            );
+        }
+    }
+    if let Some(problem) = &end.save_problem {
+        let span = step.save.first().map_or(step.span, |(_, _, span)| *span);
+        findings.push(Finding::new(span, format!("{name}: {problem}")));
+    }
+}
+
+fn statement_span(step: &crate::plan::Step, end: &StepEnd) -> Option<Span> {
+    match &step.action {
+        crate::plan::Action::Sql(statements) => statements.get(end.statement).map(|statement| statement.span),
+        crate::plan::Action::Prepared(statement, _) => Some(statement.span),
+        _ => None,
+    }
+}
+
+fn of_mismatch(expectation: &Expectation, mismatch: Mismatch, before: &str) -> Finding {
+    let span = mismatch.span.unwrap_or(expectation.span);
+    let mut finding = Finding::new(span, format!("{before}{}", mismatch.message));
+    finding = finding.label(format!("`{}` does not hold", expectation.key));
+    finding.detail = mismatch.detail;
+    finding
+}
+
+/// All errors that statements of the trial got.
+fn errors(history: &History) -> Vec<SqlError> {
+    let ends = history.steps.iter().filter_map(|record| record.end.as_ref());
+    ends.filter_map(|end| end.outcome.error()).collect()
+}
+
+/// Whether the trial ended before its script did, so that its end says nothing.
+fn cut_short(history: &History) -> bool {
+    match &history.stopped {
+        None => false,
+        Some(
+            Stopped::UnexpectedWait { .. }
+            | Stopped::StillBlocked { .. }
+            | Stopped::NotReleased { .. }
+            | Stopped::OverTime { .. }
+            | Stopped::ServerLost { .. },
+        ) => true,
+    }
+}
