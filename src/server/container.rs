@@ -171,17 +171,13 @@ pub(super) async fn start(
         .await
         .map_err(unavailable)?;
     let run = format!("{:016x}", rand::random::<u64>());
-    let mut reaper = match &settings.reaper {
-        Some(executable) => Some(
-            Reaper::start(executable, &run)
-                .await
-                .map_err(StartError::Reaper)?,
-        ),
-        None => {
-            tracing::warn!("no reaper is set: a container outlives this process if it is killed");
-            None
-        }
-    };
+    let mut reaper = None;
+    if let Some(executable) = &settings.reaper {
+        let started = Reaper::start(executable, &run).await;
+        reaper = Some(started.map_err(StartError::Reaper)?);
+    } else {
+        tracing::warn!("no reaper is set: a container outlives this process if it is killed");
+    }
     let (name, tag) = split_reference(&settings.image);
     let request = GenericImage::new(name, tag)
         .with_exposed_port(SQL_PORT.tcp())
@@ -193,8 +189,8 @@ pub(super) async fn start(
         Ok(container) => Guard(Some(container)),
         Err(error) => {
             // What was created before the failure is found by its label.
-            let reaped = reaper::remove_all(&engine, &run, Duration::ZERO).await;
-            if reaped && let Some(reaper) = reaper {
+            let gone = reaper::remove_all(&engine, &run, Duration::ZERO).await;
+            if gone && let Some(reaper) = reaper {
                 reaper.dismiss().await;
             }
             return Err(StartError::Engine(Box::new(error)));

@@ -212,7 +212,7 @@ mod tests {
             database: None,
         };
         let ended = async { 7 };
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let error = wait_ready(&config, minute, ended, |_| true).await.unwrap_err();
         assert!(matches!(error, NotReady::Ended(7)));
         let never = std::future::pending();

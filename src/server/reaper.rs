@@ -27,7 +27,7 @@ pub(super) const DISMISSED: &[u8] = b"d";
 /// How long a creation that was under way when we died may still take.
 const CREATION_MAX: Duration = Duration::from_secs(20);
 /// The limit for all of the removal.
-const REMOVE_MAX: Duration = Duration::from_secs(60);
+const REMOVE_MAX: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Does the reaper's job if this process was started as the reaper, and tells the exit code to end

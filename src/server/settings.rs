@@ -79,7 +79,7 @@ impl Default for ServerSettings {
             ca: None,
             image: DEFAULT_IMAGE.to_owned(),
             cache_dir: None,
-            start_max: Duration::from_secs(60),
+            start_max: Duration::from_mins(1),
             reaper: None,
             progress: Progress::Stderr,
         }

@@ -186,15 +186,12 @@ fn decode(text: &str, part: &'static str) -> Result<String, UrlError> {
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         let encoded = after.get(..2).and_then(|digits| hex::decode(digits).ok());
-        match (first, encoded.as_deref()) {
-            (b'%', Some(&[byte])) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
+        if let (b'%', Some(&[byte])) = (first, encoded.as_deref()) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(first);
+            rest = after;
         }
     }
     String::from_utf8(bytes).map_err(|_| UrlError::NotUtf8 { part })
