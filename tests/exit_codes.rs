@@ -4,12 +4,26 @@ use std::process::{Command, Output};
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
-    command.args(args).env("NO_COLOR", "1").env_remove("TIDB_SCENARIOS");
+    command
+        .args(args)
+        .env("NO_COLOR", "1")
+        .env_remove("TIDB_SCENARIOS");
     for (name, value) in env {
         command.env(name, value);
     }
-    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
-    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the binary starts");
+    (
+        status.code(),
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        ),
+    )
 }
 
 const GOOD: &str = "scenarios/locking/second_writer_waits.yaml";
@@ -41,7 +55,10 @@ fn an_unreachable_server_is_a_failure_without_the_password() {
     let url = "mysql://root:geheim77@127.0.0.1:9/";
     let (code, text) = run(&["run", GOOD], &[("TIDB_URL", url), ("TIDB_PROVIDER", "")]);
     assert_eq!(code, Some(101), "{text}");
-    assert!(text.contains("127.0.0.1:9") && !text.contains("geheim77"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:9") && !text.contains("geheim77"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -59,17 +76,30 @@ fn listing_starts_nothing_and_prints_names_only() {
 
 #[test]
 fn several_filters_and_what_cargo_passes_are_taken() {
-    let args = ["run", "scenarios/hermitage", "--", "--list", "g0", "otv", "--no-capture"];
+    let args = [
+        "run",
+        "scenarios/hermitage",
+        "--",
+        "--list",
+        "g0",
+        "otv",
+        "--no-capture",
+    ];
     let (code, text) = run(&args, &[]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("g0") && text.contains("otv") && !text.contains("g2"), "{text}");
+    assert!(
+        text.contains("g0") && text.contains("otv") && !text.contains("g2"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_file_of_too_many_bytes_and_one_that_is_no_text_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let big = folder.path().join("big.yaml");
-    std::fs::File::create(&big).and_then(|file| file.set_len(100 << 20)).expect("a file");
+    std::fs::File::create(&big)
+        .and_then(|file| file.set_len(100 << 20))
+        .expect("a file");
     let (code, text) = run(&["check", &big.display().to_string()], &[]);
     assert_eq!(code, Some(1), "{text}");
     let binary = folder.path().join("binary.yaml");

@@ -7,8 +7,10 @@ use std::process::{Command, Output};
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
     let folder = Path::new("tests/language").join(kind);
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(&folder).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("the corpus")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "{} has no files", folder.display());
     files
@@ -16,7 +18,11 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
 
 fn wanted(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let lines: Vec<String> = text.lines().filter_map(|line| line.strip_prefix("#! ")).map(str::to_owned).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#! "))
+        .map(str::to_owned)
+        .collect();
     assert!(!lines.is_empty(), "{} says no `#! text`", file.display());
     lines
 }
@@ -31,7 +37,11 @@ fn run(args: &[&str]) -> Output {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -41,7 +51,11 @@ fn invalid_files_are_refused_with_their_mistakes() {
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1), "{}:\n{text}", file.display());
         for line in wanted(&file) {
-            assert!(text.contains(&line), "{} must say `{line}`, and says:\n{text}", file.display());
+            assert!(
+                text.contains(&line),
+                "{} must say `{line}`, and says:\n{text}",
+                file.display()
+            );
         }
     }
 }
@@ -54,12 +68,17 @@ fn failing_files_fail_each_with_its_failure() {
     assert_eq!(output.status.code(), Some(101), "{text}");
     for file in files {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        let own = text.split("\n---- ").find(|part| part.starts_with(&format!("{name} ----")));
+        let own = text
+            .split("\n---- ")
+            .find(|part| part.starts_with(&format!("{name} ----")));
         let own = own.unwrap_or_else(|| panic!("{name} must fail:\n{text}"));
         for line in wanted(&file) {
             assert!(own.contains(&line), "{name} must say `{line}`, and says:\n{own}");
         }
-        assert!(own.contains(&format!("--exact {name}")), "{name} must say how to repeat it:\n{own}");
+        assert!(
+            own.contains(&format!("--exact {name}")),
+            "{name} must say how to repeat it:\n{own}"
+        );
     }
 }
 
@@ -68,5 +87,8 @@ fn valid_files_pass() {
     let output = run(&["run", "tests/language/valid"]);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains(&format!("{} passed", corpus("valid").len())), "{text}");
+    assert!(
+        text.contains(&format!("{} passed", corpus("valid").len())),
+        "{text}"
+    );
 }

@@ -227,7 +227,10 @@ fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
 
 /// One subscriber for the process; silent unless `RUST_LOG` asks.
 fn init_tracing() {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let off = tracing_subscriber::filter::LevelFilter::OFF.into();
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(off)
+        .from_env_lossy();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -141,7 +141,7 @@ impl Reader<'_> {
                     .map_or_else(|| vec![value], |items| items.iter().collect());
                 let statements: Vec<_> = items.into_iter().filter_map(|item| self.sql(item)).collect();
                 if statements.is_empty() {
-                    if !value.as_seq().is_some_and(|items| !items.is_empty()) && value.as_str().is_none() {
+                    if value.as_seq().is_none_or(|items| items.is_empty()) && value.as_str().is_none() {
                         self.error(value, "a statement is text", "write SQL here");
                     }
                     return None;

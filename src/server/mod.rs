@@ -223,7 +223,7 @@ pub struct Server {
 enum Backing {
     Url,
     Container(Box<container::Running>),
-    Embedded(Lifeline),
+    Embedded(Box<Lifeline>),
 }
 
 impl Server {
@@ -257,7 +257,7 @@ impl Server {
             }
             ProviderKind::Embedded => {
                 let (line, config, identity) = embedded::start(settings, spec).await?;
-                (config, identity, Backing::Embedded(line))
+                (config, identity, Backing::Embedded(Box::new(line)))
             }
         };
         let server = Self {
@@ -374,7 +374,7 @@ impl Server {
                 .end()
                 .await
                 .map_err(|error| StopError::Container(Box::new(error))),
-            Backing::Embedded(line) => line.end().await.map_err(StopError::Process),
+            Backing::Embedded(line) => (*line).end().await.map_err(StopError::Process),
         }
     }
 }

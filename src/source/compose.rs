@@ -365,8 +365,8 @@ impl<'f> Composer<'f> {
                     let Some(name) = entry.key.text().map(Cow::into_owned) else {
                         continue;
                     };
-                    if !seen.contains_key(&name) {
-                        seen.insert(name, kept.len());
+                    if let std::collections::hash_map::Entry::Vacant(e) = seen.entry(name) {
+                        e.insert(kept.len());
                         kept.push(entry);
                     }
                 }

@@ -160,7 +160,7 @@ fn release_of(history: &History, number: usize) -> Option<&StepRecord> {
     later
         .filter(|(_, other)| other.started_us <= ended)
         .map(|(_, other)| other)
-        .last()
+        .next_back()
 }
 
 /// A wait that ended without a step that says so.
@@ -241,14 +241,12 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
                 None => "write `blocked: true`, if it is meant".to_owned(),
             });
             for holder in holders {
-                let last = history
-                    .steps
-                    .iter()
-                    .filter(|other| other.connection == holder && other.end.is_some());
-                if let Some(last) = last
-                    .filter(|other| crate::sql::classify(&other.text).can_lock_rows())
-                    .last()
-                {
+                let took_locks = |other: &&StepRecord| {
+                    other.connection == holder
+                        && other.end.is_some()
+                        && crate::sql::classify(&other.text).can_lock_rows()
+                };
+                if let Some(last) = history.steps.iter().rfind(took_locks) {
                     finding = finding.also(
                         span_of(plan, last),
                         format!("{} took locks here", name(plan, holder)),
