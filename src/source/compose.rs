@@ -282,7 +282,12 @@ impl<'f> Composer<'f> {
     }
 
     fn tagged(&mut self, text: &str, tag: &Tag, tag_span: Span, span: Span) -> Node {
-        let wanted = tag.core_suffix();
+        // `!!binary` is of YAML's type repository, not of the core schema.
+        let wanted = if tag.original() == "!!binary" {
+            Some("binary")
+        } else {
+            tag.core_suffix()
+        };
         let kind = match wanted {
             Some("str") => Some(NodeKind::Str(text.to_owned())),
             None if tag.original() == "!" => Some(NodeKind::Str(text.to_owned())),
