@@ -163,7 +163,9 @@ pub struct Kind {
     pub key: &'static str,
     /// One line for the schema and the reference.
     pub about: &'static str,
-    /// The names of the groups that it excludes: two kinds with a common name cannot stand together.
+    /// Kinds of one group say the same thing in other ways.
+    pub group: &'static str,
+    /// The groups that it cannot stand together with.
     pub excludes: &'static [&'static str],
     /// Reads it.
     pub read: Read,
@@ -174,91 +176,106 @@ pub const KINDS: &[Kind] = &[
     Kind {
         key: "rows",
         about: "exactly these rows, in this order",
-        excludes: &["rows", "error", "affected"],
+        group: "rows",
+        excludes: &["rows", "error", "affected", "last_insert_id"],
         read: rows::read,
     },
     Kind {
         key: "unordered",
         about: "exactly these rows, in any order",
-        excludes: &["rows", "error", "affected"],
+        group: "rows",
+        excludes: &["rows", "error", "affected", "last_insert_id"],
         read: unordered::read,
     },
     Kind {
         key: "row",
         about: "exactly this one row",
-        excludes: &["rows", "error", "affected"],
+        group: "rows",
+        excludes: &["rows", "error", "affected", "last_insert_id"],
         read: row::read,
     },
     Kind {
         key: "value",
         about: "one row of one column with this value",
-        excludes: &["rows", "error", "affected"],
+        group: "rows",
+        excludes: &["rows", "error", "affected", "last_insert_id"],
         read: value::read,
     },
     Kind {
         key: "count",
         about: "this many rows",
-        excludes: &["count", "error", "affected"],
+        group: "count",
+        excludes: &["error", "affected", "last_insert_id"],
         read: count::read,
     },
     Kind {
         key: "columns",
         about: "the names of the columns",
-        excludes: &["columns", "error", "affected"],
+        group: "columns",
+        excludes: &["error", "affected", "last_insert_id"],
         read: columns::read,
     },
     Kind {
         key: "contains",
         about: "at least these rows, anywhere",
-        excludes: &["contains", "error", "affected"],
+        group: "contains",
+        excludes: &["error", "affected", "last_insert_id"],
         read: contains::read,
     },
     Kind {
         key: "affected",
         about: "rows that were changed",
-        excludes: &["affected", "error"],
+        group: "affected",
+        excludes: &["error"],
         read: affected::read,
     },
     Kind {
         key: "last_insert_id",
         about: "the first value that AUTO_INCREMENT gave",
-        excludes: &["last_insert_id", "error", "rows", "count", "columns", "contains"],
+        group: "last_insert_id",
+        excludes: &["error"],
         read: last_insert_id::read,
     },
     Kind {
         key: "warnings",
         about: "how many warnings, or which",
-        excludes: &["warnings", "error"],
+        group: "warnings",
+        excludes: &["error"],
         read: warnings::read,
     },
     Kind {
         key: "error",
         about: "the statement must fail so",
-        excludes: &["error"],
+        group: "error",
+        excludes: &[],
         read: error::read,
     },
     Kind {
         key: "one_of",
         about: "one of these sets of expectations must hold",
-        excludes: &["one_of"],
+        group: "one_of",
+        excludes: &[],
         read: one_of::read,
     },
     Kind {
         key: "within",
         about: "the longest time until the answer",
-        excludes: &["within"],
+        group: "within",
+        excludes: &[],
         read: duration::read_within,
     },
     Kind {
         key: "at_least",
         about: "the shortest time until the answer",
-        excludes: &["at_least"],
+        group: "at_least",
+        excludes: &[],
         read: duration::read_at_least,
     },
     Kind {
         key: "plan",
         about: "what EXPLAIN must show, such as an index",
-        excludes: &["plan", "error"],
+        group: "plan",
+        excludes: &["error"],
         read: plan::read,
     },
 ];
@@ -282,7 +299,7 @@ pub fn read_all<'n>(
             continue;
         };
         for (earlier, span) in &found {
-            if earlier.excludes.iter().any(|group| kind.excludes.contains(group)) {
+            if earlier.excludes.contains(&kind.group) || kind.excludes.contains(&earlier.group) {
                 let message = format!("`{}` and `{}` exclude each other", earlier.key, kind.key);
                 reading.problems.push(
                     Diagnostic::error(key.span, message)

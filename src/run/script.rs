@@ -407,8 +407,10 @@ impl<'c> Script<'c> {
                 Some(name) => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
                 None => {
                     let row = self.row_of(rows, *number);
-                    let own = &self.seats[*number].transaction;
-                    row.is_some() && (own.may_hold_locks() || row.is_some_and(|row| row.keys > 0))
+                    let seat = &self.seats[*number];
+                    // A statement that waits itself may have locked some of its rows already.
+                    let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
+                    row.is_some() && (locks || row.is_some_and(|row| row.keys > 0))
                 }
             })
             .collect();
