@@ -38,7 +38,7 @@ pub use reaper::{LABEL as CONTAINER_LABEL, run_reaper_if_asked};
 pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
 pub use url::UrlError;
 
-use crate::connection::{ConnectionConfig, ConnectionOptions};
+use crate::connection::{ConnectionConfig, ConnectionOptions, Tls};
 use lifeline::Lifeline;
 use probe::{Identity, ProbeError};
 
@@ -108,6 +108,15 @@ impl ServerSpec {
             Some((name, _)) => Err(StartError::Variable { name: name.clone() }),
             None => Ok(()),
         }
+    }
+}
+
+/// How to connect to a server of ours: it has no certificate, and where its host is not this machine (a
+/// container seen from within another one) it is the engine's own network.
+fn own_options() -> ConnectionOptions {
+    ConnectionOptions {
+        tls: Tls::Off,
+        ..ConnectionOptions::default()
     }
 }
 
@@ -241,7 +250,7 @@ impl Server {
         spec: &ServerSpec,
     ) -> Result<Self, StartError> {
         spec.check(kind)?;
-        let mut options = ConnectionOptions::default();
+        let mut options = own_options();
         let (config, identity, backing) = match kind {
             ProviderKind::Url => {
                 let target = settings.url_target()?;

@@ -102,6 +102,7 @@ pub(super) async fn identify(
 /// server from another one that took its port.
 pub(super) async fn wait_ready(
     config: &ConnectionConfig,
+    options: &ConnectionOptions,
     limit: Duration,
     ended: impl Future<Output = i32>,
     is_ours: impl Fn(&Identity) -> bool,
@@ -113,7 +114,7 @@ pub(super) async fn wait_ready(
             let left = deadline.saturating_duration_since(Instant::now());
             let options = ConnectionOptions {
                 connect_max: left.min(TRY_MAX),
-                ..ConnectionOptions::default()
+                ..options.clone()
             };
             match identify(config, &options).await {
                 Ok(identity) if is_ours(&identity) => return Ok(identity),
@@ -212,12 +213,13 @@ mod tests {
             database: None,
         };
         let ended = async { 7 };
+        let options = ConnectionOptions::default();
         let minute = Duration::from_mins(1);
-        let error = wait_ready(&config, minute, ended, |_| true).await.unwrap_err();
+        let error = wait_ready(&config, &options, minute, ended, |_| true).await.unwrap_err();
         assert!(matches!(error, NotReady::Ended(7)));
         let never = std::future::pending();
         let short = Duration::from_millis(100);
-        let error = wait_ready(&config, short, never, |_| true).await.unwrap_err();
+        let error = wait_ready(&config, &options, short, never, |_| true).await.unwrap_err();
         assert!(
             matches!(error, NotReady::TooLate(Some(ProbeError::Connect(_)))),
             "{error:?}"
