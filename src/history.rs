@@ -46,6 +46,18 @@ impl Outcome {
         }
     }
 
+    /// Its kind in a word or two, with the error's number: for logs.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Self::Rows(set) => format!("{} rows", set.rows.len()),
+            Self::Done(_) => "done".to_owned(),
+            Self::Refused(error) => format!("error {}", error.code),
+            Self::TimedOut { .. } => "timed out".to_owned(),
+            Self::Lost { .. } => "lost".to_owned(),
+        }
+    }
+
     /// Whether the statement did not do what it says: refused, over its limit, or lost.
     #[must_use]
     pub fn is_error(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod collect;
+mod requires;
 mod servers;
 mod trial;
 
@@ -15,8 +16,10 @@ use libtest_mimic::Trial;
 pub use arguments::parse_arguments;
 pub use collect::{Collected, collect};
 
-use crate::server::{ServerSettings, run_reaper_if_asked};
+use crate::plan::TrialPlan;
+use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
+use requires::Foreseen;
 use servers::Servers;
 
 /// Runs the scenarios of a folder as named tests.
@@ -97,6 +100,14 @@ impl Harness {
             Ok(runtime) => runtime,
             Err(error) => return complain(&format!("cannot start the runtime: {error}")),
         };
+        // A runtime skip would show as passed to a runner that lists first (nextest), so what is known to be
+        // ignored is listed so. A run finds it out itself, and tells the reason.
+        let foreseen = args.mimic.list.then(|| {
+            let mut plans = collected.files.iter().flat_map(|file| &file.trials);
+            let asks = plans.any(|plan| plan.requires.docker);
+            let has_engine = asks && runtime.block_on(engine_answers());
+            Foreseen::new(&settings, has_engine)
+        });
         let servers = Arc::new(Servers::new(settings));
         let mut trials = Vec::new();
         for planned in collected.files {
@@ -109,7 +120,14 @@ impl Harness {
             if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
                 say(&render_all(&planned.file, &warnings, style));
             }
-            trials.extend(self.trials(planned, &servers, &runtime, style, args.show_output));
+            let found = self.trials(planned, &servers, &runtime, style, args.show_output);
+            trials.extend(found.into_iter().map(|(plan, trial)| {
+                let ignored = foreseen
+                    .as_ref()
+                    .zip(plan)
+                    .is_some_and(|(foreseen, plan)| foreseen.is_ignored(&plan));
+                trial.with_ignored_flag(ignored)
+            }));
         }
         let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
         let mimic = match arguments::select(args, &names) {
@@ -130,10 +148,10 @@ impl Harness {
         runtime: &tokio::runtime::Runtime,
         style: RenderStyle,
         show_output: bool,
-    ) -> Vec<Trial> {
+    ) -> Vec<(Option<Arc<TrialPlan>>, Trial)> {
         if planned.is_broken() {
             let text = render_all(&planned.file, &planned.problems, style);
-            return vec![Trial::test(planned.name, move || Err(text.into()))];
+            return vec![(None, Trial::test(planned.name, move || Err(text.into())))];
         }
         let mut trials = Vec::new();
         for plan in planned.trials {
@@ -141,16 +159,15 @@ impl Harness {
             let (servers, handle) = (Arc::clone(servers), runtime.handle().clone());
             let repeat = format!("{} {}", self.repeat, shell_word(&plan.name));
             let name = plan.name.clone();
-            trials.push(Trial::ignorable_test(name, move || {
-                let job = trial::Job {
-                    plan,
-                    servers,
-                    style,
-                    repeat,
-                    show_output,
-                };
-                handle.block_on(job.run())
-            }));
+            let job = trial::Job {
+                plan: Arc::clone(&plan),
+                servers,
+                style,
+                repeat,
+                show_output,
+            };
+            let run = move || handle.block_on(job.run());
+            trials.push((Some(plan), Trial::ignorable_test(name, run)));
         }
         trials
     }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, OnceCell, RwLock};
 
-use crate::server::{Choice, Server, ServerSettings, ServerSpec, choose};
+use crate::server::{Choice, ProviderKind, Server, ServerSettings, ServerSpec, choose};
 
 pub(super) struct Servers {
     pub settings: ServerSettings,
     choice: OnceCell<Result<Choice, String>>,
     shared: Mutex<Option<Result<Arc<Server>, String>>>,
+    given_up: Mutex<Vec<Arc<Server>>>,
     /// Trials that change the whole server hold it alone.
     pub alone: RwLock<()>,
     run: String,
@@ -33,6 +34,7 @@ impl Servers {
             settings,
             choice: OnceCell::new(),
             shared: Mutex::new(None),
+            given_up: Mutex::new(Vec::new()),
             alone: RwLock::new(()),
             run: format!("tsc_{:x}_{random:08x}", std::process::id()),
             next: AtomicU64::new(1),
@@ -60,6 +62,12 @@ impl Servers {
     /// The run's server.
     pub async fn shared(&self) -> Result<Arc<Server>, String> {
         let choice = self.choice().await?;
+        if let Some(Ok(server)) = self.current().await
+            && choice.kind != ProviderKind::Url
+            && !server.is_alive().await
+        {
+            self.give_up(&server).await;
+        }
         let mut shared = self.shared.lock().await;
         if shared.is_none() {
             let result = Server::start(&self.settings, choice.kind, &ServerSpec::default()).await;
@@ -72,10 +80,28 @@ impl Servers {
         }
     }
 
-    /// Stops the run's server.
+    async fn current(&self) -> Option<Result<Arc<Server>, String>> {
+        self.shared.lock().await.clone()
+    }
+
+    /// Gives up a server that is gone: the next trial gets a new one. What the others of its trials say is
+    /// theirs.
+    pub async fn give_up(&self, dead: &Arc<Server>) {
+        let mut shared = self.shared.lock().await;
+        if dead.kind() != ProviderKind::Url
+            && matches!(&*shared, Some(Ok(server)) if Arc::ptr_eq(server, dead))
+        {
+            super::say("the server is gone; the next trial starts another one");
+            *shared = None;
+            self.given_up.lock().await.push(Arc::clone(dead));
+        }
+    }
+
+    /// Stops the run's server, and removes what is left of those that were given up.
     pub async fn stop(&self) {
-        let server = self.shared.lock().await.take();
-        if let Some(Ok(server)) = server {
+        let server = self.shared.lock().await.take().and_then(Result::ok);
+        let given_up = std::mem::take(&mut *self.given_up.lock().await);
+        for server in given_up.into_iter().chain(server) {
             match Arc::try_unwrap(server) {
                 Ok(server) => {
                     if let Err(error) = server.stop().await {

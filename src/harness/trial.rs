@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed};
 
+use super::requires;
 use super::servers::{Servers, with_causes};
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
 use crate::run::{RunSettings, TrialError, run};
-use crate::server::{ProviderKind, Server, ServerSpec, Store, StoreEngine, engine_answers};
+use crate::server::{Server, ServerSpec, Store, engine_answers};
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::{Verdict, judge};
 
@@ -32,18 +33,11 @@ impl Job {
             (None, Some(self.servers.alone.read().await))
         };
         if self.plan.requires.docker && !engine_answers().await {
-            return Ok(Completion::ignored_with(
-                "needs a container engine, and none answers",
-            ));
+            return Ok(Completion::ignored_with(requires::NO_ENGINE));
         }
         let server = self.servers.shared().await.map_err(Failed::from)?;
-        if let Some(reason) = self.missing(&server).await {
+        if let Some(reason) = requires::missing(&self.plan, &server).await {
             return Ok(Completion::ignored_with(reason));
-        }
-        if !self.plan.servers.is_empty() && server.kind() == ProviderKind::Url {
-            return Ok(Completion::ignored_with(
-                "needs a server of its own, which TIDB_URL cannot give",
-            ));
         }
         let mut own = Vec::new();
         let mut result = Ok(());
@@ -72,6 +66,9 @@ impl Job {
         }
         if result.is_ok() {
             result = self.judged(&server, &own).await;
+            if result.is_err() && !server.is_alive().await {
+                self.servers.give_up(&server).await;
+            }
         }
         for server in own {
             if let Err(error) = server.stop().await {
@@ -145,56 +142,4 @@ impl Job {
         text.push_str(&format!("\n\nrun it again: {}", self.repeat));
         report::redact(&text, &self.plan.secrets)
     }
-
-    /// What `requires` asks for and the server does not have.
-    async fn missing(&self, server: &Server) -> Option<String> {
-        let requires = &self.plan.requires;
-        if let Some(range) = &requires.tidb {
-            match server.tidb_version() {
-                Some(version) if range.value.matches(&version) => {}
-                Some(version) => return Some(format!("needs TiDB {}, this is {version}", range.value)),
-                None => {
-                    return Some(format!(
-                        "needs TiDB {}, this is {}",
-                        range.value,
-                        server.version()
-                    ));
-                }
-            }
-        }
-        if let Some(store) = &requires.store {
-            let fits = match server.store() {
-                StoreEngine::Tikv => store.value == "tikv",
-                StoreEngine::Unistore => store.value == "unistore",
-                StoreEngine::Mocktikv | StoreEngine::Other(_) => false,
-            };
-            if !fits {
-                return Some(format!(
-                    "needs the store {}, this is {}",
-                    store.value,
-                    server.store()
-                ));
-            }
-        }
-        for (name, node) in &requires.vars {
-            let wanted = node.text().unwrap_or_default().to_string();
-            let actual = crate::run::global_variable(server, &name.value)
-                .await
-                .unwrap_or_default();
-            if !same_setting(&wanted, &actual) {
-                return Some(format!("needs {} = {wanted}, it is {actual}", name.value));
-            }
-        }
-        None
-    }
-}
-
-/// Whether two values of a variable are the same: ON, 1 and true are.
-fn same_setting(wanted: &str, actual: &str) -> bool {
-    let plain = |text: &str| match text.to_ascii_lowercase().as_str() {
-        "on" | "true" => "1".to_owned(),
-        "off" | "false" => "0".to_owned(),
-        other => other.to_owned(),
-    };
-    plain(wanted) == plain(actual)
 }

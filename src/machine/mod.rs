@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tracing::Instrument as _;
 
 use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
 use crate::coordinator::Coordinator;
@@ -62,6 +61,7 @@ impl Machine {
                 self.coordinator.set_status(self.number, Status::Failed);
             })?;
         self.coordinator.add_session(self.number, connection.session_id());
+        tracing::debug!(connection = %self.config.id, session = connection.session_id(), "connected");
         self.coordinator.set_status(self.number, Status::Connected);
         self.connection = Some(connection);
         Ok(())
@@ -73,30 +73,25 @@ impl Machine {
         mut commands: mpsc::UnboundedReceiver<Command>,
         reports: mpsc::UnboundedSender<Report>,
     ) {
-        let span = tracing::info_span!("connection", name = %self.config.id);
-        async {
-            while let Some(command) = commands.recv().await {
-                match command {
-                    Command::Run { step, target } => {
-                        let report = self.step(step, target).await;
-                        if reports.send(report).is_err() {
-                            break;
-                        }
-                    }
-                    Command::Finish => {
-                        self.close().await;
-                        self.coordinator.set_status(self.number, Status::Completed);
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Run { step, target } => {
+                    let report = self.step(step, target).await;
+                    if reports.send(report).is_err() {
                         break;
                     }
-                    Command::Fail => {
-                        self.close().await;
-                        self.coordinator.set_status(self.number, Status::Failed);
-                    }
+                }
+                Command::Finish => {
+                    self.close().await;
+                    self.coordinator.set_status(self.number, Status::Completed);
+                    break;
+                }
+                Command::Fail => {
+                    self.close().await;
+                    self.coordinator.set_status(self.number, Status::Failed);
                 }
             }
         }
-        .instrument(span)
-        .await;
     }
 
     async fn close(&mut self) {
@@ -114,6 +109,14 @@ impl Machine {
         let done = self.act(step, target).await;
         let took = sent.elapsed();
         let at_us = self.coordinator.now_us();
+        // Without its text, which may hold a password.
+        tracing::debug!(
+            state = step.state,
+            line = plan.file.place(step.span.start).line,
+            outcome = done.outcome.word(),
+            took_ms = took.as_secs_f64() * 1_000.0,
+            "step ended"
+        );
         let (warnings, explain) = self.ask_more(step, &done).await;
         let (vars, save_problem) = self.keep(step, &done.outcome);
         let end = StepEnd {

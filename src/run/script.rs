@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::trial::{Control, query_record};
 use crate::coordinator::Coordinator;
@@ -87,7 +88,9 @@ impl<'c> Script<'c> {
             .get(machine.number)
             .and_then(|own| own.server);
         let (commands, inbox) = mpsc::unbounded_channel();
-        let task = tokio::spawn(machine.run(inbox, reports));
+        // A task of its own has no span around it, so the scenario's is handed on.
+        let span = tracing::info_span!("connection", name = %machine.config.id);
+        let task = tokio::spawn(machine.run(inbox, reports).instrument(span));
         let control = server.map_or(main, |server| server + 1);
         let transaction = Transaction::default();
         self.seats.push(Seat {
@@ -415,6 +418,12 @@ impl<'c> Script<'c> {
             })
             .collect();
         let seen_us = self.coordinator.now_us();
+        tracing::debug!(
+            connection = self.plan.connections[connection].name,
+            ?rule,
+            expected,
+            "blocked"
+        );
         let mut wait = Wait {
             seen_us,
             rule,
@@ -565,6 +574,8 @@ impl<'c> Script<'c> {
     /// connection. Whether the statement took effect is unknown.
     async fn end_statement(&mut self, record: usize, limit: Duration) {
         let connection = self.history.steps[record].connection;
+        let name = self.plan.connections[connection].name.as_str();
+        tracing::warn!(connection = name, ?limit, "over its limit: KILL QUERY");
         let control = self.seats[connection].control;
         if let Some(session) = self.coordinator.session(connection) {
             self.controls[control]

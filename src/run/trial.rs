@@ -102,6 +102,7 @@ pub async fn run(
 ) -> Result<History, TrialError> {
     let span = tracing::info_span!("scenario", name = %plan.name);
     async {
+        tracing::info!(database = settings.database, "begins");
         let mut controls = vec![Control::open(server).await?];
         for server in own {
             controls.push(Control::open(server).await?);
@@ -122,6 +123,12 @@ pub async fn run(
         }
         for control in controls {
             control.connection.close().await;
+        }
+        match &result {
+            Ok(history) => {
+                tracing::info!(took_ms = history.took_us / 1_000, stopped = ?history.stopped, "ends");
+            }
+            Err(error) => tracing::warn!(error = error.message, "could not be run"),
         }
         result
     }
