@@ -52,6 +52,21 @@ impl TrialError {
     }
 }
 
+/// Tells in the log how long each part of a trial took.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn ends(&mut self, phase: &str) {
+        let took_ms = self.0.elapsed().as_secs_f64() * 1_000.0;
+        tracing::debug!(phase, took_ms, "phase ended");
+        self.0 = Instant::now();
+    }
+}
+
 /// A control connection with the endpoint that it is on.
 pub(super) struct Control {
     pub connection: Connection,
@@ -103,11 +118,14 @@ pub async fn run(
     let span = tracing::info_span!("scenario", name = %plan.name);
     async {
         tracing::info!(database = settings.database, "begins");
+        let mut clock = Clock::start();
         let mut controls = vec![Control::open(server).await?];
         for server in own {
             controls.push(Control::open(server).await?);
         }
+        clock.ends("control");
         let result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
+        clock = Clock::start();
         let main = main_control(&plan);
         for statement in &plan.teardown {
             let outcome =
@@ -121,6 +139,7 @@ pub async fn run(
                 drop_databases(control, &plan, settings).await;
             }
         }
+        clock.ends("drop");
         for control in controls {
             control.connection.close().await;
         }
@@ -207,6 +226,7 @@ async fn run_in_databases(
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
     let main = main_control(&plan);
+    let mut clock = Clock::start();
     for control in controls.iter_mut() {
         for database in databases(&plan, settings) {
             let outcome = control.execute(&format!("create database `{database}`")).await;
@@ -225,6 +245,7 @@ async fn run_in_databases(
             )));
         }
     }
+    clock.ends("create");
     let vars = vars_with_names(&plan, settings);
     for statement in &plan.setup {
         control_statement(&mut controls[main], statement, &vars).await?;
@@ -238,6 +259,7 @@ async fn run_in_databases(
     controls[main]
         .execute(&format!("use `{}`", settings.database))
         .await;
+    clock.ends("setup");
     let globals = if plan.serial {
         Some(global_variables(&mut controls[main]).await)
     } else {
@@ -288,6 +310,7 @@ async fn connect_and_run(
     server: &Server,
 ) -> Result<History, TrialError> {
     let began = Instant::now();
+    let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     let coordinator = Arc::new(Coordinator::new(names, vars));
     let main = main_control(&plan);
@@ -339,6 +362,7 @@ async fn connect_and_run(
         }
         return Err(error);
     }
+    clock.ends("connect");
     let (reports, inbox) = mpsc::unbounded_channel::<Report>();
     let mut script = Script::new(Arc::clone(&plan), Arc::clone(&coordinator), controls, inbox);
     for machine in ready {
@@ -348,14 +372,17 @@ async fn connect_and_run(
     if tokio::time::timeout(plan.timeout, script.follow()).await.is_err() {
         script.over_time(plan.timeout);
     }
+    clock.ends("steps");
     script.finish().await;
     let mut history = script.into_history();
     history.server = format!("{} TiDB {}", server.kind(), server.version());
     history.database.clone_from(&settings.database);
     forget(controls, &history).await;
+    clock.ends("finish");
     if history.stopped.is_none() {
         final_checks(&plan, &mut controls[main], &mut history).await;
     }
+    clock.ends("checks");
     history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(history)
 }
