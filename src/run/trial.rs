@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tracing::Instrument as _;
 
 use super::script::Script;
@@ -14,9 +14,13 @@ use crate::machine::{Machine, Report};
 use crate::plan::{Query, Statement, TrialPlan};
 use crate::server::Server;
 use crate::source::Span;
+use crate::sql::{Kind, classify};
 
 /// The limit for one statement of the setup, the teardown or a final query.
 const CONTROL_MAX: Duration = Duration::from_secs(60);
+/// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
+/// up the others for ever.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// How long tear-down waits until the server has forgotten the trial's transactions.
 const FORGET_MAX: Duration = Duration::from_secs(10);
 
@@ -25,7 +29,8 @@ const FORGET_MAX: Duration = Duration::from_secs(10);
 pub struct RunSettings {
     /// The name of the trial's database; others begin with it.
     pub database: String,
-    /// Leave the databases, for a look at them.
+    /// Leave the databases: for a look at them, or since the server itself goes after the run. Servers of the
+    /// trial's own go right after it, so that theirs are left in any case.
     pub keep_databases: bool,
 }
 
@@ -72,6 +77,7 @@ pub(super) struct Control {
     pub connection: Connection,
     pub config: ConnectionConfig,
     pub options: ConnectionOptions,
+    schema_changes: Option<Arc<Mutex<()>>>,
 }
 
 impl Control {
@@ -90,11 +96,17 @@ impl Control {
             connection,
             config,
             options,
+            schema_changes: server.schema_changes(),
         })
     }
 
-    /// One statement within [`CONTROL_MAX`].
+    /// One statement within [`CONTROL_MAX`]. A schema change waits for its turn before.
     pub async fn execute(&mut self, sql: &str) -> Outcome {
+        let turns = self.schema_changes.as_ref();
+        let _turn = match turns.filter(|_| classify(sql).kind == Kind::Ddl) {
+            Some(turns) => tokio::time::timeout(TURN_MAX, turns.lock()).await.ok(),
+            None => None,
+        };
         match tokio::time::timeout(CONTROL_MAX, self.connection.execute(sql)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::TimedOut {
@@ -134,10 +146,8 @@ pub async fn run(
                 tracing::warn!(error = error.message, "teardown");
             }
         }
-        for control in &mut controls {
-            if !settings.keep_databases {
-                drop_databases(control, &plan, settings).await;
-            }
+        if !settings.keep_databases {
+            drop_databases(&mut controls[0], &plan, settings).await;
         }
         clock.ends("drop");
         for control in controls {
