@@ -9,7 +9,7 @@ use super::servers::{Servers, with_causes};
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
 use crate::run::{RunSettings, TrialError, run};
-use crate::server::{Server, ServerSpec, Store, engine_answers};
+use crate::server::{ProviderKind, Server, ServerSpec, Store, engine_answers};
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::{Verdict, judge};
 
@@ -79,13 +79,13 @@ impl Job {
     }
 
     async fn judged(&self, server: &Server, own: &[Server]) -> Result<(), Failed> {
-        let keep_databases =
-            std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
+        let asked = std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
         let settings = RunSettings {
             database: self.servers.database(),
-            keep_databases,
+            // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
+            keep_databases: asked || server.kind() != ProviderKind::Url,
         };
-        if keep_databases {
+        if asked {
             super::say(&format!(
                 "{} keeps its database {}",
                 self.plan.name, settings.database

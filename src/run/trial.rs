@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tracing::Instrument as _;
 
 use super::script::Script;
@@ -14,9 +14,13 @@ use crate::machine::{Machine, Report};
 use crate::plan::{Query, Statement, TrialPlan};
 use crate::server::Server;
 use crate::source::Span;
+use crate::sql::{Kind, classify};
 
 /// The limit for one statement of the setup, the teardown or a final query.
 const CONTROL_MAX: Duration = Duration::from_secs(60);
+/// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
+/// up the others for ever.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// How long tear-down waits until the server has forgotten the trial's transactions.
 const FORGET_MAX: Duration = Duration::from_secs(10);
 
@@ -25,7 +29,8 @@ const FORGET_MAX: Duration = Duration::from_secs(10);
 pub struct RunSettings {
     /// The name of the trial's database; others begin with it.
     pub database: String,
-    /// Leave the databases, for a look at them.
+    /// Leave the databases: for a look at them, or since the server itself goes after the run. Servers of the
+    /// trial's own go right after it, so that theirs are left in any case.
     pub keep_databases: bool,
 }
 
@@ -52,11 +57,27 @@ impl TrialError {
     }
 }
 
+/// Tells in the log how long each part of a trial took.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn ends(&mut self, phase: &str) {
+        let took_ms = self.0.elapsed().as_secs_f64() * 1_000.0;
+        tracing::debug!(phase, took_ms, "phase ended");
+        self.0 = Instant::now();
+    }
+}
+
 /// A control connection with the endpoint that it is on.
 pub(super) struct Control {
     pub connection: Connection,
     pub config: ConnectionConfig,
     pub options: ConnectionOptions,
+    schema_changes: Option<Arc<Mutex<()>>>,
 }
 
 impl Control {
@@ -75,11 +96,17 @@ impl Control {
             connection,
             config,
             options,
+            schema_changes: server.schema_changes(),
         })
     }
 
-    /// One statement within [`CONTROL_MAX`].
+    /// One statement within [`CONTROL_MAX`]. A schema change waits for its turn before.
     pub async fn execute(&mut self, sql: &str) -> Outcome {
+        let turns = self.schema_changes.as_ref();
+        let _turn = match turns.filter(|_| classify(sql).kind == Kind::Ddl) {
+            Some(turns) => tokio::time::timeout(TURN_MAX, turns.lock()).await.ok(),
+            None => None,
+        };
         match tokio::time::timeout(CONTROL_MAX, self.connection.execute(sql)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::TimedOut {
@@ -103,11 +130,14 @@ pub async fn run(
     let span = tracing::info_span!("scenario", name = %plan.name);
     async {
         tracing::info!(database = settings.database, "begins");
+        let mut clock = Clock::start();
         let mut controls = vec![Control::open(server).await?];
         for server in own {
             controls.push(Control::open(server).await?);
         }
+        clock.ends("control");
         let result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
+        clock = Clock::start();
         let main = main_control(&plan);
         for statement in &plan.teardown {
             let outcome =
@@ -116,11 +146,10 @@ pub async fn run(
                 tracing::warn!(error = error.message, "teardown");
             }
         }
-        for control in &mut controls {
-            if !settings.keep_databases {
-                drop_databases(control, &plan, settings).await;
-            }
+        if !settings.keep_databases {
+            drop_databases(&mut controls[0], &plan, settings).await;
         }
+        clock.ends("drop");
         for control in controls {
             control.connection.close().await;
         }
@@ -207,6 +236,7 @@ async fn run_in_databases(
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
     let main = main_control(&plan);
+    let mut clock = Clock::start();
     for control in controls.iter_mut() {
         for database in databases(&plan, settings) {
             let outcome = control.execute(&format!("create database `{database}`")).await;
@@ -225,6 +255,7 @@ async fn run_in_databases(
             )));
         }
     }
+    clock.ends("create");
     let vars = vars_with_names(&plan, settings);
     for statement in &plan.setup {
         control_statement(&mut controls[main], statement, &vars).await?;
@@ -238,6 +269,7 @@ async fn run_in_databases(
     controls[main]
         .execute(&format!("use `{}`", settings.database))
         .await;
+    clock.ends("setup");
     let globals = if plan.serial {
         Some(global_variables(&mut controls[main]).await)
     } else {
@@ -288,6 +320,7 @@ async fn connect_and_run(
     server: &Server,
 ) -> Result<History, TrialError> {
     let began = Instant::now();
+    let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     let coordinator = Arc::new(Coordinator::new(names, vars));
     let main = main_control(&plan);
@@ -339,6 +372,7 @@ async fn connect_and_run(
         }
         return Err(error);
     }
+    clock.ends("connect");
     let (reports, inbox) = mpsc::unbounded_channel::<Report>();
     let mut script = Script::new(Arc::clone(&plan), Arc::clone(&coordinator), controls, inbox);
     for machine in ready {
@@ -348,14 +382,17 @@ async fn connect_and_run(
     if tokio::time::timeout(plan.timeout, script.follow()).await.is_err() {
         script.over_time(plan.timeout);
     }
+    clock.ends("steps");
     script.finish().await;
     let mut history = script.into_history();
     history.server = format!("{} TiDB {}", server.kind(), server.version());
     history.database.clone_from(&settings.database);
     forget(controls, &history).await;
+    clock.ends("finish");
     if history.stopped.is_none() {
         final_checks(&plan, &mut controls[main], &mut history).await;
     }
+    clock.ends("checks");
     history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(history)
 }

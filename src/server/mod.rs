@@ -24,9 +24,11 @@ mod url;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use testcontainers::TestcontainersError;
+use tokio::sync::Mutex;
 
 pub use build::BuildError;
 pub use choose::{Choice, Known, NoServer, choose, known_before_start};
@@ -226,6 +228,7 @@ pub struct Server {
     options: ConnectionOptions,
     identity: Identity,
     backing: Backing,
+    schema_changes: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -274,6 +277,7 @@ impl Server {
             options,
             identity,
             backing,
+            schema_changes: Arc::default(),
         };
         tracing::info!(%kind, version = server.version(), port = server.config.port, "server answers");
         if let Err(error) = probe::set_globals(&server.config, &server.options, spec).await {
@@ -325,6 +329,17 @@ impl Server {
     #[must_use]
     pub fn store(&self) -> StoreEngine {
         self.identity.store()
+    }
+
+    /// Held by whoever makes or drops databases and tables for a trial, where taking turns is faster: the
+    /// store inside tidb-server runs schema changes one after another, and those that are sent at once get
+    /// into each other's way. (Eight at once took ten times as long as the same ones in turn.)
+    #[must_use]
+    pub(crate) fn schema_changes(&self) -> Option<Arc<Mutex<()>>> {
+        match self.store() {
+            StoreEngine::Unistore | StoreEngine::Mocktikv => Some(Arc::clone(&self.schema_changes)),
+            StoreEngine::Tikv | StoreEngine::Other(_) => None,
+        }
     }
 
     /// The last lines of the server's log, long ones cut; none for a URL.
