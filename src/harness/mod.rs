@@ -2,6 +2,7 @@
 
 mod arguments;
 mod collect;
+mod runner;
 mod servers;
 mod trial;
 
@@ -13,11 +14,11 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
-pub use collect::{Collected, collect};
+pub use collect::{Collected, PlannedFile, collect};
+pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::server::{ServerSettings, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use servers::Servers;
 
 /// Runs the scenarios of a folder as named tests.
 ///
@@ -97,7 +98,7 @@ impl Harness {
             Ok(runtime) => runtime,
             Err(error) => return complain(&format!("cannot start the runtime: {error}")),
         };
-        let servers = Arc::new(Servers::new(settings));
+        let runner = Runner::new(settings);
         let mut trials = Vec::new();
         for planned in collected.files {
             let warnings = planned
@@ -109,16 +110,16 @@ impl Harness {
             if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
                 say(&render_all(&planned.file, &warnings, style));
             }
-            trials.extend(self.trials(planned, &servers, &runtime, style, args.show_output));
+            trials.extend(self.trials(planned, &runner, &runtime, style, args.show_output));
         }
         let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
         let mimic = match arguments::select(args, &names) {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
-        servers.watch_for_signals(runtime.handle());
+        runner.servers.watch_for_signals(runtime.handle());
         let conclusion = libtest_mimic::run(&mimic, trials);
-        runtime.block_on(servers.stop());
+        runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
         conclusion.exit_code()
     }
@@ -126,7 +127,7 @@ impl Harness {
     fn trials(
         &self,
         planned: collect::PlannedFile,
-        servers: &Arc<Servers>,
+        runner: &Runner,
         runtime: &tokio::runtime::Runtime,
         style: RenderStyle,
         show_output: bool,
@@ -138,13 +139,13 @@ impl Harness {
         let mut trials = Vec::new();
         for plan in planned.trials {
             let plan = Arc::new(plan);
-            let (servers, handle) = (Arc::clone(servers), runtime.handle().clone());
+            let (runner, handle) = (runner.clone(), runtime.handle().clone());
             let repeat = format!("{} {}", self.repeat, shell_word(&plan.name));
             let name = plan.name.clone();
             trials.push(Trial::ignorable_test(name, move || {
                 let job = trial::Job {
                     plan,
-                    servers,
+                    runner,
                     style,
                     repeat,
                     show_output,

@@ -1,23 +1,18 @@
-//! Runs one trial for libtest-mimic.
+//! One trial of libtest-mimic.
 
 use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed};
 
-use super::servers::{Servers, with_causes};
+use super::runner::{Ended, Runner, Trouble};
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
-use crate::run::{RunSettings, TrialError, run};
-use crate::server::{ProviderKind, Server, ServerSpec, Store, StoreEngine, engine_answers};
 use crate::source::{Diagnostic, RenderStyle, render};
-use crate::verdict::{Verdict, judge};
-
-/// How much of the server's log a failure shows.
-const LOG_LINES: usize = 20;
+use crate::verdict::Verdict;
 
 pub(super) struct Job {
     pub plan: Arc<TrialPlan>,
-    pub servers: Arc<Servers>,
+    pub runner: Runner,
     pub style: RenderStyle,
     pub repeat: String,
     pub show_output: bool,
@@ -25,102 +20,28 @@ pub(super) struct Job {
 
 impl Job {
     pub async fn run(self) -> Result<Completion, Failed> {
-        // A serial trial waits until no other runs, and then nobody else starts.
-        let (_alone, _among) = if self.plan.serial {
-            (Some(self.servers.alone.write().await), None)
-        } else {
-            (None, Some(self.servers.alone.read().await))
+        let judged = match self.runner.run(&self.plan).await {
+            Ok(Ended::Judged(judged)) => judged,
+            Ok(Ended::Ignored(reason)) => return Ok(Completion::ignored_with(reason)),
+            Err(trouble) => return Err(self.trouble(&trouble).into()),
         };
-        if self.plan.requires.docker && !engine_answers().await {
-            return Ok(Completion::ignored_with(
-                "needs a container engine, and none answers",
-            ));
-        }
-        let server = self.servers.shared().await.map_err(Failed::from)?;
-        if let Some(reason) = self.missing(&server).await {
-            return Ok(Completion::ignored_with(reason));
-        }
-        if !self.plan.servers.is_empty() && server.kind() == ProviderKind::Url {
-            return Ok(Completion::ignored_with(
-                "needs a server of its own, which TIDB_URL cannot give",
-            ));
-        }
-        let mut own = Vec::new();
-        let mut result = Ok(());
-        for wanted in &self.plan.servers {
-            let store = if wanted.persistent {
-                Store::Persistent
-            } else {
-                Store::Memory
-            };
-            let spec = ServerSpec {
-                store,
-                flags: wanted.flags.clone(),
-                vars: wanted.vars.clone(),
-            };
-            match Server::start(&self.servers.settings, server.kind(), &spec).await {
-                Ok(server) => own.push(server),
-                Err(error) => {
-                    result = Err(Failed::from(format!(
-                        "server `{}`: {}",
-                        wanted.name,
-                        with_causes(&error)
-                    )));
-                    break;
-                }
-            }
-        }
-        if result.is_ok() {
-            result = self.judged(&server, &own).await;
-        }
-        for server in own {
-            if let Err(error) = server.stop().await {
-                super::say(&format!("warning: {}", with_causes(&error)));
-            }
-        }
-        result.map(|()| Completion::Completed)
-    }
-
-    async fn judged(&self, server: &Server, own: &[Server]) -> Result<(), Failed> {
-        let keep_databases =
-            std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
-        let settings = RunSettings {
-            database: self.servers.database(),
-            keep_databases,
-        };
-        if keep_databases {
-            super::say(&format!(
-                "{} keeps its database {}",
-                self.plan.name, settings.database
-            ));
-        }
-        let history = match run(Arc::clone(&self.plan), server, own, &settings).await {
-            Ok(history) => history,
-            Err(error) => return Err(self.trouble(&error, server).await.into()),
-        };
-        match judge(&self.plan, &history) {
+        match &judged.verdict {
             Verdict::Passed => {
                 if self.show_output {
                     super::say(&format!(
                         "{}\n{}",
                         self.plan.name,
-                        report::timeline(&self.plan, &history)
+                        report::timeline(&self.plan, &judged.history)
                     ));
                 }
-                Ok(())
+                Ok(Completion::Completed)
             }
             Verdict::Failed(findings) => {
-                let blame = findings.iter().any(|finding| finding.server) || !server.is_alive().await;
-                let server_log = if blame {
-                    server.log_tail(LOG_LINES).await
-                } else {
-                    None
-                };
                 let failure = Failure {
                     plan: &self.plan,
-                    history: &history,
-                    findings: &findings,
-                    server_log,
+                    history: &judged.history,
+                    findings,
+                    server_log: judged.server_log.clone(),
                     repeat: self.repeat.clone(),
                 };
                 Err(report::failure(&failure, self.style).into())
@@ -129,72 +50,22 @@ impl Job {
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.
-    async fn trouble(&self, error: &TrialError, server: &Server) -> String {
-        let head = format!("the trial could not be run: {}", error.message);
-        let mut text = match error.span {
+    fn trouble(&self, trouble: &Trouble) -> String {
+        let (span, server_log) = match trouble {
+            Trouble::NoServer(reason) => return reason.clone(),
+            Trouble::NotRun { error, server_log } => (error.span, server_log),
+        };
+        let mut text = match span {
             Some(span) => {
-                let problem = Diagnostic::error(span, head).label(span, "at this place");
+                let problem = Diagnostic::error(span, trouble.to_string()).label(span, "at this place");
                 render(&self.plan.file, &problem, self.style)
             }
-            None => format!("{}: error: {head}", self.plan.file.name()),
+            None => format!("{}: error: {trouble}", self.plan.file.name()),
         };
-        if !server.is_alive().await {
-            let log = server.log_tail(LOG_LINES).await.unwrap_or_default();
+        if let Some(log) = server_log {
             text.push_str(&format!("\n\nthe server is gone; the end of its log:\n{log}"));
         }
         text.push_str(&format!("\n\nrun it again: {}", self.repeat));
         report::redact(&text, &self.plan.secrets)
     }
-
-    /// What `requires` asks for and the server does not have.
-    async fn missing(&self, server: &Server) -> Option<String> {
-        let requires = &self.plan.requires;
-        if let Some(range) = &requires.tidb {
-            match server.tidb_version() {
-                Some(version) if range.value.matches(&version) => {}
-                Some(version) => return Some(format!("needs TiDB {}, this is {version}", range.value)),
-                None => {
-                    return Some(format!(
-                        "needs TiDB {}, this is {}",
-                        range.value,
-                        server.version()
-                    ));
-                }
-            }
-        }
-        if let Some(store) = &requires.store {
-            let fits = match server.store() {
-                StoreEngine::Tikv => store.value == "tikv",
-                StoreEngine::Unistore => store.value == "unistore",
-                StoreEngine::Mocktikv | StoreEngine::Other(_) => false,
-            };
-            if !fits {
-                return Some(format!(
-                    "needs the store {}, this is {}",
-                    store.value,
-                    server.store()
-                ));
-            }
-        }
-        for (name, node) in &requires.vars {
-            let wanted = node.text().unwrap_or_default().to_string();
-            let actual = crate::run::global_variable(server, &name.value)
-                .await
-                .unwrap_or_default();
-            if !same_setting(&wanted, &actual) {
-                return Some(format!("needs {} = {wanted}, it is {actual}", name.value));
-            }
-        }
-        None
-    }
-}
-
-/// Whether two values of a variable are the same: ON, 1 and true are.
-fn same_setting(wanted: &str, actual: &str) -> bool {
-    let plain = |text: &str| match text.to_ascii_lowercase().as_str() {
-        "on" | "true" => "1".to_owned(),
-        "off" | "false" => "0".to_owned(),
-        other => other.to_owned(),
-    };
-    plain(wanted) == plain(actual)
 }
