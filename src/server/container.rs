@@ -261,7 +261,11 @@ async fn ready(
         }
         0
     };
-    match probe::wait_ready(&config, &super::own_options(), settings.start_max, ended, |_| true).await {
+    match probe::wait_ready(&config, &super::own_options(), settings.start_max, ended, |_| {
+        true
+    })
+    .await
+    {
         Ok(identity) => Ok((config, identity)),
         Err(NotReady::Ended(_)) => Err(over().await),
         Err(NotReady::TooLate(last)) => {

@@ -63,7 +63,14 @@ async fn start_once(
             .setting("temp-dir")
             .is_some_and(|temp| Path::new(temp).starts_with(&dir))
     };
-    let ready = probe::wait_ready(&config, &super::own_options(), settings.start_max, line.ended(), is_ours).await;
+    let ready = probe::wait_ready(
+        &config,
+        &super::own_options(),
+        settings.start_max,
+        line.ended(),
+        is_ours,
+    )
+    .await;
     match ready {
         Ok(identity) => Ok((line, config, identity)),
         Err(reason) => {

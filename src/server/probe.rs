@@ -215,11 +215,15 @@ mod tests {
         let ended = async { 7 };
         let options = ConnectionOptions::default();
         let minute = Duration::from_mins(1);
-        let error = wait_ready(&config, &options, minute, ended, |_| true).await.unwrap_err();
+        let error = wait_ready(&config, &options, minute, ended, |_| true)
+            .await
+            .unwrap_err();
         assert!(matches!(error, NotReady::Ended(7)));
         let never = std::future::pending();
         let short = Duration::from_millis(100);
-        let error = wait_ready(&config, &options, short, never, |_| true).await.unwrap_err();
+        let error = wait_ready(&config, &options, short, never, |_| true)
+            .await
+            .unwrap_err();
         assert!(
             matches!(error, NotReady::TooLate(Some(ProbeError::Connect(_)))),
             "{error:?}"
