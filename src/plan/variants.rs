@@ -47,8 +47,10 @@ impl Variant<'_> {
     }
 }
 
-/// A value's short form, for names: `rc` for `read committed`, otherwise its text with `_` for spaces.
-fn label(axis: &str, node: &Node) -> String {
+/// The short form of an axis' value, as trials' names and [`super::TrialPlan::variant`] have it: `rc` for
+/// `read committed`, otherwise its text with `_` for spaces.
+#[must_use]
+pub fn label(axis: &str, node: &Node) -> String {
     let text = node.text().map(|text| text.to_string()).unwrap_or_default();
     match axis {
         "isolation" => isolation(&text).map_or(text, |level| level.short.to_owned()),

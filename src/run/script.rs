@@ -351,12 +351,12 @@ impl<'c> Script<'c> {
         let kind = classify(&self.statement_text(record)).kind;
         let mut others = !self.candidates(connection, record, rows).is_empty();
         if kind == Kind::Ddl {
-            let waits = self.metadata_lock_waits(record).await;
-            if let Some(holders) = waits.as_ref().filter(|holders| !holders.is_empty()) {
-                return Some((WaitRule::MetadataLock, holders.clone()));
+            match self.metadata_lock_waits(record).await {
+                Some(holders) if holders.is_empty() => {}
+                Some(holders) => return Some((WaitRule::MetadataLock, holders)),
+                // A server that does not tell has to be believed.
+                None => others = true,
             }
-            // Schema changes run one after another, so one may wait for another's end.
-            others = waits.is_none() || self.other_ddl(connection);
         }
         // A statement that nobody can hold back is slow, not blocked; SLEEP is just that.
         if !expected || !others || kind == Kind::Sleep {
@@ -394,23 +394,25 @@ impl<'c> Script<'c> {
 
     /// Whether another connection runs a schema change.
     fn other_ddl(&self, connection: usize) -> bool {
-        let busy = self.seats.iter().enumerate();
-        busy.filter(|(number, _)| *number != connection)
-            .filter_map(|(_, seat)| seat.busy)
-            .any(|record| classify(&self.statement_text(record)).kind == Kind::Ddl)
+        (0..self.seats.len()).any(|number| number != connection && self.runs_ddl(number))
+    }
+
+    /// Whether a connection runs a schema change that has not returned.
+    fn runs_ddl(&self, connection: usize) -> bool {
+        let busy = self.seats[connection].busy;
+        busy.is_some_and(|record| classify(&self.statement_text(record)).kind == Kind::Ddl)
     }
 
     /// The connections that can hold what a statement waits for.
     fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
-        let user_lock = match classify(&self.statement_text(record)).kind {
-            Kind::GetLock { name } => Some(name),
-            _ => None,
-        };
+        let kind = classify(&self.statement_text(record)).kind;
         (0..self.seats.len())
             .filter(|number| *number != connection)
-            .filter(|number| match &user_lock {
-                Some(name) => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
-                None => {
+            .filter(|number| match &kind {
+                Kind::GetLock { name } => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
+                // Who holds a metadata lock is asked of the server; this is for what it does not tell.
+                Kind::Ddl => self.runs_ddl(*number),
+                _ => {
                     let row = self.row_of(rows, *number);
                     let seat = &self.seats[*number];
                     // A statement that waits itself may have locked some of its rows already.
@@ -449,7 +451,11 @@ impl<'c> Script<'c> {
     ) {
         let connection = self.history.steps[record].connection;
         self.coordinator.enter(connection, crate::plan::BLOCKED);
-        let user_lock = matches!(classify(&self.statement_text(record)).kind, Kind::GetLock { .. });
+        let by_elimination = match classify(&self.statement_text(record)).kind {
+            Kind::GetLock { .. } => Evidence::UserLock,
+            Kind::Ddl => Evidence::SchemaChange,
+            _ => Evidence::OnlyLocker,
+        };
         let candidates = self.candidates(connection, record, rows);
         let seen_us = self.coordinator.now_us();
         let mut wait = Wait {
@@ -464,7 +470,7 @@ impl<'c> Script<'c> {
         if wait.holders.is_empty() {
             let ask = (asserted && wait.candidates.len() > 1) || !expected;
             let waiter = self.row_of(rows, connection).map(|row| row.id);
-            if let (true, Some(waiter), false) = (ask, waiter, user_lock) {
+            if let (true, Some(waiter), Evidence::OnlyLocker) = (ask, waiter, by_elimination) {
                 self.ask_lock_waits(record, waiter, rows, &mut wait).await;
             }
         } else {
@@ -474,11 +480,7 @@ impl<'c> Script<'c> {
             && let [only] = wait.candidates.as_slice()
         {
             wait.holders = vec![*only];
-            wait.evidence = Some(if user_lock {
-                Evidence::UserLock
-            } else {
-                Evidence::OnlyLocker
-            });
+            wait.evidence = Some(by_elimination);
         }
         // The answer may have come while the server was asked for the holder; then it is a wait that ended.
         let back = self.history.steps[record].end.as_ref().map(|end| end.at_us);

@@ -61,6 +61,7 @@ pub(crate) fn evidence_in_words(evidence: Evidence) -> &'static str {
         Evidence::MetadataLockView => "mysql.tidb_mdl_view names it",
         Evidence::OnlyLocker => "its transaction is the only other one that holds locks",
         Evidence::UserLock => "it is the only one that took this lock",
+        Evidence::SchemaChange => "its schema change runs before this one",
     }
 }
 
