@@ -302,6 +302,8 @@ pub enum Evidence {
     OnlyLocker,
     /// It is the only connection of the trial that has taken this user-level lock.
     UserLock,
+    /// It is the only other connection of the trial that runs a schema change: they run one after another.
+    SchemaChange,
 }
 
 /// A step that was not started.

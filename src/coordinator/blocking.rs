@@ -104,31 +104,35 @@ fn describe_key(json: &str) -> String {
     }
 }
 
-/// The sessions that a schema change waits for.
-pub(crate) async fn metadata_lock_holders(control: &mut Connection, statement: &str) -> Vec<u64> {
+/// What `mysql.tidb_mdl_view` shows: each session that a schema change waits for, with that change's text.
+/// `None` where the server does not answer, such as to a user without the right.
+pub(crate) async fn metadata_lock_waits(control: &mut Connection) -> Option<Vec<(u64, String)>> {
     // 13 ms a query, so it is asked outside of the fast loop only.
     let Outcome::Rows(set) = control
         .execute("select session_id, query from mysql.tidb_mdl_view")
         .await
     else {
-        return Vec::new();
+        return None;
     };
-    let same = |query: &str| {
-        let plain = |text: &str| {
-            text.split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ")
-                .to_lowercase()
-        };
-        plain(query) == plain(statement)
+    let waits = set.rows.iter().filter_map(|row| match row.as_slice() {
+        [SqlValue::Int(session), SqlValue::Text(query)] => {
+            Some((u64::try_from(*session).ok()?, query.clone()))
+        }
+        _ => None,
+    });
+    Some(waits.collect())
+}
+
+/// Whether two texts are the same statement but for case and spaces.
+pub(crate) fn same_statement(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.trim().trim_end_matches(';');
+        text.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_lowercase()
     };
-    set.rows
-        .iter()
-        .filter_map(|row| match row.as_slice() {
-            [SqlValue::Int(session), SqlValue::Text(query)] if same(query) => u64::try_from(*session).ok(),
-            _ => None,
-        })
-        .collect()
+    plain(one) == plain(other)
 }
 
 /// Whether the server still runs a statement of this session.

@@ -77,11 +77,15 @@ impl RowPattern {
             Cells::List(cells) if cells.len() == columns.len() => Ok(cells.iter().collect()),
             Cells::Named(cells) if cells.len() == columns.len() => {
                 let mut fitted = Vec::new();
-                for column in columns {
-                    match cells
-                        .iter()
-                        .find(|(name, _)| name.eq_ignore_ascii_case(&column.name))
-                    {
+                for (at, column) in columns.iter().enumerate() {
+                    let same = |name: &str| name.eq_ignore_ascii_case(&column.name);
+                    if columns.iter().take(at).any(|other| same(&other.name)) {
+                        let name = &column.name;
+                        return misfit(format!(
+                            "the result has `{name}` twice: write the expected row as a list"
+                        ));
+                    }
+                    match cells.iter().find(|(name, _)| same(name)) {
                         Some((_, pattern)) => fitted.push(pattern),
                         None => return misfit(format!("the expected row has no `{}`", column.name)),
                     }

@@ -441,8 +441,11 @@ fn literal_equals(wanted: &SqlValue, raw: &str, actual: &SqlValue) -> bool {
         }
         (SqlValue::Text(wanted), SqlValue::Text(actual) | SqlValue::Time(actual)) => wanted == actual,
         (SqlValue::Text(wanted), SqlValue::Json(actual)) => {
+            // `"3"` is text and no number; what is in brackets or quotes can only be meant as JSON.
+            let structure = wanted.trim_start().starts_with(['{', '[', '"']);
             let parsed = serde_json::from_str::<serde_json::Value>(wanted);
-            parsed.is_ok_and(|wanted| json_equals(&wanted, actual)) || actual.as_str() == Some(wanted)
+            actual.as_str() == Some(wanted)
+                || structure && parsed.is_ok_and(|wanted| json_equals(&wanted, actual))
         }
         (SqlValue::Time(wanted), SqlValue::Time(actual) | SqlValue::Text(actual)) => wanted == actual,
         (SqlValue::Bytes(wanted), SqlValue::Bytes(actual)) => wanted == actual,

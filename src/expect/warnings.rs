@@ -49,7 +49,9 @@ impl Check for Warnings {
                 Err(Mismatch::new(format!("expected {wanted} warnings, got {counted}")).detail(texts()))
             }
             Self::These(patterns) => {
-                let actual = seen.warnings.unwrap_or_default();
+                let Some(actual) = seen.warnings else {
+                    return Err(Mismatch::new("the server did not show its warnings"));
+                };
                 let same = actual.len() == patterns.len()
                     && patterns
                         .iter()

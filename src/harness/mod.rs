@@ -3,6 +3,7 @@
 mod arguments;
 mod collect;
 mod requires;
+mod runner;
 mod servers;
 mod trial;
 
@@ -14,13 +15,13 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
-pub use collect::{Collected, collect};
+pub use collect::{Collected, PlannedFile, collect};
+pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::plan::TrialPlan;
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
 use requires::Foreseen;
-use servers::Servers;
 
 /// Runs the scenarios of a folder as named tests.
 ///
@@ -108,7 +109,7 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
-        let servers = Arc::new(Servers::new(settings));
+        let runner = Runner::new(settings);
         let mut trials = Vec::new();
         for planned in collected.files {
             let warnings = planned
@@ -120,7 +121,7 @@ impl Harness {
             if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
                 say(&render_all(&planned.file, &warnings, style));
             }
-            let found = self.trials(planned, &servers, &runtime, style, args.show_output);
+            let found = self.trials(planned, &runner, &runtime, style, args.show_output);
             trials.extend(found.into_iter().map(|(plan, trial)| {
                 let ignored = foreseen
                     .as_ref()
@@ -134,9 +135,9 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
-        servers.watch_for_signals(runtime.handle());
+        runner.servers.watch_for_signals(runtime.handle());
         let conclusion = libtest_mimic::run(&mimic, trials);
-        runtime.block_on(servers.stop());
+        runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
         conclusion.exit_code()
     }
@@ -144,7 +145,7 @@ impl Harness {
     fn trials(
         &self,
         planned: collect::PlannedFile,
-        servers: &Arc<Servers>,
+        runner: &Runner,
         runtime: &tokio::runtime::Runtime,
         style: RenderStyle,
         show_output: bool,
@@ -156,12 +157,12 @@ impl Harness {
         let mut trials = Vec::new();
         for plan in planned.trials {
             let plan = Arc::new(plan);
-            let (servers, handle) = (Arc::clone(servers), runtime.handle().clone());
+            let (runner, handle) = (runner.clone(), runtime.handle().clone());
             let repeat = format!("{} {}", self.repeat, shell_word(&plan.name));
             let name = plan.name.clone();
             let job = trial::Job {
                 plan: Arc::clone(&plan),
-                servers,
+                runner,
                 style,
                 repeat,
                 show_output,

@@ -21,7 +21,8 @@ use crate::scenario::{self, Requires};
 use crate::source::{Diagnostic, Severity, SourceFile, Span};
 
 pub use connections::ConnectionPlan;
-pub use pattern::{BLOCKED, PatternItem, StatePattern};
+pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
+pub use variants::label;
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -47,8 +47,10 @@ impl Variant<'_> {
     }
 }
 
-/// A value's short form, for names: `rc` for `read committed`, otherwise its text with `_` for spaces.
-fn label(axis: &str, node: &Node) -> String {
+/// The short form of an axis' value, as trials' names and [`super::TrialPlan::variant`] have it: `rc` for
+/// `read committed`, otherwise its text with `_` for spaces.
+#[must_use]
+pub fn label(axis: &str, node: &Node) -> String {
     let text = node.text().map(|text| text.to_string()).unwrap_or_default();
     match axis {
         "isolation" => isolation(&text).map_or(text, |level| level.short.to_owned()),
@@ -115,6 +117,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
 
 /// Finds `when`s that name what the matrix does not have.
 pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnostic>) {
+    check_when_meets(scenario, problems);
     let axes: Vec<&str> = scenario
         .matrix
         .iter()
@@ -149,6 +152,36 @@ pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnosti
             if !labels.contains(&label(&axis.value, value)) {
                 let problem = Diagnostic::error(value.span, format!("`{}` never has this value", axis.value));
                 problems.push(problem.label(value.span, format!("it has: {}", labels.join(", "))));
+            }
+        }
+    }
+}
+
+/// Finds expectations of a step that hold `when` the step does not run: nobody would ever look at them.
+fn check_when_meets(scenario: &Scenario, problems: &mut Vec<Diagnostic>) {
+    for step in &scenario.steps {
+        let whens = step.expects.iter().filter_map(|expect| expect.when.as_ref());
+        for (outer, inner) in whens.filter_map(|inner| Some((step.when.as_ref()?, inner))) {
+            for (axis, values) in &inner.conditions {
+                let Some((_, theirs)) = outer
+                    .conditions
+                    .iter()
+                    .find(|(other, _)| other.value == axis.value)
+                else {
+                    continue;
+                };
+                let theirs: Vec<String> = theirs.iter().map(|node| label(&axis.value, node)).collect();
+                if !values
+                    .iter()
+                    .any(|node| theirs.contains(&label(&axis.value, node)))
+                {
+                    let problem = Diagnostic::error(inner.span, "this step never runs in such a variant");
+                    problems.push(
+                        problem
+                            .label(outer.span, "the step runs here only")
+                            .label(inner.span, "this is never looked at"),
+                    );
+                }
             }
         }
     }

@@ -303,10 +303,16 @@ impl<'c> Script<'c> {
             }
             let rule = match sight {
                 Sight::NotYet => None,
+                // A slow commit looks like one that waits; it waits only if somebody can hold it back.
+                Sight::Waits(WaitRule::Committing { .. })
+                    if self.candidates(connection, record, &rows).is_empty() =>
+                {
+                    None
+                }
                 Sight::Waits(rule) => Some((rule, Vec::new())),
                 Sight::Silent if asked_long + Duration::from_millis(200) <= now => {
                     asked_long = now;
-                    self.ask_otherwise(record, expected, sent).await
+                    self.ask_otherwise(record, expected, sent, &rows).await
                 }
                 Sight::Silent => None,
             };
@@ -335,33 +341,28 @@ impl<'c> Script<'c> {
         }
     }
 
-    /// For what never shows as a lock wait: metadata locks, user-level locks.
+    /// For what never shows as a lock wait: metadata locks, user-level locks, autocommit statements.
     async fn ask_otherwise(
         &mut self,
         record: usize,
         expected: bool,
         sent: Instant,
+        rows: &[TrxRow],
     ) -> Option<(WaitRule, Vec<usize>)> {
         let connection = self.history.steps[record].connection;
         let control = self.seats[connection].control;
-        let text = self.statement_text(record);
-        if classify(&text).kind == Kind::Ddl {
-            let sessions =
-                blocking::metadata_lock_holders(&mut self.controls[control].connection, &text).await;
-            self.drain();
-            let holders: Vec<usize> = (0..self.seats.len())
-                .filter(|number| *number != connection)
-                .filter(|number| {
-                    self.coordinator
-                        .session(*number)
-                        .is_some_and(|own| sessions.contains(&own))
-                })
-                .collect();
-            if !holders.is_empty() {
-                return Some((WaitRule::MetadataLock, holders));
+        let kind = classify(&self.statement_text(record)).kind;
+        let mut others = !self.candidates(connection, record, rows).is_empty();
+        if kind == Kind::Ddl {
+            match self.metadata_lock_waits(record).await {
+                Some(holders) if holders.is_empty() => {}
+                Some(holders) => return Some((WaitRule::MetadataLock, holders)),
+                // A server that does not tell has to be believed.
+                None => others = true,
             }
         }
-        if !expected {
+        // A statement that nobody can hold back is slow, not blocked; SLEEP is just that.
+        if !expected || !others || kind == Kind::Sleep {
             return None;
         }
         let session = self.coordinator.session(connection)?;
@@ -369,6 +370,60 @@ impl<'c> Script<'c> {
         self.drain();
         let for_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
         (running && !self.is_done(record)).then_some((WaitRule::NoAnswer { for_us }, Vec::new()))
+    }
+
+    /// The connections whose metadata locks a schema change waits for; `None` where the server does not say.
+    async fn metadata_lock_waits(&mut self, record: usize) -> Option<Vec<usize>> {
+        let connection = self.history.steps[record].connection;
+        let control = self.seats[connection].control;
+        let text = self.statement_text(record);
+        let waits = blocking::metadata_lock_waits(&mut self.controls[control].connection).await;
+        self.drain();
+        // The server has its own spelling of some statements. Our sessions hold locks on our tables only, so
+        // where just one of ours waits, it is the one.
+        let only = !self.other_ddl(connection);
+        let waits = waits?;
+        let sessions: Vec<u64> = waits
+            .into_iter()
+            .filter(|(_, query)| only || blocking::same_statement(query, &text))
+            .map(|(session, _)| session)
+            .collect();
+        let holders = (0..self.seats.len()).filter(|number| {
+            let session = self.coordinator.session(*number);
+            *number != connection && session.is_some_and(|own| sessions.contains(&own))
+        });
+        Some(holders.collect())
+    }
+
+    /// Whether another connection runs a schema change.
+    fn other_ddl(&self, connection: usize) -> bool {
+        (0..self.seats.len()).any(|number| number != connection && self.runs_ddl(number))
+    }
+
+    /// Whether a connection runs a schema change that has not returned.
+    fn runs_ddl(&self, connection: usize) -> bool {
+        let busy = self.seats[connection].busy;
+        busy.is_some_and(|record| classify(&self.statement_text(record)).kind == Kind::Ddl)
+    }
+
+    /// The connections that can hold what a statement waits for.
+    fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
+        let kind = classify(&self.statement_text(record)).kind;
+        (0..self.seats.len())
+            .filter(|number| *number != connection)
+            .filter(|number| match &kind {
+                Kind::GetLock { name } => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
+                // Who holds a metadata lock is asked of the server; this is for what it does not tell.
+                Kind::Ddl => self.runs_ddl(*number),
+                _ => {
+                    let row = self.row_of(rows, *number);
+                    let seat = &self.seats[*number];
+                    // A statement that waits itself may have locked some of its rows already.
+                    let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
+                    row.is_some() && (locks || row.is_some_and(|row| row.keys > 0))
+                }
+            })
+            .collect()
     }
 
     /// The statement that a step runs, as far as it is known before it returns.
@@ -399,24 +454,12 @@ impl<'c> Script<'c> {
     ) {
         let connection = self.history.steps[record].connection;
         self.coordinator.enter(connection, crate::plan::BLOCKED);
-        let text = self.statement_text(record);
-        let user_lock = match classify(&text).kind {
-            Kind::GetLock { name } => Some(name),
-            _ => None,
+        let by_elimination = match classify(&self.statement_text(record)).kind {
+            Kind::GetLock { .. } => Evidence::UserLock,
+            Kind::Ddl => Evidence::SchemaChange,
+            _ => Evidence::OnlyLocker,
         };
-        let candidates: Vec<usize> = (0..self.seats.len())
-            .filter(|number| *number != connection)
-            .filter(|number| match &user_lock {
-                Some(name) => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
-                None => {
-                    let row = self.row_of(rows, *number);
-                    let seat = &self.seats[*number];
-                    // A statement that waits itself may have locked some of its rows already.
-                    let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
-                    row.is_some() && (locks || row.is_some_and(|row| row.keys > 0))
-                }
-            })
-            .collect();
+        let candidates = self.candidates(connection, record, rows);
         let seen_us = self.coordinator.now_us();
         tracing::debug!(
             connection = self.plan.connections[connection].name,
@@ -436,7 +479,7 @@ impl<'c> Script<'c> {
         if wait.holders.is_empty() {
             let ask = (asserted && wait.candidates.len() > 1) || !expected;
             let waiter = self.row_of(rows, connection).map(|row| row.id);
-            if let (true, Some(waiter), None) = (ask, waiter, &user_lock) {
+            if let (true, Some(waiter), Evidence::OnlyLocker) = (ask, waiter, by_elimination) {
                 self.ask_lock_waits(record, waiter, rows, &mut wait).await;
             }
         } else {
@@ -446,11 +489,7 @@ impl<'c> Script<'c> {
             && let [only] = wait.candidates.as_slice()
         {
             wait.holders = vec![*only];
-            wait.evidence = Some(if user_lock.is_some() {
-                Evidence::UserLock
-            } else {
-                Evidence::OnlyLocker
-            });
+            wait.evidence = Some(by_elimination);
         }
         // The answer may have come while the server was asked for the holder; then it is a wait that ended.
         let back = self.history.steps[record].end.as_ref().map(|end| end.at_us);
@@ -488,21 +527,10 @@ impl<'c> Script<'c> {
             let Some(record) = self.seats[connection].busy else {
                 continue;
             };
-            let lock_wait = self.history.steps[record]
-                .wait
-                .as_ref()
-                .is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }));
-            if !lock_wait {
-                continue;
-            }
-            let control = self.seats[connection].control;
             let deadline = Instant::now() + RETURN_MAX;
             loop {
-                let rows = self.rows(control).await?;
+                let waits = self.still_waits(connection, record).await?;
                 self.drain();
-                let waits = self
-                    .row_of(&rows, connection)
-                    .is_some_and(|row| row.state == "LockWaiting");
                 if waits || self.is_done(record) {
                     break;
                 }
@@ -516,6 +544,41 @@ impl<'c> Script<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a statement that was seen to wait waits still, as far as can be told.
+    async fn still_waits(&mut self, connection: usize, record: usize) -> Result<bool, Stopped> {
+        let Some(wait) = &self.history.steps[record].wait else {
+            return Ok(true);
+        };
+        let (rule, candidates, seen_us) = (wait.rule, wait.candidates.clone(), wait.seen_us);
+        let ddl = classify(&self.statement_text(record)).kind == Kind::Ddl;
+        if ddl && !matches!(rule, WaitRule::SameLockWaitTwice { .. }) {
+            let waits = self.metadata_lock_waits(record).await;
+            return Ok(waits.is_none_or(|holders| !holders.is_empty()) || self.other_ddl(connection));
+        }
+        let control = self.seats[connection].control;
+        let rows = self.rows(control).await?;
+        Ok(match rule {
+            WaitRule::SameLockWaitTwice { .. } => self
+                .row_of(&rows, connection)
+                .is_some_and(|row| row.state == "LockWaiting"),
+            // The server shows no wait, but there is none without somebody who holds it back: one of those
+            // who could when it was seen, or one who has done something since.
+            WaitRule::Committing { .. } | WaitRule::NoAnswer { .. } | WaitRule::MetadataLock => {
+                let acted = |number: &usize| {
+                    let later = self.history.steps.iter().rev();
+                    later
+                        .take_while(|step| step.started_us >= seen_us)
+                        .any(|step| step.connection == *number)
+                };
+                candidates.is_empty()
+                    || self
+                        .candidates(connection, record, &rows)
+                        .iter()
+                        .any(|number| candidates.contains(number) || acted(number))
+            }
+        })
     }
 
     /// A step for a connection that is busy: its statement must end by itself, and may take its time only

@@ -8,8 +8,8 @@ pub(crate) use waiting::{evidence_in_words, rule_in_words};
 use std::time::Duration;
 
 use crate::expect::{Expectation, Mismatch, Seen, describe};
-use crate::history::{History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars};
-use crate::plan::TrialPlan;
+use crate::history::{CheckId, History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars};
+use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
 
 /// What a trial came to.
@@ -65,10 +65,9 @@ impl Finding {
 #[must_use]
 pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     let mut findings = Vec::new();
-    for (number, record) in history.steps.iter().enumerate() {
+    for number in 0..history.steps.len() {
         step(plan, history, number, &mut findings);
         waiting::step(plan, history, number, &mut findings);
-        let _ = record;
     }
     waiting::stopped(plan, history, &mut findings);
     for skipped in &history.skipped {
@@ -79,9 +78,50 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     }
     finals::judge(plan, history, &mut findings);
     if findings.is_empty() {
+        never_looked_at(plan, history, &mut findings);
+    }
+    if findings.is_empty() {
         Verdict::Passed
     } else {
         Verdict::Failed(findings)
+    }
+}
+
+/// What the file asks for and the history tells nothing of: what was never looked at has not passed.
+fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
+    for (number, step) in plan.steps.iter().enumerate() {
+        let record = history.steps.iter().find(|record| record.step == number);
+        if record.is_none_or(|record| record.end.is_none()) {
+            let message = match record {
+                Some(_) => "this step was never seen to return",
+                None => "this step was never run",
+            };
+            findings.push(Finding::new(step.span, message));
+        }
+    }
+    let checked = |wanted: CheckId| {
+        history.checks.iter().any(|record| match (record.check, wanted) {
+            (CheckId::Always { check, .. }, CheckId::Always { check: wanted, .. }) => check == wanted,
+            (check, wanted) => check == wanted,
+        })
+    };
+    for (number, one) in plan.finals.iter().enumerate() {
+        let tables = one.tables.iter().enumerate();
+        let tables = tables.map(|(index, query)| (query, CheckId::Table(number, index)));
+        let queries = one.queries.iter().enumerate();
+        let queries = queries.map(|(index, query)| (query, CheckId::Query(number, index)));
+        let always = one.always.iter().enumerate().map(|(index, query)| {
+            let check = (number, index);
+            (query, CheckId::Always { check, after: None })
+        });
+        for (query, check) in tables.chain(queries).chain(always) {
+            if !checked(check) {
+                findings.push(Finding::new(
+                    query.span,
+                    format!("{}: never looked at", query.label),
+                ));
+            }
+        }
     }
 }
 
@@ -116,6 +156,19 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         findings.push(finding);
         return;
     }
+    // The last statement is the one that is judged; the ones before it only lead there.
+    if let Action::Sql(statements) = &step.action
+        && end.outcome.is_error()
+        && end.statement + 1 < statements.len()
+    {
+        let statement = statement_span(step, end).unwrap_or(step.span);
+        let message = format!(
+            "{name}: expected success before the step's last statement, got {}",
+            describe(&end.outcome)
+        );
+        findings.push(Finding::new(statement, message).label("this statement failed"));
+        return;
+    }
     if matches!(end.outcome, Outcome::TimedOut { .. }) {
         let message = format!("{name}: {}", describe(&end.outcome));
         findings.push(Finding::new(step.span, message).label("this step was over its limit"));
@@ -144,8 +197,8 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
 
 fn statement_span(step: &crate::plan::Step, end: &StepEnd) -> Option<Span> {
     match &step.action {
-        crate::plan::Action::Sql(statements) => statements.get(end.statement).map(|statement| statement.span),
-        crate::plan::Action::Prepared(statement, _) => Some(statement.span),
+        Action::Sql(statements) => statements.get(end.statement).map(|statement| statement.span),
+        Action::Prepared(statement, _) => Some(statement.span),
         _ => None,
     }
 }

@@ -1,9 +1,16 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
 use super::Finding;
-use crate::history::{Evidence, History, StepRecord, Stopped, WaitRule};
-use crate::plan::TrialPlan;
+use crate::history::{Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
+use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
+
+/// Errors that end a wait without anybody's doing: `ER_LOCK_WAIT_TIMEOUT` …
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// … and `ER_QUERY_TIMEOUT`, over `max_execution_time`.
+const MAX_EXECUTION_TIME: u16 = 3024;
+/// `ER_QUERY_INTERRUPTED`: KILL QUERY.
+const QUERY_INTERRUPTED: u16 = 1317;
 
 fn name(plan: &TrialPlan, connection: usize) -> &str {
     plan.connections
@@ -54,6 +61,7 @@ pub(crate) fn evidence_in_words(evidence: Evidence) -> &'static str {
         Evidence::MetadataLockView => "mysql.tidb_mdl_view names it",
         Evidence::OnlyLocker => "its transaction is the only other one that holds locks",
         Evidence::UserLock => "it is the only one that took this lock",
+        Evidence::SchemaChange => "its schema change runs before this one",
     }
 }
 
@@ -86,9 +94,17 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
             for (by, span) in &blocked.by {
                 holder(plan, history, number, *by, *span, findings);
             }
-            early_end(plan, history, number, findings);
+            end_of_wait(plan, history, number, findings);
         }
-        (None, _) => {}
+        // A wait that ended while the holder was looked for did not stop the script, and was a wait.
+        (None, Some(_)) => {
+            let told =
+                matches!(history.stopped, Some(Stopped::UnexpectedWait { record }) if record == number);
+            if !told {
+                unexpected(plan, history, number, findings);
+            }
+        }
+        (None, None) => {}
     }
 }
 
@@ -121,9 +137,19 @@ fn holder(
         );
         return;
     }
-    // Nobody is named by the server; what ended the wait shows who held it.
-    if let Some(release) = release_of(history, number) {
-        if release.connection == by {
+    // Nobody is named by the server; what ended the wait shows who held it. A wait that ended by its own
+    // limit, or by a KILL of the waiter, shows nothing.
+    let released = record
+        .end
+        .as_ref()
+        .is_some_and(|end| ended_by(&end.outcome) == EndedBy::Release);
+    if let Some(release) = release_of(history, number).filter(|_| released) {
+        // A killed session lets go of its locks.
+        let let_go = match plan.steps.get(release.step).map(|step| &step.action) {
+            Some(Action::Kill { target, .. }) => *target,
+            _ => release.connection,
+        };
+        if let_go == by {
             return;
         }
         let message = format!(
@@ -163,8 +189,46 @@ fn release_of(history: &History, number: usize) -> Option<&StepRecord> {
         .next_back()
 }
 
-/// A wait that ended without a step that says so.
-fn early_end(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<Finding>) {
+/// What can end a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndedBy {
+    /// Another connection let go: whatever the statement then came to.
+    Release,
+    /// The statement's own limit: nobody has to do anything for it.
+    OwnLimit,
+    /// Its session or its statement was ended from outside.
+    Kill,
+}
+
+fn ended_by(outcome: &Outcome) -> EndedBy {
+    match outcome {
+        Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
+        Outcome::Refused(error) => match error.code {
+            LOCK_WAIT_TIMEOUT | MAX_EXECUTION_TIME => EndedBy::OwnLimit,
+            QUERY_INTERRUPTED => EndedBy::Kill,
+            _ => EndedBy::Release,
+        },
+        Outcome::TimedOut { .. } => EndedBy::OwnLimit,
+        Outcome::Lost { .. } => EndedBy::Kill,
+    }
+}
+
+/// The step that says that it ends this wait, with the place where it says so.
+fn claim<'h>(plan: &TrialPlan, history: &'h History, number: usize) -> Option<(&'h StepRecord, Span)> {
+    let connection = history.steps.get(number)?.connection;
+    let later = history.steps.iter().skip(number + 1);
+    // What is said after the connection's next step is said of another wait.
+    later
+        .take_while(|other| other.connection != connection)
+        .find_map(|other| {
+            let unblocks = &plan.steps.get(other.step)?.unblocks;
+            let (_, span) = unblocks.iter().find(|(waiter, _)| *waiter == connection)?;
+            Some((other, *span))
+        })
+}
+
+/// What ended a wait must be what the file says: the step with `unblocks`, or else nobody.
+fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<Finding>) {
     let Some(record) = history.steps.get(number) else {
         return;
     };
@@ -177,91 +241,106 @@ fn early_end(plan: &TrialPlan, history: &History, number: usize, findings: &mut 
         .first()
         .and_then(|before| plan.steps.get(*before))
     {
-        let message =
-            format!("{own}: it must still be blocked here, but the server says that it no longer waits");
+        let message = format!("{own}: it must still be blocked here, but it no longer waits");
         findings.push(Finding::new(before.span, message).also(step.span, "waited since here"));
         return;
     }
-    if step.wants_error() || record.end.is_none() {
-        return;
+    // Where the script stopped before the end of the wait, that is what is wrong.
+    let Some(end) = &record.end else { return };
+    let by = ended_by(&end.outcome);
+    match claim(plan, history, number) {
+        Some((claimer, span)) => {
+            let wrong = |what: String| {
+                Finding::new(span, format!("{own}: {what}"))
+                    .label("did not unblock it")
+                    .also(step.span, "waited since here")
+            };
+            if by == EndedBy::OwnLimit {
+                let got = crate::expect::describe(&end.outcome);
+                findings.push(wrong(format!(
+                    "its wait ended by its own limit ({got}), not with this step"
+                )));
+            } else if end.at_us < claimer.started_us {
+                let finding = wrong("its wait had ended before this step".to_owned());
+                findings.push(match release_of(history, number) {
+                    Some(release) => finding.also(span_of(plan, release), "it ended with this one"),
+                    None => finding,
+                });
+            }
+        }
+        None if by == EndedBy::Release => match release_of(history, number) {
+            Some(release) => {
+                let message = format!("{own}: its wait ended with this step, which does not say so");
+                let finding = Finding::new(span_of(plan, release), message);
+                findings.push(
+                    finding
+                        .label(format!("write `unblocks: {own}`, if it is meant"))
+                        .also(step.span, "waited since here"),
+                );
+            }
+            None => {
+                let message = format!("{own}: its wait ended by itself before any other step");
+                findings.push(Finding::new(step.span, message).label("blocked only for a moment"));
+            }
+        },
+        None => {}
     }
-    let release = release_of(history, number);
-    let said = release
-        .and_then(|release| plan.steps.get(release.step))
-        .is_some_and(|release| {
-            release
-                .unblocks
-                .iter()
-                .any(|(other, _)| *other == record.connection)
-        });
-    if said {
+}
+
+/// A step waited that must not.
+fn unexpected(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<Finding>) {
+    let Some(record) = history.steps.get(number) else {
         return;
-    }
-    match release {
-        Some(release) => {
-            let message = format!("{own}: its wait ended with this step, which does not say so");
-            let finding = Finding::new(span_of(plan, release), message);
-            findings.push(
-                finding
-                    .label(format!("write `unblocks: {own}`, if it is meant"))
-                    .also(step.span, "waited since here"),
+    };
+    let own = name(plan, record.connection);
+    let wait = record.wait.as_ref();
+    let holders = wait.map(|wait| wait.holders.clone()).unwrap_or_default();
+    let by = if holders.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", names(plan, &holders))
+    };
+    let key = wait
+        .and_then(|wait| wait.key.as_ref())
+        .map(|key| format!(" ({key})"))
+        .unwrap_or_default();
+    // What a script that stopped here still waited for was killed then.
+    let over = record.end.is_some() && history.stopped.is_none();
+    let is = if over { "was" } else { "is" };
+    let message = format!("{own}: this step must return, but it {is} blocked{by}{key}");
+    let mut finding = Finding::new(span_of(plan, record), message);
+    finding = finding.label(match holders.first() {
+        Some(holder) => format!("write `blocked_by: {}`, if it is meant", name(plan, *holder)),
+        None => "write `blocked: true`, if it is meant".to_owned(),
+    });
+    for holder in holders {
+        let took_locks = |other: &&StepRecord| {
+            other.connection == holder
+                && other.end.is_some()
+                && crate::sql::classify(&other.text).can_lock_rows()
+        };
+        if let Some(last) = history.steps.iter().rfind(took_locks) {
+            finding = finding.also(
+                span_of(plan, last),
+                format!("{} took locks here", name(plan, holder)),
             );
         }
-        None => {
-            let message = format!("{own}: its wait ended by itself before any other step");
-            findings.push(Finding::new(step.span, message).label("blocked only for a moment"));
-        }
     }
+    finding.detail = wait.map(|wait| {
+        let how = wait
+            .evidence
+            .map(|how| format!("; holder: {}", evidence_in_words(how)))
+            .unwrap_or_default();
+        format!("{}{how}", rule_in_words(wait.rule))
+    });
+    findings.push(finding);
 }
 
 /// Why the script was not followed to its end.
 pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
     let Some(stopped) = &history.stopped else { return };
     match stopped {
-        Stopped::UnexpectedWait { record } => {
-            let Some(record) = history.steps.get(*record) else {
-                return;
-            };
-            let own = name(plan, record.connection);
-            let wait = record.wait.as_ref();
-            let holders = wait.map(|wait| wait.holders.clone()).unwrap_or_default();
-            let by = if holders.is_empty() {
-                String::new()
-            } else {
-                format!(" by {}", names(plan, &holders))
-            };
-            let key = wait
-                .and_then(|wait| wait.key.as_ref())
-                .map(|key| format!(" ({key})"))
-                .unwrap_or_default();
-            let message = format!("{own}: this step must return, but it is blocked{by}{key}");
-            let mut finding = Finding::new(span_of(plan, record), message);
-            finding = finding.label(match holders.first() {
-                Some(holder) => format!("write `blocked_by: {}`, if it is meant", name(plan, *holder)),
-                None => "write `blocked: true`, if it is meant".to_owned(),
-            });
-            for holder in holders {
-                let took_locks = |other: &&StepRecord| {
-                    other.connection == holder
-                        && other.end.is_some()
-                        && crate::sql::classify(&other.text).can_lock_rows()
-                };
-                if let Some(last) = history.steps.iter().rfind(took_locks) {
-                    finding = finding.also(
-                        span_of(plan, last),
-                        format!("{} took locks here", name(plan, holder)),
-                    );
-                }
-            }
-            finding.detail = wait.map(|wait| {
-                let how = wait
-                    .evidence
-                    .map(|how| format!("; holder: {}", evidence_in_words(how)))
-                    .unwrap_or_default();
-                format!("{}{how}", rule_in_words(wait.rule))
-            });
-            findings.push(finding);
-        }
+        Stopped::UnexpectedWait { record } => unexpected(plan, history, *record, findings),
         Stopped::StillBlocked { record, step } => {
             let (Some(record), Some(step)) = (history.steps.get(*record), plan.steps.get(*step)) else {
                 return;

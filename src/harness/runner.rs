@@ -1,0 +1,171 @@
+//! Runs single trials on the run's server or on servers of their own, and judges them.
+
+use std::sync::Arc;
+
+use super::requires;
+use super::servers::{Servers, with_causes};
+use crate::history::History;
+use crate::plan::TrialPlan;
+use crate::run::{RunSettings, TrialError, run};
+use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
+use crate::verdict::{Verdict, judge};
+
+/// How much of the server's log a failure shows.
+const LOG_LINES: usize = 20;
+
+/// Runs trials one by one, as the harness does, for callers that want the history and the verdict rather
+/// than a line of libtest. The server is started with the first trial; trials that are `serial` run alone.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    pub(super) servers: Arc<Servers>,
+}
+
+/// What became of a trial.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was not run: the server does not have what it requires.
+    Ignored(String),
+    /// It was run, and this is what came of it.
+    Judged(Box<Judged>),
+}
+
+/// A trial that was run.
+#[derive(Debug)]
+pub struct Judged {
+    /// What happened.
+    pub history: History,
+    /// Whether it is what the file says.
+    pub verdict: Verdict,
+    /// The end of the server's log, where the server is to blame.
+    pub server_log: Option<String>,
+}
+
+/// Trouble of ours, not of TiDB: the trial could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// There is no server to run it on.
+    #[error("{0}")]
+    NoServer(String),
+    /// Something before the first step did not work.
+    #[error("the trial could not be run: {}", .error.message)]
+    NotRun {
+        /// What was tried.
+        error: TrialError,
+        /// The end of the server's log, if the server is gone.
+        server_log: Option<String>,
+    },
+}
+
+impl Runner {
+    /// A runner that gets its server as these settings say.
+    #[must_use]
+    pub fn new(settings: ServerSettings) -> Self {
+        let servers = Arc::new(Servers::new(settings));
+        Self { servers }
+    }
+
+    /// Runs one trial and judges it. Its databases are dropped, except where `TIDB_SCENARIOS_KEEP_DB` says
+    /// that they are kept.
+    ///
+    /// # Errors
+    /// [`Trouble`] where it could not be run.
+    pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
+        // A serial trial waits until no other runs, and then nobody else starts.
+        let (_alone, _among) = if plan.serial {
+            (Some(self.servers.alone.write().await), None)
+        } else {
+            (None, Some(self.servers.alone.read().await))
+        };
+        if plan.requires.docker && !engine_answers().await {
+            return Ok(Ended::Ignored(requires::NO_ENGINE.to_owned()));
+        }
+        let server = self.servers.shared().await.map_err(Trouble::NoServer)?;
+        if let Some(reason) = requires::missing(plan, &server).await {
+            return Ok(Ended::Ignored(reason));
+        }
+        let mut own = Vec::new();
+        let mut result = Ok(());
+        for wanted in &plan.servers {
+            let store = if wanted.persistent {
+                Store::Persistent
+            } else {
+                Store::Memory
+            };
+            let spec = ServerSpec {
+                store,
+                flags: wanted.flags.clone(),
+                vars: wanted.vars.clone(),
+            };
+            match Server::start(&self.servers.settings, server.kind(), &spec).await {
+                Ok(server) => own.push(server),
+                Err(error) => {
+                    let cause = with_causes(&error);
+                    result = Err(Trouble::NoServer(format!("server `{}`: {cause}", wanted.name)));
+                    break;
+                }
+            }
+        }
+        let ended = match result {
+            Ok(()) => self.judged(plan, &server, &own).await.map(Ended::Judged),
+            Err(trouble) => Err(trouble),
+        };
+        let failed = match &ended {
+            Ok(Ended::Judged(judged)) => judged.verdict != Verdict::Passed,
+            Ok(Ended::Ignored(_)) => false,
+            Err(_) => true,
+        };
+        if failed && !server.is_alive().await {
+            self.servers.give_up(&server).await;
+        }
+        for server in own {
+            if let Err(error) = server.stop().await {
+                super::say(&format!("warning: {}", with_causes(&error)));
+            }
+        }
+        ended
+    }
+
+    /// Stops the run's server; no trial can be run after it.
+    pub async fn stop(&self) {
+        self.servers.stop().await;
+    }
+
+    async fn judged(
+        &self,
+        plan: &Arc<TrialPlan>,
+        server: &Server,
+        own: &[Server],
+    ) -> Result<Box<Judged>, Trouble> {
+        let asked = std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
+        let settings = RunSettings {
+            database: self.servers.database(),
+            // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
+            keep_databases: asked || server.kind() != ProviderKind::Url,
+        };
+        if asked {
+            super::say(&format!("{} keeps its database {}", plan.name, settings.database));
+        }
+        let history = match run(Arc::clone(plan), server, own, &settings).await {
+            Ok(history) => history,
+            Err(error) => {
+                let mut server_log = None;
+                if !server.is_alive().await {
+                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
+                }
+                return Err(Trouble::NotRun { error, server_log });
+            }
+        };
+        let verdict = judge(plan, &history);
+        let mut server_log = None;
+        if let Verdict::Failed(findings) = &verdict
+            && (findings.iter().any(|finding| finding.server) || !server.is_alive().await)
+        {
+            server_log = server.log_tail(LOG_LINES).await;
+        }
+        Ok(Box::new(Judged {
+            history,
+            verdict,
+            server_log,
+        }))
+    }
+}
