@@ -24,6 +24,18 @@ impl Default for Transaction {
 }
 
 impl Transaction {
+    /// The state of a session that begins with these variables (each with its value as SQL).
+    pub fn of_session(vars: &[(String, String)]) -> Self {
+        let off = |value: &str| ["0", "off", "'off'", "'0'"].contains(&value.to_ascii_lowercase().as_str());
+        let autocommit = !vars
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("autocommit") && off(value));
+        Self {
+            autocommit,
+            ..Self::default()
+        }
+    }
+
     /// Whether row locks may be held.
     pub fn may_hold_locks(&self) -> bool {
         self.open && self.locks
@@ -74,6 +86,8 @@ impl Transaction {
             }
             Kind::ReleaseLock { name: None } => self.user_locks.clear(),
             Kind::ReleaseLock { name } => self.user_locks.retain(|held| held != name),
+            // Whether it got the lock, and which, stands somewhere in it.
+            _ if statement.takes_user_lock() => self.user_locks.push(None),
             _ => {}
         }
         if statement.starts_transaction() {

@@ -12,7 +12,8 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::blocking::{self, Sight, Sights, TrxRow};
 use crate::coordinator::transactions::Transaction;
 use crate::history::{
-    CheckId, Evidence, History, Outcome, Skipped, Status, StepEnd, StepRecord, Stopped, Wait, WaitRule,
+    CheckId, Evidence, History, Outcome, Skipped, SqlValue, Status, StepEnd, StepRecord, Stopped, Wait,
+    WaitRule,
 };
 use crate::machine::{Command, Machine, Report};
 use crate::plan::{Action, TrialPlan};
@@ -87,12 +88,14 @@ impl<'c> Script<'c> {
             .connections
             .get(machine.number)
             .and_then(|own| own.server);
+        let settings = self.plan.connections.get(machine.number);
+        let settings = settings.map(|own| own.vars.as_slice()).unwrap_or_default();
+        let transaction = Transaction::of_session(settings);
         let (commands, inbox) = mpsc::unbounded_channel();
         // A task of its own has no span around it, so the scenario's is handed on.
         let span = tracing::info_span!("connection", name = %machine.config.id);
         let task = tokio::spawn(machine.run(inbox, reports).instrument(span));
         let control = server.map_or(main, |server| server + 1);
-        let transaction = Transaction::default();
         self.seats.push(Seat {
             commands,
             task,
@@ -148,10 +151,15 @@ impl<'c> Script<'c> {
             self.always(Some(number)).await;
         }
         // What still waits expects an error of its own, such as a lock wait timeout.
+        let mut waited = false;
         for connection in 0..self.seats.len() {
             if let Some(record) = self.seats[connection].busy {
                 self.await_end(record).await;
+                waited = true;
             }
+        }
+        if waited {
+            self.always(plan.steps.len().checked_sub(1)).await;
         }
         Ok(())
     }
@@ -217,7 +225,7 @@ impl<'c> Script<'c> {
                 .enter_at(report.connection, &step.state, report.end.at_us);
         }
         if matches!(step.action, Action::Disconnect | Action::Reconnect) {
-            seat.transaction = Transaction::default();
+            seat.transaction = Transaction::of_session(&self.plan.connections[report.connection].vars);
         }
         let failed = report.end.outcome.is_error() && !step.wants_error();
         if failed {
@@ -352,8 +360,9 @@ impl<'c> Script<'c> {
         let connection = self.history.steps[record].connection;
         let control = self.seats[connection].control;
         let kind = classify(&self.statement_text(record)).kind;
-        let mut others = !self.candidates(connection, record, rows).is_empty();
-        if kind == Kind::Ddl {
+        let unknown = matches!(kind, Kind::Execute | Kind::Other);
+        let mut others = unknown || !self.candidates(connection, record, rows).is_empty();
+        if unknown || kind == Kind::Ddl {
             match self.metadata_lock_waits(record).await {
                 Some(holders) if holders.is_empty() => {}
                 Some(holders) => return Some((WaitRule::MetadataLock, holders)),
@@ -408,19 +417,22 @@ impl<'c> Script<'c> {
 
     /// The connections that can hold what a statement waits for.
     fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
-        let kind = classify(&self.statement_text(record)).kind;
+        let statement = classify(&self.statement_text(record));
         (0..self.seats.len())
             .filter(|number| *number != connection)
-            .filter(|number| match &kind {
-                Kind::GetLock { name } => self.seats[*number].transaction.holds_user_lock(name.as_deref()),
-                // Who holds a metadata lock is asked of the server; this is for what it does not tell.
-                Kind::Ddl => self.runs_ddl(*number),
-                _ => {
-                    let row = self.row_of(rows, *number);
-                    let seat = &self.seats[*number];
-                    // A statement that waits itself may have locked some of its rows already.
-                    let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
-                    row.is_some() && (locks || row.is_some_and(|row| row.keys > 0))
+            .filter(|number| {
+                let seat = &self.seats[*number];
+                match &statement.kind {
+                    Kind::GetLock { name } => seat.transaction.holds_user_lock(name.as_deref()),
+                    _ if statement.takes_user_lock() => seat.transaction.holds_user_lock(None),
+                    // Who holds a metadata lock is asked of the server; this is for what it does not tell.
+                    Kind::Ddl => self.runs_ddl(*number),
+                    _ => {
+                        // A statement that waits itself may have locked some of its rows already.
+                        let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
+                        let row = self.row_of(rows, *number);
+                        row.is_some_and(|row| locks || row.keys > 0)
+                    }
                 }
             })
             .collect()
@@ -428,9 +440,12 @@ impl<'c> Script<'c> {
 
     /// The statement that a step runs, as far as it is known before it returns.
     fn statement_text(&self, record: usize) -> String {
-        let vars = self.coordinator.vars();
-        let step = &self.plan.steps[self.history.steps[record].step];
-        match &step.action {
+        let record = &self.history.steps[record];
+        let mut vars = self.coordinator.vars();
+        let own = &self.plan.connections[record.connection];
+        vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
+        vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
+        match &self.plan.steps[record.step].action {
             Action::Sql(statements) => statements
                 .last()
                 .and_then(|one| one.text.fill(&vars).ok())
@@ -453,9 +468,12 @@ impl<'c> Script<'c> {
         asserted: bool,
     ) {
         let connection = self.history.steps[record].connection;
-        self.coordinator.enter(connection, crate::plan::BLOCKED);
-        let by_elimination = match classify(&self.statement_text(record)).kind {
-            Kind::GetLock { .. } => Evidence::UserLock,
+        if expected {
+            self.coordinator.enter(connection, crate::plan::BLOCKED);
+        }
+        let statement = classify(&self.statement_text(record));
+        let by_elimination = match statement.kind {
+            _ if statement.takes_user_lock() => Evidence::UserLock,
             Kind::Ddl => Evidence::SchemaChange,
             _ => Evidence::OnlyLocker,
         };
@@ -493,9 +511,14 @@ impl<'c> Script<'c> {
         }
         // The answer may have come while the server was asked for the holder; then it is a wait that ended.
         let back = self.history.steps[record].end.as_ref().map(|end| end.at_us);
-        if let Some(at_us) = back {
-            let state = self.plan.steps[self.history.steps[record].step].state.clone();
-            self.coordinator.enter_at(connection, &state, at_us);
+        match back {
+            Some(at_us) if expected => {
+                let state = self.plan.steps[self.history.steps[record].step].state.clone();
+                self.coordinator.enter_at(connection, &state, at_us);
+            }
+            Some(_) => {}
+            None if expected => {}
+            None => self.coordinator.enter(connection, crate::plan::BLOCKED),
         }
         self.history.steps[record].wait = Some(wait);
     }

@@ -88,6 +88,7 @@ pub struct Statement {
     /// What it is.
     pub kind: Kind,
     changes_whole_server: bool,
+    takes_user_lock: bool,
 }
 
 impl Statement {
@@ -151,6 +152,12 @@ impl Statement {
         self.changes_whole_server
     }
 
+    /// Whether it calls `get_lock` anywhere, whatever its kind.
+    #[must_use]
+    pub fn takes_user_lock(&self) -> bool {
+        self.takes_user_lock
+    }
+
     /// Whether it writes rows.
     #[must_use]
     pub fn is_dml(&self) -> bool {
@@ -172,6 +179,7 @@ pub fn classify(sql: &str) -> Statement {
     Statement {
         kind: kind(&cursor),
         changes_whole_server: changes_whole_server(&cursor),
+        takes_user_lock: cursor.call("get_lock").is_some(),
     }
 }
 
@@ -219,6 +227,14 @@ impl<'a> Cursor<'a> {
             .windows(2)
             .position(|pair| pair[0].is_word(name) && pair[1].is_symbol('('))
             .map(|at| at + 2)
+    }
+
+    /// How often `name(` is called.
+    fn calls(&self, name: &str) -> usize {
+        let pairs = self.tokens.windows(2);
+        pairs
+            .filter(|pair| pair[0].is_word(name) && pair[1].is_symbol('('))
+            .count()
     }
 
     /// The text literal at `index`, if it is the function's whole first argument.
@@ -316,9 +332,11 @@ fn select_kind(cursor: &Cursor<'_>) -> Kind {
         return Kind::Select { locking };
     }
     if let Some(at) = cursor.call("get_lock") {
-        return Kind::GetLock {
-            name: cursor.literal_argument(at),
-        };
+        // Of several calls any may be the one that waits.
+        let name = cursor
+            .literal_argument(at)
+            .filter(|_| cursor.calls("get_lock") == 1);
+        return Kind::GetLock { name };
     }
     if let Some(at) = cursor.call("release_lock") {
         return Kind::ReleaseLock {
@@ -667,6 +685,7 @@ mod tests {
             ("SELECT GET_LOCK(\"it's\", 5) as got", get(Some("it's"))),
             ("select get_lock('a\\'b''c', 5)", get(Some("a'b'c"))),
             ("select get_lock(concat('x', 'y'), 5)", get(None)),
+            ("select get_lock('x', 5), get_lock('y', 5)", get(None)),
             ("do get_lock('x', 1)", get(Some("x"))),
             ("select 'get_lock(1)'", plain()),
             ("select get_lock from t", plain()),

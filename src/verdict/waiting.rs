@@ -96,11 +96,11 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
             }
             end_of_wait(plan, history, number, findings);
         }
-        // A wait that ended while the holder was looked for did not stop the script, and was a wait.
+        // A wait that ended while its holder was looked for did not stop the script. If nobody ended it, it
+        // was one; otherwise the server took its time to get a lock.
         (None, Some(_)) => {
-            let told =
-                matches!(history.stopped, Some(Stopped::UnexpectedWait { record }) if record == number);
-            if !told {
+            let outcome = record.end.as_ref().map(|end| &end.outcome);
+            if history.stopped.is_none() && outcome.is_some_and(|got| ended_by(got) == EndedBy::OwnLimit) {
                 unexpected(plan, history, number, findings);
             }
         }

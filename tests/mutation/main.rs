@@ -34,6 +34,8 @@ use tokio::sync::OnceCell;
 use mutants::{Mutant, mutants, states_meet};
 use tally::{Fate, Tally};
 
+/// The scenarios that are shipped, and others for the kinds of expectation that those lack.
+const FOLDERS: &[&str] = &["scenarios", "tests/language/valid", "tests/mutation/scenarios"];
 /// How many mutants are run where nothing is said.
 const SAMPLE: usize = 100;
 /// Trials spend their time with waiting, so that more of them run at once than there are processors.
@@ -82,7 +84,7 @@ fn main() -> ExitCode {
     let seed = variable("TIDB_SCENARIOS_MUTANTS_SEED").unwrap_or_else(|| "1".to_owned());
     let folders: Vec<PathBuf> = match variable("TIDB_SCENARIOS") {
         Some(folder) => vec![folder.into()],
-        None => vec!["scenarios".into(), "tests/language/valid".into()],
+        None => FOLDERS.iter().map(PathBuf::from).collect(),
     };
     let env: BTreeMap<String, String> = std::env::vars().collect();
     let mut settings = match ServerSettings::from_vars(|name| std::env::var(name).ok()) {

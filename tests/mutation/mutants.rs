@@ -466,7 +466,12 @@ impl<'n> Maker<'n> {
         let holders = container.names("blocked_by");
         let releasers: Vec<&str> = released
             .iter()
-            .map(|(other, _)| steps[*other].owner.as_str())
+            .flat_map(|(other, _)| {
+                let release = &steps[*other];
+                [Some(&release.owner), release.kills.as_ref()]
+            })
+            .flatten()
+            .map(String::as_str)
             .collect();
         let others: Vec<String> = self
             .connections
@@ -476,7 +481,7 @@ impl<'n> Maker<'n> {
             .collect();
         for other in others {
             if holders.is_empty() {
-                // Who releases may well be who holds.
+                // Who releases, or who is killed for it, may well be who holds.
                 if !releasers.contains(&other.as_str()) {
                     let changes = [(container, with(container.node, "blocked_by", text(&*other)))];
                     let now = format!("blocked_by: {other}");
@@ -534,9 +539,12 @@ impl<'n> Maker<'n> {
             };
             for name in container.names("unblocks") {
                 let changed = without_name(container, &name);
-                let changes = [(container, changed.clone())];
-                let now = format!("(without {name})");
-                self.add_entries("unblocks dropped", entry, now, &changes, whens);
+                // A KILL says by itself that it ends the wait.
+                if step.kills.as_ref() != Some(&name) {
+                    let changes = [(container, changed.clone())];
+                    let now = format!("(without {name})");
+                    self.add_entries("unblocks dropped", entry, now, &changes, whens);
+                }
                 // Said of another step, before and after.
                 let free = |other: &&Step<'n>| other.owner != name && !other.has(&["unblocks"]);
                 let earlier = steps[..at]
