@@ -39,6 +39,8 @@ enum Command {
         #[arg(long)]
         tag: Option<String>,
     },
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         }
         Command::Check { paths } => tidb_scenarios::check(&paths),
         Command::Image { tag } => image(tag),
+        Command::Schema => {
+            print!("{}", tidb_scenarios::schema::schema_text());
+            ExitCode::SUCCESS
+        }
     }
 }
 
