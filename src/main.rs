@@ -19,7 +19,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios: any files and folders.
+    #[command(after_help = "`tidb-scenarios run PATH -- --help` shows the filters and flags.")]
     Run {
+        /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
+        #[arg(long)]
+        keep_db: bool,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -48,8 +52,9 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run { paths, args } => {
+        Command::Run { keep_db, paths, args } => {
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
+                .chain(keep_db.then(|| OsString::from("--keep-db")))
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)

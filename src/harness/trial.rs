@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed};
 
+use super::kept::kept;
 use super::requires;
 use super::servers::{Servers, with_causes};
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
-use crate::run::{RunSettings, TrialError, run};
+use crate::run::{RunSettings, TrialError, drop_databases, run};
 use crate::server::{Server, ServerSpec, Store, engine_answers};
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::{Verdict, judge};
@@ -16,12 +17,22 @@ use crate::verdict::{Verdict, judge};
 /// How much of the server's log a failure shows.
 const LOG_LINES: usize = 20;
 
+/// What is shown of a trial, and what is left to look at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Show {
+    pub style: RenderStyle,
+    /// The timeline of a trial that passed, too.
+    pub passed: bool,
+    /// The databases of a trial that failed.
+    pub keep_databases: bool,
+}
+
 pub(super) struct Job {
     pub plan: Arc<TrialPlan>,
     pub servers: Arc<Servers>,
-    pub style: RenderStyle,
+    pub show: Show,
+    /// The command that runs just this trial.
     pub repeat: String,
-    pub show_output: bool,
 }
 
 impl Job {
@@ -79,25 +90,34 @@ impl Job {
     }
 
     async fn judged(&self, server: &Server, own: &[Server]) -> Result<(), Failed> {
-        let keep_databases =
-            std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
         let settings = RunSettings {
             database: self.servers.database(),
-            keep_databases,
+            keep_databases: self.show.keep_databases,
         };
-        if keep_databases {
-            super::say(&format!(
-                "{} keeps its database {}",
-                self.plan.name, settings.database
-            ));
+        let result = self.run_and_judge(server, own, &settings).await;
+        if result.is_ok() && settings.keep_databases {
+            drop_databases(&self.plan, server, own, &settings).await;
         }
-        let history = match run(Arc::clone(&self.plan), server, own, &settings).await {
+        result
+    }
+
+    async fn run_and_judge(
+        &self,
+        server: &Server,
+        own: &[Server],
+        settings: &RunSettings,
+    ) -> Result<(), Failed> {
+        let kept = settings.keep_databases.then(|| {
+            let image = &self.servers.settings.image;
+            kept(&self.plan, server, &settings.database, image, &self.repeat)
+        });
+        let history = match run(Arc::clone(&self.plan), server, own, settings).await {
             Ok(history) => history,
-            Err(error) => return Err(self.trouble(&error, server).await.into()),
+            Err(error) => return Err(self.trouble(&error, server, kept).await.into()),
         };
         match judge(&self.plan, &history) {
             Verdict::Passed => {
-                if self.show_output {
+                if self.show.passed {
                     super::say(&format!(
                         "{}\n{}",
                         self.plan.name,
@@ -118,26 +138,30 @@ impl Job {
                     history: &history,
                     findings: &findings,
                     server_log,
+                    kept,
                     repeat: self.repeat.clone(),
                 };
-                Err(report::failure(&failure, self.style).into())
+                Err(report::failure(&failure, self.show.style).into())
             }
         }
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.
-    async fn trouble(&self, error: &TrialError, server: &Server) -> String {
+    async fn trouble(&self, error: &TrialError, server: &Server, kept: Option<String>) -> String {
         let head = format!("the trial could not be run: {}", error.message);
         let mut text = match error.span {
             Some(span) => {
                 let problem = Diagnostic::error(span, head).label(span, "at this place");
-                render(&self.plan.file, &problem, self.style)
+                render(&self.plan.file, &problem, self.show.style)
             }
             None => format!("{}: error: {head}", self.plan.file.name()),
         };
         if !server.is_alive().await {
             let log = server.log_tail(LOG_LINES).await.unwrap_or_default();
             text.push_str(&format!("\n\nthe server is gone; the end of its log:\n{log}"));
+        }
+        if let Some(kept) = kept {
+            text.push_str(&format!("\n\n{kept}"));
         }
         text.push_str(&format!("\n\nrun it again: {}", self.repeat));
         report::redact(&text, &self.plan.secrets)

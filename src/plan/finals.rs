@@ -225,7 +225,8 @@ impl Context<'_> {
             };
             if text.trim().is_empty() {
                 let problem = Diagnostic::error(sql.span, "a statement is missing");
-                self.problems.push(problem.label(sql.span, "there is nothing here"));
+                self.problems
+                    .push(problem.label(sql.span, "there is nothing here"));
                 continue;
             }
             let located = Located {

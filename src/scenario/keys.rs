@@ -81,9 +81,9 @@ pub enum Form {
 }
 
 use Form::{
-    Any, Connections, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name,
-    Object, OneOf, OneOrMany, Query, Settings, Single, Status, StepExpect, Steps, Tables, Text, Value,
-    Whole, Words, Yes,
+    Any, Connections, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name, Object,
+    OneOf, OneOrMany, Query, Settings, Single, Status, StepExpect, Steps, Tables, Text, Value, Whole, Words,
+    Yes,
 };
 
 /// At most this many connections of one name.

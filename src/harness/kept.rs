@@ -1,0 +1,97 @@
+//! What `--keep-db` left of a trial that failed, and how to look at it.
+
+use super::shell_word;
+use crate::connection::ConnectionConfig;
+use crate::plan::TrialPlan;
+use crate::run::databases;
+use crate::server::{ProviderKind, Server};
+
+/// The text for a failure: where the databases are, or that they end with the run and what to do about it.
+pub(super) fn kept(plan: &TrialPlan, server: &Server, database: &str, image: &str, repeat: &str) -> String {
+    if !plan.servers.is_empty() {
+        return "--keep-db: nothing is left to look at: this trial's own servers ended with it".to_owned();
+    }
+    match server.kind() {
+        ProviderKind::Url => stays(server.config(), &databases(plan, database)),
+        kind @ (ProviderKind::Container | ProviderKind::Embedded) => ends(kind, image, repeat),
+    }
+}
+
+fn stays(config: &ConnectionConfig, databases: &[String]) -> String {
+    let client = client(config);
+    let first = databases.first().map_or("", String::as_str);
+    let drops: String = databases
+        .iter()
+        .map(|name| format!("drop database {name}; "))
+        .collect();
+    format!(
+        "kept: database {}\nlook at it: {client} {first}\nwhen done: {client} -e '{}'",
+        databases.join(", "),
+        drops.trim_end().trim_end_matches(';')
+    )
+}
+
+/// The command of MySQL's client, without the password: it asks for one.
+fn client(config: &ConnectionConfig) -> String {
+    let password = if config.password.is_empty() {
+        ""
+    } else {
+        " --password"
+    };
+    format!(
+        "mysql --host={} --port={} --user={}{password}",
+        shell_word(&config.host),
+        config.port,
+        shell_word(&config.username)
+    )
+}
+
+fn ends(kind: ProviderKind, image: &str, repeat: &str) -> String {
+    format!(
+        "--keep-db: nothing is left to look at: the run's own server ({kind}) ends with the run. On one that \
+         stays, the databases stay:\n  docker run -d -p 4000:4000 {}\n  \
+         TIDB_URL=mysql://root@127.0.0.1:4000/ {repeat} --keep-db",
+        shell_word(image)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_to_look_and_never_the_password() {
+        let config = ConnectionConfig {
+            id: "control".to_owned(),
+            host: "db.example".to_owned(),
+            port: 4001,
+            username: "2x.root".to_owned(),
+            password: "s3cret".to_owned(),
+            database: None,
+        };
+        let text = stays(&config, &["tsc_1".to_owned(), "tsc_1_shop".to_owned()]);
+        assert_eq!(
+            text,
+            "kept: database tsc_1, tsc_1_shop\n\
+             look at it: mysql --host=db.example --port=4001 --user=2x.root --password tsc_1\n\
+             when done: mysql --host=db.example --port=4001 --user=2x.root --password \
+             -e 'drop database tsc_1; drop database tsc_1_shop'"
+        );
+    }
+
+    #[test]
+    fn a_server_that_ends_with_the_run_is_told_so() {
+        let repeat = "cargo test --test harness -- --exact a";
+        let text = ends(ProviderKind::Embedded, "pingcap/tidb:v8.5.4", repeat);
+        assert!(
+            text.contains("the run's own server (embedded) ends with the run"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(
+                "TIDB_URL=mysql://root@127.0.0.1:4000/ cargo test --test harness -- --exact a --keep-db"
+            ),
+            "{text}"
+        );
+    }
+}
