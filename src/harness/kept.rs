@@ -4,16 +4,22 @@ use super::shell_word;
 use crate::connection::ConnectionConfig;
 use crate::plan::TrialPlan;
 use crate::run::databases;
-use crate::server::{ProviderKind, Server};
+use crate::server::{ProviderKind, Server, ServerSettings};
 
 /// The text for a failure: where the databases are, or that they end with the run and what to do about it.
-pub(super) fn kept(plan: &TrialPlan, server: &Server, database: &str, image: &str, repeat: &str) -> String {
+pub(super) fn kept(
+    plan: &TrialPlan,
+    server: &Server,
+    database: &str,
+    settings: &ServerSettings,
+    repeat: &str,
+) -> String {
     if !plan.servers.is_empty() {
         return "--keep-db: nothing is left to look at: this trial's own servers ended with it".to_owned();
     }
     match server.kind() {
         ProviderKind::Url => stays(server.config(), &databases(plan, database)),
-        kind @ (ProviderKind::Container | ProviderKind::Embedded) => ends(kind, image, repeat),
+        kind @ (ProviderKind::Container | ProviderKind::Embedded) => ends(kind, settings, repeat),
     }
 }
 
@@ -46,12 +52,14 @@ fn client(config: &ConnectionConfig) -> String {
     )
 }
 
-fn ends(kind: ProviderKind, image: &str, repeat: &str) -> String {
+fn ends(kind: ProviderKind, settings: &ServerSettings, repeat: &str) -> String {
+    let image = shell_word(&settings.image);
+    // Whoever insists on a provider has it in the environment.
+    let provider = settings.provider.map_or("", |_| "TIDB_PROVIDER=url ");
     format!(
-        "--keep-db: nothing is left to look at: the run's own server ({kind}) ends with the run. On one that \
-         stays, the databases stay:\n  docker run -d -p 4000:4000 {}\n  \
-         TIDB_URL=mysql://root@127.0.0.1:4000/ {repeat} --keep-db",
-        shell_word(image)
+        "--keep-db: nothing is left to look at: the run's own server ({kind}) ends with the run.\n\
+         On a server that stays, the databases stay:\n  docker run -d -p 4000:4000 {image}\n  \
+         {provider}TIDB_URL=mysql://root@127.0.0.1:4000/ {repeat} --keep-db"
     )
 }
 
@@ -82,7 +90,7 @@ mod tests {
     #[test]
     fn a_server_that_ends_with_the_run_is_told_so() {
         let repeat = "cargo test --test harness -- --exact a";
-        let text = ends(ProviderKind::Embedded, "pingcap/tidb:v8.5.4", repeat);
+        let text = ends(ProviderKind::Embedded, &ServerSettings::default(), repeat);
         assert!(
             text.contains("the run's own server (embedded) ends with the run"),
             "{text}"

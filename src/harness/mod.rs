@@ -256,19 +256,20 @@ fn keep_databases() -> bool {
     std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// The name of the test target that we are: cargo calls its file by it, with a hash behind.
+/// The name of the test target that we are.
 fn test_target() -> String {
     let program = std::env::current_exe().unwrap_or_default();
-    let name = program
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    match name.rsplit_once('-') {
+    let file = program.file_stem().unwrap_or_default().to_string_lossy();
+    target_of(&file).to_owned()
+}
+
+/// Cargo calls a test's file by its target, with a hash behind.
+fn target_of(file: &str) -> &str {
+    match file.rsplit_once('-') {
         Some((target, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            target.to_owned()
+            target
         }
-        _ => name,
+        Some(_) | None => file,
     }
 }
 
@@ -294,4 +295,16 @@ pub(crate) fn say(text: &str) {
 fn complain(message: &str) -> ExitCode {
     say(&format!("error: {message}"));
     ExitCode::from(101)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_command_names_the_test_target_of_the_package() {
+        assert_eq!(target_of("harness-d41d8cd98f00b204"), "harness");
+        assert_eq!(target_of("tidb-tests-d41d8cd98f00b204"), "tidb-tests");
+        assert_eq!(target_of("tidb-tests"), "tidb-tests");
+    }
 }

@@ -108,8 +108,13 @@ impl Job {
         settings: &RunSettings,
     ) -> Result<(), Failed> {
         let kept = settings.keep_databases.then(|| {
-            let image = &self.servers.settings.image;
-            kept(&self.plan, server, &settings.database, image, &self.repeat)
+            kept(
+                &self.plan,
+                server,
+                &settings.database,
+                &self.servers.settings,
+                &self.repeat,
+            )
         });
         let history = match run(Arc::clone(&self.plan), server, own, settings).await {
             Ok(history) => history,
