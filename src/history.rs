@@ -188,6 +188,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order in which a connection goes through them.
+    pub const ALL: [Self; 6] = [
+        Self::NotStarted,
+        Self::Connecting,
+        Self::Connected,
+        Self::Testing,
+        Self::Completed,
+        Self::Failed,
+    ];
+
     /// The word for it in files and reports.
     #[must_use]
     pub fn word(self) -> &'static str {

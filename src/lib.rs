@@ -13,6 +13,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod schema;
 pub mod server;
 pub mod source;
 pub mod sql;

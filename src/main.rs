@@ -19,7 +19,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios: any files and folders.
+    #[command(after_help = "`tidb-scenarios run PATH -- --help` shows the filters and flags.")]
     Run {
+        /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
+        #[arg(long)]
+        keep_db: bool,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -39,6 +43,8 @@ enum Command {
         #[arg(long)]
         tag: Option<String>,
     },
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
 }
 
 fn main() -> ExitCode {
@@ -46,14 +52,19 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run { paths, args } => {
+        Command::Run { keep_db, paths, args } => {
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
+                .chain(keep_db.then(|| OsString::from("--keep-db")))
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
         }
         Command::Check { paths } => tidb_scenarios::check(&paths),
         Command::Image { tag } => image(tag),
+        Command::Schema => {
+            print!("{}", tidb_scenarios::schema::schema_text());
+            ExitCode::SUCCESS
+        }
     }
 }
 

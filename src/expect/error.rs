@@ -6,11 +6,24 @@ use regex::Regex;
 
 use super::{Check, Mismatch, Reading, Seen, describe, describe_error};
 use crate::history::SqlError;
+use crate::scenario::keys::{Form, Key, names};
 use crate::source::{Diagnostic, MapReader, Node, NodeKind};
 use crate::sql::{by_code, by_name, nearest as nearest_name};
 
 /// The keys of the long form of `error`.
-pub(crate) const KEYS: &[&str] = &["code", "sqlstate", "match"];
+pub const KEYS: &[Key] = &[
+    (
+        "code",
+        "its number or name, such as 1213 or ER_LOCK_DEADLOCK",
+        Form::Either(&[Form::Whole(1000, 65_535), Form::Words]),
+    ),
+    ("sqlstate", "its SQLSTATE, such as \"40001\"", Form::Sqlstate),
+    (
+        "match",
+        "a regular expression that its text must match",
+        Form::Text,
+    ),
+];
 
 /// Which error is meant. All parts that are given must hold; none given means any error.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +38,7 @@ impl ErrorPattern {
     pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         match &node.kind {
             NodeKind::Map(_) => {
-                let map = MapReader::new(node, "`error`", KEYS, reading.problems)?;
+                let map = MapReader::new(node, "`error`", &names(KEYS), reading.problems)?;
                 let (code, state, text) = (map.get("code"), map.get("sqlstate"), map.get("match"));
                 let mut pattern = Self::default();
                 if let Some(code) = code {

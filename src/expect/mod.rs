@@ -24,11 +24,12 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::history::{Outcome, RowSet, SqlError, Vars};
+use crate::scenario::keys::Form;
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
-pub use error::ErrorPattern;
+pub use error::{ErrorPattern, KEYS as ERROR_KEYS};
 pub use template::{Template, TemplateError};
-pub use value_pattern::{ValuePattern, show, value_of_node};
+pub use value_pattern::{MATCHERS, ValuePattern, show, value_of_node};
 
 /// What an expectation may look at.
 #[derive(Debug, Clone, Copy)]
@@ -167,6 +168,8 @@ pub struct Kind {
     pub group: &'static str,
     /// The groups that it cannot stand together with.
     pub excludes: &'static [&'static str],
+    /// What may stand as its value.
+    pub form: Form,
     /// Reads it.
     pub read: Read,
 }
@@ -178,6 +181,7 @@ pub const KINDS: &[Kind] = &[
         about: "exactly these rows, in this order",
         group: "rows",
         excludes: &["rows", "error", "affected", "last_insert_id"],
+        form: Form::Rows,
         read: rows::read,
     },
     Kind {
@@ -185,6 +189,7 @@ pub const KINDS: &[Kind] = &[
         about: "exactly these rows, in any order",
         group: "rows",
         excludes: &["rows", "error", "affected", "last_insert_id"],
+        form: Form::Rows,
         read: unordered::read,
     },
     Kind {
@@ -192,6 +197,7 @@ pub const KINDS: &[Kind] = &[
         about: "exactly this one row",
         group: "rows",
         excludes: &["rows", "error", "affected", "last_insert_id"],
+        form: Form::Row,
         read: row::read,
     },
     Kind {
@@ -199,6 +205,7 @@ pub const KINDS: &[Kind] = &[
         about: "one row of one column with this value",
         group: "rows",
         excludes: &["rows", "error", "affected", "last_insert_id"],
+        form: Form::Value,
         read: value::read,
     },
     Kind {
@@ -206,6 +213,7 @@ pub const KINDS: &[Kind] = &[
         about: "this many rows",
         group: "count",
         excludes: &["error", "affected", "last_insert_id"],
+        form: Form::Count,
         read: count::read,
     },
     Kind {
@@ -213,6 +221,7 @@ pub const KINDS: &[Kind] = &[
         about: "the names of the columns",
         group: "columns",
         excludes: &["error", "affected", "last_insert_id"],
+        form: Form::List(0, &Form::Single),
         read: columns::read,
     },
     Kind {
@@ -220,6 +229,7 @@ pub const KINDS: &[Kind] = &[
         about: "at least these rows, anywhere",
         group: "contains",
         excludes: &["error", "affected", "last_insert_id"],
+        form: Form::Rows,
         read: contains::read,
     },
     Kind {
@@ -227,6 +237,7 @@ pub const KINDS: &[Kind] = &[
         about: "rows that were changed",
         group: "affected",
         excludes: &["error"],
+        form: Form::Count,
         read: affected::read,
     },
     Kind {
@@ -234,6 +245,7 @@ pub const KINDS: &[Kind] = &[
         about: "the first value that AUTO_INCREMENT gave",
         group: "last_insert_id",
         excludes: &["error"],
+        form: Form::Count,
         read: last_insert_id::read,
     },
     Kind {
@@ -241,6 +253,7 @@ pub const KINDS: &[Kind] = &[
         about: "how many warnings, or which",
         group: "warnings",
         excludes: &["error"],
+        form: Form::Either(&[Form::Count, Form::List(0, &Form::Error)]),
         read: warnings::read,
     },
     Kind {
@@ -248,6 +261,7 @@ pub const KINDS: &[Kind] = &[
         about: "the statement must fail so",
         group: "error",
         excludes: &[],
+        form: Form::Error,
         read: error::read,
     },
     Kind {
@@ -255,6 +269,7 @@ pub const KINDS: &[Kind] = &[
         about: "one of these sets of expectations must hold",
         group: "one_of",
         excludes: &[],
+        form: Form::List(2, &Form::Expectations),
         read: one_of::read,
     },
     Kind {
@@ -262,6 +277,7 @@ pub const KINDS: &[Kind] = &[
         about: "the longest time until the answer",
         group: "within",
         excludes: &[],
+        form: Form::Duration,
         read: duration::read_within,
     },
     Kind {
@@ -269,6 +285,7 @@ pub const KINDS: &[Kind] = &[
         about: "the shortest time until the answer",
         group: "at_least",
         excludes: &[],
+        form: Form::Duration,
         read: duration::read_at_least,
     },
     Kind {
@@ -276,6 +293,7 @@ pub const KINDS: &[Kind] = &[
         about: "what EXPLAIN must show, such as an index",
         group: "plan",
         excludes: &["error"],
+        form: Form::Object(plan::KEYS, &[]),
         read: plan::read,
     },
 ];

@@ -1,10 +1,22 @@
 //! `plan: {uses: …}`: what `EXPLAIN` shows of the statement, such as the name of an index.
 
 use super::{Check, Mismatch, Needs, Reading, Seen};
+use crate::scenario::keys::{self, Form, Key};
 use crate::source::{MapReader, Node, NodeKind};
 
 /// The keys of a `plan` mapping.
-pub(crate) const KEYS: &[&str] = &["uses", "avoids"];
+pub(super) const KEYS: &[Key] = &[
+    (
+        "uses",
+        "what the plan must name: an index, a table or an operator",
+        Form::OneOrMany(&Form::Words),
+    ),
+    (
+        "avoids",
+        "what the plan must not name",
+        Form::OneOrMany(&Form::Words),
+    ),
+];
 
 #[derive(Debug)]
 struct Plan {
@@ -13,7 +25,7 @@ struct Plan {
 }
 
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
-    let map = MapReader::new(node, "`plan`", KEYS, reading.problems)?;
+    let map = MapReader::new(node, "`plan`", &keys::names(KEYS), reading.problems)?;
     let (uses, avoids) = (map.get("uses"), map.get("avoids"));
     let mut words = |node: Option<&Node>| match node.map(|node| (node, &node.kind)) {
         None => Vec::new(),
@@ -36,7 +48,10 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 }
 
 fn word(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
-    let word = node.as_str().map(str::to_owned);
+    let word = node
+        .as_str()
+        .filter(|word| !word.trim().is_empty())
+        .map(str::to_owned);
     if word.is_none() {
         reading.error(
             node,

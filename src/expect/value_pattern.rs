@@ -10,12 +10,36 @@ use regex::Regex;
 use super::Reading;
 use super::template::Template;
 use crate::history::{SqlValue, Vars};
+use crate::scenario::keys::{Form, Key};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
-pub(crate) const MATCHERS: &[&str] = &[
-    "any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json",
+pub const MATCHERS: &[Key] = &[
+    ("any", "any value, NULL too", Form::Yes),
+    ("match", "text that this regular expression finds", Form::Text),
+    ("gt", "more than this", Form::Bound),
+    ("ge", "this or more", Form::Bound),
+    ("lt", "less than this", Form::Bound),
+    ("le", "this or less", Form::Bound),
+    (
+        "between",
+        "from the first bound to the second, themselves included",
+        Form::Exactly(2, &Form::Bound),
+    ),
+    ("one_of", "one of these", Form::List(1, &Form::Value)),
+    ("not", "anything but this", Form::Value),
+    (
+        "about",
+        "this number, give or take what `within` says",
+        Form::Number,
+    ),
+    ("within", "how far the number may be from `about`", Form::Number),
+    ("json", "a JSON value, compared by its structure", Form::Any),
 ];
+
+fn is_matcher(key: &str) -> bool {
+    MATCHERS.iter().any(|(known, _, _)| *known == key)
+}
 
 /// An expected value with its place in the file.
 #[derive(Debug, Clone)]
@@ -120,7 +144,7 @@ impl ValuePattern {
                 let matcher = !entries.is_empty()
                     && entries
                         .iter()
-                        .all(|entry| entry.key.as_str().is_some_and(|key| MATCHERS.contains(&key)));
+                        .all(|entry| entry.key.as_str().is_some_and(is_matcher));
                 if matcher {
                     Self::read_matcher(node, reading)?
                 } else {

@@ -1,9 +1,9 @@
-//! libtest's arguments, with those that libtest-mimic does not have.
+//! The command line: libtest's arguments, with those that libtest-mimic does not have and our own.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
 use crate::source::nearest;
@@ -17,47 +17,61 @@ pub struct Parsed {
     pub filters: Vec<String>,
     /// Show the timeline of trials that passed, too.
     pub show_output: bool,
+    /// Keep the databases of trials that fail.
+    pub keep_db: bool,
 }
 
-/// Reads arguments, the program's name first.
+#[derive(Debug, Parser)]
+struct CommandLine {
+    /// Keep the databases of trials that fail, on a server that stays (TIDB_URL).
+    #[arg(long, display_order = 0)]
+    keep_db: bool,
+    #[command(flatten)]
+    mimic: Arguments,
+    // libtest-mimic takes one filter, which is the first.
+    #[arg(index = 2)]
+    more_filters: Vec<String>,
+}
+
+const HELP: &str = "{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+const AFTER_HELP: &str = "\
+Environment:
+  TIDB_URL=mysql://user:password@host:4000/   run on this TiDB
+  TIDB_URL_CA=FILE                            its CA (PEM), if it is one of your own
+  TIDB_PROVIDER=url|container|embedded        insist on one kind of server
+  TIDB_IMAGE=name:tag                         the image of the container
+  TIDB_SCENARIOS=DIR                          run the scenarios of another folder
+  TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
+  TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
+  RUST_LOG=tidb_scenarios=debug               say on standard error what is done
+  NO_COLOR=1                                  no colours
+
+Exit codes:
+  0         every trial that ran passed
+  101       a trial failed, or the run could not do what was asked for
+  2         an argument is not known
+  130, 143  Ctrl-C, SIGTERM";
+
+/// Reads arguments, the program's name first; `command` is how the program is called, for its help.
 ///
 /// # Errors
 /// The exit code to end with, after the parser has said what is wrong (or printed its help).
-pub fn parse_arguments(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
-    let mut plain = Vec::new();
-    let mut filters = Vec::new();
-    let mut takes_value = false;
-    let mut only_names = false;
-    for (number, arg) in args.into_iter().enumerate() {
-        let text = arg.to_string_lossy().into_owned();
-        if number > 0 && !takes_value && !only_names && text == "--" {
-            only_names = true;
-            continue;
-        }
-        let is_filter = number > 0 && !takes_value && (only_names || !text.starts_with('-'));
-        takes_value = !only_names
-            && [
-                "--skip",
-                "--test-threads",
-                "--logfile",
-                "--color",
-                "--format",
-                "-Z",
-            ]
-            .contains(&text.as_str());
-        if is_filter {
-            filters.push(text);
-        } else if text == "--no-capture" {
-            plain.push("--nocapture".into());
-        } else {
-            plain.push(arg);
-        }
-    }
-    match Arguments::try_parse_from(plain) {
-        Ok(mimic) => Ok(Parsed {
+pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, ExitCode> {
+    let parser = parser(command);
+    let parsed = parser
+        .try_get_matches_from(args)
+        .and_then(|mut matches| CommandLine::from_arg_matches_mut(&mut matches));
+    match parsed {
+        Ok(CommandLine {
+            keep_db,
+            mut mimic,
+            more_filters,
+        }) => Ok(Parsed {
             show_output: mimic.show_output,
+            filters: mimic.filter.take().into_iter().chain(more_filters).collect(),
             mimic,
-            filters,
+            keep_db,
         }),
         Err(error) => {
             let code = error.exit_code();
@@ -66,6 +80,73 @@ pub fn parse_arguments(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
             Err(ExitCode::from(u8::try_from(code).unwrap_or(2)))
         }
     }
+}
+
+/// What libtest-mimic's own texts leave out, or what is otherwise here.
+const TEXTS: &[(&str, &str)] = &[
+    (
+        "filter",
+        "Run only trials whose name contains this, or one of these",
+    ),
+    ("include_ignored", "Run ignored trials, too"),
+    ("ignored", "Run ignored trials only"),
+    ("list", "List the trials; no server is started"),
+    ("nocapture", "Changes nothing: output is never captured"),
+    ("show_output", "Show the timeline of trials that passed, too"),
+    (
+        "exact",
+        "A filter is a whole name; one that no trial has is an error",
+    ),
+    (
+        "quiet",
+        "One character for each trial; the same as --format=terse",
+    ),
+    (
+        "test_threads",
+        "How many trials run at the same time; as many as there are processors without it",
+    ),
+    (
+        "logfile",
+        "Write the results into this file, not to standard output",
+    ),
+    (
+        "skip",
+        "Leave out trials whose name contains this; may be given several times",
+    ),
+    (
+        "color",
+        "Colours; without it on a terminal, unless NO_COLOR is set",
+    ),
+    ("format", "How results are written"),
+];
+
+fn parser(command: &str) -> clap::Command {
+    let mut parser = CommandLine::command()
+        .help_template(HELP)
+        .override_usage(format!("{command} [OPTIONS] [FILTER]..."))
+        .after_help(AFTER_HELP)
+        .max_term_width(110)
+        .disable_help_flag(true)
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::HelpShort)
+                .help("Print this"),
+        )
+        .mut_arg("nocapture", |arg| arg.visible_alias("no-capture"))
+        .mut_arg("color", |arg| arg.hide_possible_values(true))
+        .mut_arg("format", |arg| arg.hide_possible_values(true))
+        .mut_arg("test_threads", |arg| arg.value_name("NUMBER"))
+        // Flags that mean something to libtest only; they are taken, and change nothing.
+        .mut_args(|arg| {
+            let hidden = ["test", "bench", "unstable_flags", "more_filters"].contains(&arg.get_id().as_str());
+            arg.long_help(None).hide(hidden)
+        });
+    for (id, text) in TEXTS {
+        parser = parser.mut_arg(*id, |arg| arg.help(*text));
+    }
+    parser
 }
 
 /// The arguments for libtest-mimic, which takes one filter: with several, what they leave out is skipped by
@@ -136,17 +217,38 @@ mod tests {
             .chain(args.split_whitespace())
             .map(OsString::from)
             .collect();
-        parse_arguments(args).expect("arguments")
+        parse_arguments(args, "harness").expect("arguments")
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        parser("harness").debug_assert();
     }
 
     #[test]
     fn several_filters_and_what_cargo_passes() {
         let parsed = parse("a b --test-threads 2 --no-capture --skip c");
         assert_eq!(parsed.filters, ["a", "b"]);
-        assert!(parsed.mimic.nocapture);
+        assert!(parsed.mimic.nocapture && !parsed.keep_db);
         let names = ["a1", "b1", "bc", "d"].map(str::to_owned);
         let selected = select(parsed, &names).expect("a selection");
         assert_eq!(selected.skip, ["bc", "d"]);
         assert!(select(parse("--exact nope"), &names).is_err());
+    }
+
+    #[test]
+    fn what_nextest_passes() {
+        let parsed = parse("--list --format terse --ignored");
+        assert!(parsed.mimic.list && parsed.mimic.ignored && parsed.filters.is_empty());
+        let parsed = parse("--exact a::b --nocapture");
+        assert!(parsed.mimic.exact && parsed.mimic.nocapture);
+        assert_eq!(parsed.filters, ["a::b"]);
+    }
+
+    #[test]
+    fn a_filter_may_look_like_a_flag_behind_two_dashes() {
+        let parsed = parse("--keep-db a -- --list");
+        assert!(parsed.keep_db && !parsed.mimic.list);
+        assert_eq!(parsed.filters, ["a", "--list"]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod collect;
+mod kept;
 mod requires;
 mod runner;
 mod servers;
@@ -16,6 +17,7 @@ use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
 pub use collect::{Collected, PlannedFile, collect};
+pub use kept::Left;
 pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::plan::TrialPlan;
@@ -34,7 +36,8 @@ use requires::Foreseen;
 pub struct Harness {
     paths: Vec<PathBuf>,
     named: bool,
-    repeat: String,
+    /// How it is called, before its own arguments.
+    command: String,
 }
 
 impl Harness {
@@ -45,7 +48,7 @@ impl Harness {
         Self {
             paths: vec![folder.into()],
             named: false,
-            repeat: "cargo test --test harness -- --exact".to_owned(),
+            command: format!("cargo test --test {} --", test_target()),
         }
     }
 
@@ -54,13 +57,13 @@ impl Harness {
     pub fn of_paths(paths: Vec<PathBuf>) -> Self {
         let listed = paths
             .iter()
-            .map(|path| path.display().to_string())
+            .map(|path| shell_word(&path.display().to_string()))
             .collect::<Vec<_>>()
             .join(" ");
         Self {
             paths,
             named: true,
-            repeat: format!("tidb-scenarios run {listed} -- --exact"),
+            command: format!("tidb-scenarios run {listed} --"),
         }
     }
 
@@ -79,14 +82,21 @@ impl Harness {
         if let Some(folder) =
             std::env::var_os("TIDB_SCENARIOS").filter(|folder| !self.named && !folder.is_empty())
         {
+            // Without it the command would not find the trial again.
+            let shown = shell_word(&folder.to_string_lossy());
+            self.command = format!("TIDB_SCENARIOS={shown} {}", self.command);
             self.paths = vec![folder.into()];
         }
-        let args = match parse_arguments(args) {
+        let args = match parse_arguments(args, &self.command) {
             Ok(args) => args,
             Err(code) => return code,
         };
         init_tracing();
         let style = style(&args.mimic);
+        let show = trial::Show {
+            style,
+            passed: args.show_output,
+        };
         let env = std::env::vars().collect();
         let collected = match collect(&self.paths, &env) {
             Ok(collected) => collected,
@@ -109,7 +119,7 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
-        let runner = Runner::new(settings);
+        let runner = Runner::new(settings).keep_databases(args.keep_db || keep_databases());
         let mut trials = Vec::new();
         for planned in collected.files {
             let warnings = planned
@@ -121,7 +131,7 @@ impl Harness {
             if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
                 say(&render_all(&planned.file, &warnings, style));
             }
-            let found = self.trials(planned, &runner, &runtime, style, args.show_output);
+            let found = self.trials(planned, &runner, &runtime, show);
             trials.extend(found.into_iter().map(|(plan, trial)| {
                 let ignored = foreseen
                     .as_ref()
@@ -147,25 +157,23 @@ impl Harness {
         planned: collect::PlannedFile,
         runner: &Runner,
         runtime: &tokio::runtime::Runtime,
-        style: RenderStyle,
-        show_output: bool,
+        show: trial::Show,
     ) -> Vec<(Option<Arc<TrialPlan>>, Trial)> {
         if planned.is_broken() {
-            let text = render_all(&planned.file, &planned.problems, style);
+            let text = render_all(&planned.file, &planned.problems, show.style);
             return vec![(None, Trial::test(planned.name, move || Err(text.into())))];
         }
         let mut trials = Vec::new();
         for plan in planned.trials {
             let plan = Arc::new(plan);
             let (runner, handle) = (runner.clone(), runtime.handle().clone());
-            let repeat = format!("{} {}", self.repeat, shell_word(&plan.name));
+            let repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
             let name = plan.name.clone();
             let job = trial::Job {
                 plan: Arc::clone(&plan),
                 runner,
-                style,
+                show,
                 repeat,
-                show_output,
             };
             let run = move || handle.block_on(job.run());
             trials.push((Some(plan), Trial::ignorable_test(name, run)));
@@ -190,7 +198,7 @@ fn shell_word(word: &str) -> String {
 #[must_use]
 pub fn check(paths: &[PathBuf]) -> ExitCode {
     let env = std::env::vars().collect();
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = std::io::stderr().is_terminal() && !no_color();
     let style = RenderStyle { color, unicode: true };
     let collected = match collect(paths, &env) {
         Ok(collected) => collected,
@@ -235,12 +243,35 @@ fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
     let color = match args.color {
         Some(ColorSetting::Always) => true,
         Some(ColorSetting::Never) => false,
-        Some(ColorSetting::Auto) | None => {
-            std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
+        Some(ColorSetting::Auto) | None => std::io::stdout().is_terminal() && !no_color(),
     };
     RenderStyle { color, unicode: true }
+}
+
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// What `--keep-db` says, for where no arguments can be given.
+fn keep_databases() -> bool {
+    std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// The name of the test target that we are.
+fn test_target() -> String {
+    let program = std::env::current_exe().unwrap_or_default();
+    let file = program.file_stem().unwrap_or_default().to_string_lossy();
+    target_of(&file).to_owned()
+}
+
+/// Cargo calls a test's file by its target, with a hash behind.
+fn target_of(file: &str) -> &str {
+    match file.rsplit_once('-') {
+        Some((target, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            target
+        }
+        Some(_) | None => file,
+    }
 }
 
 /// One subscriber for the process; silent unless `RUST_LOG` asks.
@@ -265,4 +296,16 @@ pub(crate) fn say(text: &str) {
 fn complain(message: &str) -> ExitCode {
     say(&format!("error: {message}"));
     ExitCode::from(101)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_command_names_the_test_target_of_the_package() {
+        assert_eq!(target_of("harness-d41d8cd98f00b204"), "harness");
+        assert_eq!(target_of("tidb-tests-d41d8cd98f00b204"), "tidb-tests");
+        assert_eq!(target_of("tidb-tests"), "tidb-tests");
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::kept::Left;
 use super::requires;
 use super::servers::{Servers, with_causes};
 use crate::history::History;
 use crate::plan::TrialPlan;
-use crate::run::{RunSettings, TrialError, run};
+use crate::run::{RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::verdict::{Verdict, judge};
 
@@ -18,6 +19,7 @@ const LOG_LINES: usize = 20;
 #[derive(Debug, Clone)]
 pub struct Runner {
     pub(super) servers: Arc<Servers>,
+    keep_databases: bool,
 }
 
 /// What became of a trial.
@@ -38,6 +40,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
+    /// What is left to look at, where it failed and that was asked for.
+    pub left: Option<Left>,
 }
 
 /// Trouble of ours, not of TiDB: the trial could not be run.
@@ -53,6 +57,8 @@ pub enum Trouble {
         error: TrialError,
         /// The end of the server's log, if the server is gone.
         server_log: Option<String>,
+        /// What is left to look at, where that was asked for.
+        left: Option<Box<Left>>,
     },
 }
 
@@ -61,11 +67,23 @@ impl Runner {
     #[must_use]
     pub fn new(settings: ServerSettings) -> Self {
         let servers = Arc::new(Servers::new(settings));
-        Self { servers }
+        Self {
+            servers,
+            keep_databases: false,
+        }
     }
 
-    /// Runs one trial and judges it. Its databases are dropped, except where `TIDB_SCENARIOS_KEEP_DB` says
-    /// that they are kept.
+    /// Keeps the databases of trials that fail, on a server that stays.
+    #[must_use]
+    pub fn keep_databases(self, keep_databases: bool) -> Self {
+        Self {
+            keep_databases,
+            ..self
+        }
+    }
+
+    /// Runs one trial and judges it. Its databases are dropped, except those of a trial that fails where
+    /// [`Self::keep_databases`] says so.
     ///
     /// # Errors
     /// [`Trouble`] where it could not be run.
@@ -136,15 +154,15 @@ impl Runner {
         server: &Server,
         own: &[Server],
     ) -> Result<Box<Judged>, Trouble> {
-        let asked = std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty());
+        let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
-            keep_databases: asked || server.kind() != ProviderKind::Url,
+            keep_databases: self.keep_databases || ours,
         };
-        if asked {
-            super::say(&format!("{} keeps its database {}", plan.name, settings.database));
-        }
+        let left = self
+            .keep_databases
+            .then(|| Left::of(plan, server, &settings.database));
         let history = match run(Arc::clone(plan), server, own, &settings).await {
             Ok(history) => history,
             Err(error) => {
@@ -152,10 +170,17 @@ impl Runner {
                 if !server.is_alive().await {
                     server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
                 }
-                return Err(Trouble::NotRun { error, server_log });
+                return Err(Trouble::NotRun {
+                    error,
+                    server_log,
+                    left: left.map(Box::new),
+                });
             }
         };
         let verdict = judge(plan, &history);
+        if verdict == Verdict::Passed && settings.keep_databases && !ours {
+            drop_databases(plan, server, own, &settings).await;
+        }
         let mut server_log = None;
         if let Verdict::Failed(findings) = &verdict
             && (findings.iter().any(|finding| finding.server) || !server.is_alive().await)
@@ -164,6 +189,7 @@ impl Runner {
         }
         Ok(Box::new(Judged {
             history,
+            left: left.filter(|_| verdict != Verdict::Passed),
             verdict,
             server_log,
         }))

@@ -12,15 +12,6 @@ use crate::scenario::{Located, keys};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind};
 use crate::sql::{by_name, nearest as nearest_name};
 
-const STATUSES: [Status; 6] = [
-    Status::NotStarted,
-    Status::Connecting,
-    Status::Connected,
-    Status::Testing,
-    Status::Completed,
-    Status::Failed,
-];
-
 impl Context<'_> {
     pub(super) fn finals(
         &mut self,
@@ -232,6 +223,12 @@ impl Context<'_> {
                     .push(problem.label(sql.span, format!("this is {}", sql.describe())));
                 continue;
             };
+            if text.trim().is_empty() {
+                let problem = Diagnostic::error(sql.span, "a statement is missing");
+                self.problems
+                    .push(problem.label(sql.span, "there is nothing here"));
+                continue;
+            }
             let located = Located {
                 span: sql.span,
                 value: text.to_owned(),
@@ -257,7 +254,7 @@ impl Context<'_> {
         scope: &mut Scope<'_>,
         found: &mut Final,
     ) {
-        let Some(map) = MapReader::new(node, "`shared`", &["vars", "status"], self.problems) else {
+        let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
             return;
         };
         let (vars, status) = (map.get("vars"), map.get("status"));
@@ -287,14 +284,14 @@ impl Context<'_> {
                 continue;
             };
             let word = entry.value.text().unwrap_or_default().to_string();
-            match STATUSES.iter().find(|status| status.word() == word) {
+            match Status::ALL.iter().find(|status| status.word() == word) {
                 Some(status) => found.status.push((number, entry.value.span, *status)),
                 None => {
                     let name = Located {
                         span: entry.value.span,
                         value: word,
                     };
-                    self.unknown(&name, "status", STATUSES.iter().map(|status| status.word()));
+                    self.unknown(&name, "status", Status::ALL.iter().map(|status| status.word()));
                 }
             }
         }

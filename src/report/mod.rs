@@ -18,6 +18,8 @@ pub struct Failure<'a> {
     pub findings: &'a [Finding],
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
+    /// What was kept to look at, and how to look at it.
+    pub kept: Option<String>,
     /// The command that runs just this trial again.
     pub repeat: String,
 }
@@ -45,6 +47,7 @@ pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
     if let Some(log) = &failure.server_log {
         parts.push(format!("the end of the server's log:\n{log}"));
     }
+    parts.extend(failure.kept.clone());
     let count = failure.findings.len();
     let count = if count == 1 {
         "1 expectation does".to_owned()

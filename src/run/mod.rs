@@ -4,4 +4,4 @@ mod script;
 mod trial;
 
 pub(crate) use trial::global_variable;
-pub use trial::{RunSettings, TrialError, run};
+pub use trial::{RunSettings, TrialError, databases, drop_databases, run};

@@ -147,7 +147,7 @@ pub async fn run(
             }
         }
         if !settings.keep_databases {
-            drop_databases(&mut controls[0], &plan, settings).await;
+            drop_on(&mut controls[0], &plan, settings).await;
         }
         clock.ends("drop");
         for control in controls {
@@ -172,13 +172,11 @@ fn main_control(plan: &TrialPlan) -> usize {
         .map_or(0, |own| own + 1)
 }
 
-/// The trial's databases: its own and those that connections name.
-fn databases(plan: &TrialPlan, settings: &RunSettings) -> Vec<String> {
-    let more = plan
-        .databases
-        .iter()
-        .map(|name| format!("{}_{name}", settings.database));
-    std::iter::once(settings.database.clone()).chain(more).collect()
+/// The names of the trial's databases: its own and those that connections name.
+#[must_use]
+pub fn databases(plan: &TrialPlan, database: &str) -> Vec<String> {
+    let more = plan.databases.iter().map(|name| format!("{database}_{name}"));
+    std::iter::once(database.to_owned()).chain(more).collect()
 }
 
 fn vars_with_names(plan: &TrialPlan, settings: &RunSettings) -> Vars {
@@ -191,8 +189,21 @@ fn vars_with_names(plan: &TrialPlan, settings: &RunSettings) -> Vars {
     vars
 }
 
-async fn drop_databases(control: &mut Control, plan: &TrialPlan, settings: &RunSettings) {
-    for database in databases(plan, settings) {
+/// Drops what a run with `keep_databases` left.
+pub async fn drop_databases(plan: &TrialPlan, server: &Server, own: &[Server], settings: &RunSettings) {
+    for server in std::iter::once(server).chain(own) {
+        match Control::open(server).await {
+            Ok(mut control) => {
+                drop_on(&mut control, plan, settings).await;
+                control.connection.close().await;
+            }
+            Err(error) => tracing::warn!(error = error.message, "databases are left"),
+        }
+    }
+}
+
+async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &RunSettings) {
+    for database in databases(plan, &settings.database) {
         let outcome = control
             .execute(&format!("drop database if exists `{database}`"))
             .await;
@@ -238,7 +249,7 @@ async fn run_in_databases(
     let main = main_control(&plan);
     let mut clock = Clock::start();
     for control in controls.iter_mut() {
-        for database in databases(&plan, settings) {
+        for database in databases(&plan, &settings.database) {
             let outcome = control.execute(&format!("create database `{database}`")).await;
             if outcome.is_error() {
                 let got = crate::expect::describe(&outcome);

@@ -1,90 +1,220 @@
-//! The keys of the language, each with a line on what it does: what the reader knows, and what the
-//! schema is made from.
+//! The keys of the language, each with a line on what it does and with the form of its value: what the
+//! reader knows, and what the schema is made from.
 
-/// A key and what it does.
-pub type Key = (&'static str, &'static str);
+/// A key, what it does, and what may stand as its value.
+pub type Key = (&'static str, &'static str, Form);
+
+/// What form a value has; what it means is the reader's to settle. The schema is made from this, so that an
+/// editor knows the form, too.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Any single value, taken as text.
+    Text,
+    /// Text that is not a number or another single value.
+    Words,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// Any single value, nothing among them.
+    Single,
+    /// Any value at all.
+    Any,
+    /// `true` or `false`.
+    Flag,
+    /// `true`; it would be left out otherwise.
+    Yes,
+    /// A number.
+    Number,
+    /// A whole number between these two, themselves included.
+    Whole(u32, u32),
+    /// A number or text, to compare with.
+    Bound,
+    /// A duration with its unit.
+    Duration,
+    /// A name: letters, digits, `_` and `-`.
+    Name,
+    /// The five characters of an SQLSTATE.
+    Sqlstate,
+    /// The status of a connection.
+    Status,
+    /// At least so many, in a list.
+    List(usize, &'static Form),
+    /// Exactly so many, in a list.
+    Exactly(usize, &'static Form),
+    /// One, or a list of them.
+    OneOrMany(&'static Form),
+    /// One of these forms.
+    Either(&'static [Form]),
+    /// A mapping of names to this.
+    Map(&'static Form),
+    /// A mapping with these keys and no others; those of the second list must be there.
+    Object(&'static [Key], &'static [&'static str]),
+    /// Nothing, or a mapping with these keys and no others.
+    Settings(&'static [Key]),
+    /// A mapping with these keys, or a list of mappings of which each holds `when` its variant runs.
+    ForVariants(&'static [Key]),
+    /// The connections of a scenario.
+    Connections,
+    /// The steps of a scenario.
+    Steps,
+    /// The axes of a matrix.
+    Matrix,
+    /// Expectations of a step, or a list of them of which each holds `when` its variant runs.
+    StepExpect,
+    /// A mapping of expectations of a result.
+    Expectations,
+    /// A mapping of tables to their rows or to expectations of their rows.
+    Tables,
+    /// A query with expectations of its result.
+    Query,
+    /// A mapping of errors to how many of them.
+    ErrorCounts,
+    /// An expected value: a literal or a matcher.
+    Value,
+    /// An expected row.
+    Row,
+    /// Expected rows.
+    Rows,
+    /// An expected whole number, or a matcher of one.
+    Count,
+    /// An error, by its number, its name, or parts of it.
+    Error,
+}
+
+use Form::{
+    Any, Connections, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name, Object,
+    OneOf, OneOrMany, Query, Settings, Single, Status, StepExpect, Steps, Tables, Text, Value, Whole, Words,
+    Yes,
+};
+
+/// At most this many connections of one name.
+pub const CONNECTIONS_MAX: u32 = 10_000;
+
+/// The levels of isolation that TiDB has, each with its short form.
+pub const ISOLATION: &[&str] = &["repeatable read", "read committed", "rr", "rc"];
+
+/// The modes of transactions.
+pub const TXN: &[&str] = &["pessimistic", "optimistic"];
 
 /// Keys of the whole file.
 pub const TOP: &[Key] = &[
-    ("scenario", "one line: what this scenario shows"),
+    ("scenario", "one line: what this scenario shows", Text),
     (
         "setup",
         "SQL that makes the tables, run before anything else in a database of the trial's own",
+        OneOrMany(&Words),
     ),
     (
         "teardown",
         "SQL that runs at the end, whatever happened; the trial's databases are dropped anyway",
+        OneOrMany(&Words),
     ),
-    ("vars", "names for values, used as ${name}"),
+    ("vars", "names for values, used as ${name}", Map(&Any)),
     (
         "connections",
         "the connections: a list of names, or a mapping of names to their settings",
+        Connections,
     ),
     (
         "steps",
         "the script: one step after another, over all connections",
+        Steps,
     ),
-    ("expect", "what must hold at the end"),
+    ("expect", "what must hold at the end", ForVariants(FINAL)),
     (
         "matrix",
         "variants: each combination of the values is a trial of its own",
+        Matrix,
     ),
-    ("tags", "words for finding scenarios"),
+    ("tags", "words for finding scenarios", OneOrMany(&Text)),
     (
         "requires",
         "what the server has to have; otherwise the trial is ignored, with the reason",
+        Object(REQUIRES, &[]),
     ),
-    ("serial", "run alone: for scenarios that change the whole server"),
-    ("timeout", "the limit of the whole trial, 60s by default"),
-    ("step_timeout", "the limit of one step, 10s by default"),
-    ("servers", "servers of the scenario's own"),
+    (
+        "serial",
+        "run alone: for scenarios that change the whole server",
+        Flag,
+    ),
+    (
+        "timeout",
+        "the limit of the whole trial, 60s by default",
+        Duration,
+    ),
+    ("step_timeout", "the limit of one step, 10s by default", Duration),
+    ("servers", "servers of the scenario's own", Map(&Settings(SERVER))),
 ];
 
 /// Keys of a connection.
 pub const CONNECTION: &[Key] = &[
-    ("isolation", "`repeatable read` or `read committed`"),
-    ("txn", "`pessimistic` or `optimistic`"),
-    ("vars", "session variables"),
+    (
+        "isolation",
+        "`repeatable read` or `read committed`",
+        OneOf(ISOLATION),
+    ),
+    ("txn", "`pessimistic` or `optimistic`", OneOf(TXN)),
+    ("vars", "session variables", Map(&Single)),
     (
         "count",
         "this many connections: name.0, name.1, …; ${index} is the number",
+        Whole(1, CONNECTIONS_MAX),
     ),
-    ("user", "another user than the server's own"),
-    ("password", "that user's password; never printed"),
+    ("user", "another user than the server's own", Text),
+    ("password", "that user's password; never printed", Single),
     (
         "database",
         "a further database of the trial; ${database.NAME} is its real name",
+        Text,
     ),
-    ("server", "another server of the scenario"),
+    ("server", "another server of the scenario", Text),
 ];
 
 /// Keys of a step that say what it does.
 pub const ACTION: &[Key] = &[
-    ("sql", "one statement, or a list of them that run in turn"),
-    ("load", "LOAD DATA LOCAL of rows that stand here or in a file"),
-    ("sleep", "wait, such as 10ms"),
+    (
+        "sql",
+        "one statement, or a list of them that run in turn",
+        OneOrMany(&Words),
+    ),
+    (
+        "load",
+        "LOAD DATA LOCAL of rows that stand here or in a file",
+        Object(LOAD, &["table"]),
+    ),
+    ("sleep", "wait, such as 10ms", Duration),
     (
         "kill",
         "KILL QUERY of another connection's session; {connection: name} kills the whole session",
+        Either(&[Text, Object(KILL, &[])]),
     ),
-    ("disconnect", "close the session"),
-    ("reconnect", "close the session if it is open, and open another"),
+    ("disconnect", "close the session", Yes),
+    (
+        "reconnect",
+        "close the session if it is open, and open another",
+        Yes,
+    ),
 ];
 
 /// Keys of a step beside its action and its expectations.
 pub const STEP: &[Key] = &[
-    ("as", "the state's name; without it, the statement's verb"),
-    ("params", "values for ?, which makes the statement a prepared one"),
+    ("as", "the state's name; without it, the statement's verb", Name),
+    (
+        "params",
+        "values for ?, which makes the statement a prepared one",
+        List(0, &Any),
+    ),
     (
         "save",
         "keep values of the result: a column, row.0.1, last_insert_id or affected",
+        Map(&Text),
     ),
-    ("set", "keep values as they stand"),
-    ("when", "only in variants with these values"),
-    ("timeout", "the limit of this step"),
+    ("set", "keep values as they stand", Map(&Any)),
+    WHEN,
+    ("timeout", "the limit of this step", Duration),
     (
         "expect",
         "expectations, or a list of them of which each holds `when` its variant runs",
+        StepExpect,
     ),
 ];
 
@@ -93,18 +223,22 @@ pub const WAITING: &[Key] = &[
     (
         "blocked",
         "true: the statement must wait; what else is expected is judged when it returns",
+        Flag,
     ),
     (
         "blocked_by",
         "the connection that holds what the statement waits for",
+        OneOrMany(&Text),
     ),
     (
         "not_blocked",
         "true: the statement must not wait (also without this key)",
+        Flag,
     ),
     (
         "unblocks",
         "the connection, or connections, whose wait must end with this step",
+        OneOrMany(&Text),
     ),
 ];
 
@@ -113,42 +247,102 @@ pub const FINAL: &[Key] = &[
     (
         "states",
         "the sequence of states of each connection: names with ?, * or +, and ... for any run",
+        Map(&List(0, &Text)),
     ),
-    ("tables", "the rows of each table, in any order"),
-    ("queries", "queries and what they must give"),
-    ("shared", "the shared state: vars and status"),
-    ("errors", "how many of each error, over all connections"),
-    ("always", "SQL that must be true whenever no statement runs"),
+    ("tables", "the rows of each table, in any order", Tables),
+    ("queries", "queries and what they must give", OneOrMany(&Query)),
+    ("shared", "the shared state: vars and status", Object(SHARED, &[])),
+    (
+        "errors",
+        "how many of each error, over all connections",
+        ErrorCounts,
+    ),
+    (
+        "always",
+        "SQL that must be true whenever no statement runs",
+        OneOrMany(&Either(&[Words, Query])),
+    ),
 ];
 
 /// Keys of `requires`.
 pub const REQUIRES: &[Key] = &[
-    ("tidb", "a range of versions, such as \">=8.5\""),
-    ("store", "`tikv` or `unistore`"),
-    ("docker", "true: a container engine must answer"),
-    ("vars", "global variables and the values that they must have"),
+    ("tidb", "a range of versions, such as \">=8.5\"", Text),
+    ("store", "`tikv` or `unistore`", OneOf(&["tikv", "unistore"])),
+    ("docker", "true: a container engine must answer", Flag),
+    (
+        "vars",
+        "global variables and the values that they must have",
+        Map(&Single),
+    ),
 ];
 
 /// Keys of a server.
 pub const SERVER: &[Key] = &[
-    ("store", "`memory` (the default) or `persistent`"),
-    ("flags", "flags of tidb-server"),
-    ("vars", "global variables, set right after the start"),
-    ("setup", "SQL that makes its tables"),
+    (
+        "store",
+        "`memory` (the default) or `persistent`",
+        OneOf(&["memory", "persistent"]),
+    ),
+    ("flags", "flags of tidb-server", Map(&Single)),
+    (
+        "vars",
+        "global variables, set right after the start",
+        Map(&Single),
+    ),
+    ("setup", "SQL that makes its tables", OneOrMany(&Words)),
 ];
 
 /// Keys of `load`.
 pub const LOAD: &[Key] = &[
-    ("table", "the table"),
-    ("columns", "its columns, in the order of the rows"),
-    ("rows", "the rows"),
-    ("file", "a CSV file, by its path from the scenario's folder"),
+    ("table", "the table", Text),
+    (
+        "columns",
+        "its columns, in the order of the rows",
+        OneOrMany(&Text),
+    ),
+    ("rows", "the rows", List(0, &List(0, &Single))),
+    ("file", "a CSV file, by its path from the scenario's folder", Text),
 ];
+
+/// Keys of the long form of `kill`.
+pub const KILL: &[Key] = &[
+    (
+        "query",
+        "this connection's statement is ended, as by KILL QUERY",
+        Text,
+    ),
+    (
+        "connection",
+        "this connection's whole session is ended, as by KILL",
+        Text,
+    ),
+];
+
+/// Keys of the shared state at the end.
+pub const SHARED: &[Key] = &[
+    (
+        "vars",
+        "variables and the values that they must have",
+        Map(&Value),
+    ),
+    (
+        "status",
+        "connections and how far they must have come",
+        Map(&Status),
+    ),
+];
+
+/// The key of an expectation that holds for some variants only.
+pub const WHEN: Key = (
+    "when",
+    "only in variants with these values",
+    Map(&OneOrMany(&Single)),
+);
 
 /// The names alone.
 #[must_use]
 pub fn names(keys: &[Key]) -> Vec<&'static str> {
-    keys.iter().map(|(name, _)| *name).collect()
+    keys.iter().map(|(name, _, _)| *name).collect()
 }
 
 /// The names of everything that can stand in a step.

@@ -5,9 +5,6 @@ use super::{Axis, ConnectionDecl, FinalDecl, Located, Requires, Scenario, Server
 use crate::source::{Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, read};
 use crate::sql::split;
 
-/// At most this many connections in one scenario.
-const CONNECTIONS_MAX: i128 = 10_000;
-
 pub(super) const EXAMPLE: &str = "a small scenario:\n\
     scenario: a second writer waits\n\
     setup: create table t (id int primary key)\n\
@@ -53,7 +50,7 @@ impl Reader<'_> {
 
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
         match node.text() {
-            Some(text) if !text.trim().is_empty() => Some(Located {
+            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(Located {
                 span: node.span,
                 value: text.into_owned(),
             }),
@@ -67,6 +64,24 @@ impl Reader<'_> {
                     format!("{what} is text"),
                     format!("this is {}", node.describe()),
                 );
+                None
+            }
+        }
+    }
+
+    /// Text that is no number and no other single value: SQL, names.
+    fn words(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
+        match &node.kind {
+            NodeKind::Str(_) | NodeKind::Null => self.text(node, what),
+            NodeKind::Bool(_)
+            | NodeKind::Int(_)
+            | NodeKind::Decimal(_)
+            | NodeKind::Hex(_)
+            | NodeKind::Binary(_)
+            | NodeKind::Seq(_)
+            | NodeKind::Map(_) => {
+                let found = node.describe();
+                self.error(node, format!("{what} is text"), format!("this is {found}"));
                 None
             }
         }
@@ -86,7 +101,7 @@ impl Reader<'_> {
 
     /// A name: letters, digits and `_`, as reports and trial names show it.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
-        let name = self.text(node, what)?;
+        let name = self.words(node, what)?;
         let fits = name
             .value
             .chars()
@@ -104,7 +119,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn sql(&mut self, node: &Node) -> Option<Located<String>> {
-        let text = self.text(node, "a statement")?;
+        let text = self.words(node, "a statement")?;
         if let Some(comment) = comment_after(self.file, node) {
             let message = format!("the server would get only `{}`", text.value);
             let problem = Diagnostic::warning(comment, message).label(comment, "this is a comment of YAML");
@@ -122,7 +137,7 @@ impl Reader<'_> {
             .map_or_else(|| vec![node], |items| items.iter().collect());
         let mut found = Vec::new();
         for item in items {
-            let Some(text) = self.text(item, what) else {
+            let Some(text) = self.words(item, what) else {
                 continue;
             };
             let place = |offset: usize, len: usize| self.place_in(item, &text.value, offset, len);
@@ -360,15 +375,17 @@ impl Reader<'_> {
             self.problems,
         )?;
         let count = map.get("count").and_then(|node| match node.kind {
-            NodeKind::Int(count @ 1..=CONNECTIONS_MAX) => usize::try_from(count).ok().map(|value| Located {
-                span: node.span,
-                value,
-            }),
+            NodeKind::Int(count) if (1..=i128::from(keys::CONNECTIONS_MAX)).contains(&count) => {
+                usize::try_from(count).ok().map(|value| Located {
+                    span: node.span,
+                    value,
+                })
+            }
             _ => {
                 self.error(
                     node,
                     "`count` is a whole number",
-                    format!("from 1 to {CONNECTIONS_MAX}"),
+                    format!("from 1 to {}", keys::CONNECTIONS_MAX),
                 );
                 None
             }

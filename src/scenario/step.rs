@@ -196,7 +196,7 @@ impl Reader<'_> {
             "sleep" => self.ok(read::duration(value)).map(ActionDecl::Sleep),
             "kill" => match &value.kind {
                 NodeKind::Map(_) => {
-                    let map = MapReader::new(value, "`kill`", &["query", "connection"], self.problems)?;
+                    let map = MapReader::new(value, "`kill`", &keys::names(keys::KILL), self.problems)?;
                     let (node, connection) = match (map.get("query"), map.get("connection")) {
                         (Some(node), None) => (node, false),
                         (None, Some(node)) => (node, true),
