@@ -143,6 +143,10 @@ pub const LOAD: &[Key] = &[
     ("columns", "its columns, in the order of the rows"),
     ("rows", "the rows"),
     ("file", "a CSV file, by its path from the scenario's folder"),
+    (
+        "duplicates",
+        "`ignore` (without it, too) or `replace`: what becomes of a row whose key is there",
+    ),
 ];
 
 /// The names alone.
