@@ -302,6 +302,11 @@ pub const LOAD: &[Key] = &[
     ),
     ("rows", "the rows", List(0, &List(0, &Single))),
     ("file", "a CSV file, by its path from the scenario's folder", Text),
+    (
+        "duplicates",
+        "`ignore` (without it, too) or `replace`: what becomes of a row whose key is there",
+        OneOf(&["ignore", "replace"]),
+    ),
 ];
 
 /// Keys of the long form of `kill`.
