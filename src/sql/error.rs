@@ -180,6 +180,7 @@ mod tests {
             (1213, "ER_LOCK_DEADLOCK", "40001"),
             (1235, "ER_NOT_SUPPORTED_YET", "42000"),
             (1264, "ER_WARN_DATA_OUT_OF_RANGE", "22003"),
+            (1265, "WARN_DATA_TRUNCATED", "01000"),
             (1317, "ER_QUERY_INTERRUPTED", "70100"),
             (1406, "ER_DATA_TOO_LONG", "22001"),
             (1451, "ER_ROW_IS_REFERENCED_2", "23000"),
@@ -208,6 +209,7 @@ mod tests {
         let cases = [
             ("er_dup_entry", Some(1062)),
             ("ErrDupEntry", Some(1062)),
+            ("WarnDataTruncated", Some(1265)),
             ("ErrLockAcquireFailAndNoWaitSet", Some(3572)),
             ("ER_WRITE_CONFLICT", Some(9007)),
             ("ErrWriteConflict", Some(9007)),

@@ -1,6 +1,6 @@
 //! The numbers, names and SQLSTATEs of TiDB's errors, by number.
 //!
-//! The numbers, the `Err…` names and the SQLSTATEs are those of TiDB (`pkg/errno/errcode.go`,
+//! The numbers, the `Err…` and `Warn…` names and the SQLSTATEs are those of TiDB (`pkg/errno/errcode.go`,
 //! `pkg/parser/mysql/errcode.go` and `state.go` at e4e814fdc0af, the commit that `embedded/go.mod`
 //! pins; Copyright PingCAP, Inc., Apache License 2.0). The `ER_…` and `CR_…` names are the ones that
 //! MySQL's manual gives to the same numbers. TiDB's own errors, 8000 and up, have TiDB's name alone.
@@ -293,6 +293,7 @@ pub(super) const TABLE: &[ErrorEntry] = &[
     e(1262, "ER_WARN_TOO_MANY_RECORDS", "ErrWarnTooManyRecords", "01000"),
     e(1263, "ER_WARN_NULL_TO_NOTNULL", "ErrWarnNullToNotnull", "22004"),
     e(1264, "ER_WARN_DATA_OUT_OF_RANGE", "ErrWarnDataOutOfRange", "22003"),
+    e(1265, "WARN_DATA_TRUNCATED", "WarnDataTruncated", "01000"),
     e(1266, "ER_WARN_USING_OTHER_HANDLER", "ErrWarnUsingOtherHandler", "HY000"),
     e(1267, "ER_CANT_AGGREGATE_2COLLATIONS", "ErrCantAggregate2collations", "HY000"),
     e(1268, "ER_DROP_USER", "ErrDropUser", "HY000"),
@@ -644,6 +645,9 @@ pub(super) const TABLE: &[ErrorEntry] = &[
     e(1614, "ER_XA_RBDEADLOCK", "ErrXaRbdeadlock", "XA102"),
     e(1615, "ER_NEED_REPREPARE", "ErrNeedReprepare", "HY000"),
     e(1616, "ER_DELAYED_NOT_SUPPORTED", "ErrDelayedNotSupported", "HY000"),
+    e(1618, "WARN_OPTION_IGNORED", "WarnOptionIgnored", "HY000"),
+    e(1619, "WARN_PLUGIN_DELETE_BUILTIN", "WarnPluginDeleteBuiltin", "HY000"),
+    e(1620, "WARN_PLUGIN_BUSY", "WarnPluginBusy", "HY000"),
     e(1621, "ER_VARIABLE_IS_READONLY", "ErrVariableIsReadonly", "HY000"),
     e(1622, "ER_WARN_ENGINE_TRANSACTION_ROLLBACK", "ErrWarnEngineTransactionRollback", "HY000"),
     e(1623, "ER_SLAVE_HEARTBEAT_FAILURE", "ErrSlaveHeartbeatFailure", "HY000"),
@@ -661,6 +665,7 @@ pub(super) const TABLE: &[ErrorEntry] = &[
     e(1635, "ER_TEMPORARY_NAME", "ErrTemporaryName", "HY000"),
     e(1636, "ER_RENAMED_NAME", "ErrRenamedName", "HY000"),
     e(1637, "ER_TOO_MANY_CONCURRENT_TRXS", "ErrTooManyConcurrentTrxs", "HY000"),
+    e(1638, "WARN_NON_ASCII_SEPARATOR_NOT_IMPLEMENTED", "WarnNonASCIISeparatorNotImplemented", "HY000"),
     e(1639, "ER_DEBUG_SYNC_TIMEOUT", "ErrDebugSyncTimeout", "HY000"),
     e(1640, "ER_DEBUG_SYNC_HIT_LIMIT", "ErrDebugSyncHitLimit", "HY000"),
     e(1641, "ER_DUP_SIGNAL_SET", "ErrDupSignalSet", "42000"),
@@ -669,6 +674,7 @@ pub(super) const TABLE: &[ErrorEntry] = &[
     e(1644, "ER_SIGNAL_EXCEPTION", "ErrSignalException", "HY000"),
     e(1645, "ER_RESIGNAL_WITHOUT_ACTIVE_HANDLER", "ErrResignalWithoutActiveHandler", "0K000"),
     e(1646, "ER_SIGNAL_BAD_CONDITION_TYPE", "ErrSignalBadConditionType", "HY000"),
+    e(1647, "WARN_COND_ITEM_TRUNCATED", "WarnCondItemTruncated", "HY000"),
     e(1648, "ER_COND_ITEM_TOO_LONG", "ErrCondItemTooLong", "HY000"),
     e(1649, "ER_UNKNOWN_LOCALE", "ErrUnknownLocale", "HY000"),
     e(1650, "ER_SLAVE_IGNORE_SERVER_IDS", "ErrSlaveIgnoreServerIDs", "HY000"),
@@ -729,6 +735,7 @@ pub(super) const TABLE: &[ErrorEntry] = &[
     e(1705, "ER_STMT_CACHE_FULL", "ErrStmtCacheFull", "HY000"),
     e(1706, "ER_MULTI_UPDATE_KEY_CONFLICT", "ErrMultiUpdateKeyConflict", "HY000"),
     e(1707, "ER_TABLE_NEEDS_REBUILD", "ErrTableNeedsRebuild", "HY000"),
+    e(1708, "WARN_OPTION_BELOW_LIMIT", "WarnOptionBelowLimit", "HY000"),
     e(1709, "ER_INDEX_COLUMN_TOO_LONG", "ErrIndexColumnTooLong", "HY000"),
     e(1710, "ER_ERROR_IN_TRIGGER_BODY", "ErrErrorInTriggerBody", "HY000"),
     e(1711, "ER_ERROR_IN_UNKNOWN_TRIGGER_BODY", "ErrErrorInUnknownTriggerBody", "HY000"),
