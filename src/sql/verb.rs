@@ -29,16 +29,10 @@ pub struct SetTargets {
 pub enum Kind {
     /// `BEGIN …`, `START TRANSACTION …`.
     Begin(TransactionMode),
-    /// `COMMIT`.
-    Commit {
-        /// `AND CHAIN`: the next transaction begins at once.
-        chain: bool,
-    },
-    /// `ROLLBACK`.
-    Rollback {
-        /// `AND CHAIN`: the next transaction begins at once.
-        chain: bool,
-    },
+    /// `COMMIT`. TiDB takes `AND CHAIN` and `RELEASE` and does nothing about them.
+    Commit,
+    /// `ROLLBACK`, likewise.
+    Rollback,
     /// `ROLLBACK TO x`: the transaction and its locks stay.
     RollbackToSavepoint,
     /// `SAVEPOINT x`.
@@ -96,7 +90,7 @@ impl Statement {
     #[must_use]
     pub fn ends_transaction(&self) -> bool {
         match &self.kind {
-            Kind::Commit { .. } | Kind::Rollback { .. } => true,
+            Kind::Commit | Kind::Rollback => true,
             _ => self.commits_implicitly(),
         }
     }
@@ -108,8 +102,8 @@ impl Statement {
         match &self.kind {
             Kind::Begin(_) | Kind::Ddl | Kind::LockTables => true,
             Kind::Set(targets) => targets.autocommit == Some(true),
-            Kind::Commit { .. }
-            | Kind::Rollback { .. }
+            Kind::Commit
+            | Kind::Rollback
             | Kind::RollbackToSavepoint
             | Kind::Savepoint
             | Kind::ReleaseSavepoint
@@ -128,10 +122,7 @@ impl Statement {
     /// Whether a transaction is open after it, when it succeeds, whatever was before.
     #[must_use]
     pub fn starts_transaction(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Begin(_) | Kind::Commit { chain: true } | Kind::Rollback { chain: true }
-        )
+        matches!(self.kind, Kind::Begin(_))
     }
 
     /// Whether it can lock rows, and so wait for another transaction. COMMIT is among them: that of an
@@ -141,7 +132,7 @@ impl Statement {
         match self.kind {
             Kind::Select { locking } => locking,
             Kind::Dml | Kind::Execute => true,
-            _ => self.ends_transaction() && !matches!(self.kind, Kind::Rollback { .. }),
+            _ => self.ends_transaction() && !matches!(self.kind, Kind::Rollback),
         }
     }
 
@@ -273,13 +264,9 @@ fn kind(cursor: &Cursor<'_>) -> Kind {
         "begin" if cursor.word(1, "optimistic") => Kind::Begin(TransactionMode::Optimistic),
         "begin" => Kind::Begin(TransactionMode::Session),
         "start" if cursor.word(1, "transaction") => Kind::Begin(TransactionMode::Session),
-        "commit" => Kind::Commit {
-            chain: chains(cursor),
-        },
+        "commit" => Kind::Commit,
         "rollback" if cursor.word(1, "to") || cursor.word(2, "to") => Kind::RollbackToSavepoint,
-        "rollback" => Kind::Rollback {
-            chain: chains(cursor),
-        },
+        "rollback" => Kind::Rollback,
         "savepoint" => Kind::Savepoint,
         "release" if cursor.word(1, "savepoint") => Kind::ReleaseSavepoint,
         "set" => set_kind(cursor),
@@ -313,11 +300,6 @@ fn kind(cursor: &Cursor<'_>) -> Kind {
         "execute" => Kind::Execute,
         _ => Kind::Other,
     }
-}
-
-/// Whether a COMMIT or ROLLBACK says `AND CHAIN`.
-fn chains(cursor: &Cursor<'_>) -> bool {
-    cursor.has_sequence(&["and", "chain"])
 }
 
 fn is_binding(cursor: &Cursor<'_>) -> bool {
@@ -600,11 +582,11 @@ mod tests {
                 "start transaction with consistent snapshot",
                 Kind::Begin(TransactionMode::Session),
             ),
-            ("commit", Kind::Commit { chain: false }),
-            ("commit and chain", Kind::Commit { chain: true }),
-            ("commit and no chain release", Kind::Commit { chain: false }),
-            ("rollback work", Kind::Rollback { chain: false }),
-            ("rollback and chain", Kind::Rollback { chain: true }),
+            ("commit", Kind::Commit),
+            ("commit and chain", Kind::Commit),
+            ("commit and no chain release", Kind::Commit),
+            ("rollback work", Kind::Rollback),
+            ("rollback and chain", Kind::Rollback),
             ("rollback to s", Kind::RollbackToSavepoint),
             ("rollback work to savepoint s", Kind::RollbackToSavepoint),
             ("savepoint s", Kind::Savepoint),
@@ -731,7 +713,7 @@ mod tests {
         let cases = [
             ("begin", "esil"),
             ("commit", "el"),
-            ("commit and chain", "esl"),
+            ("commit and chain", "el"),
             ("rollback", "e"),
             ("rollback to s", ""),
             ("savepoint s", ""),
