@@ -2,9 +2,9 @@
 
 use crate::connection::Connection;
 use crate::history::{Done, Outcome, SqlError, SqlValue, Status, Vars};
-use crate::plan::{Action, SaveSource, Statement, Step, Value};
+use crate::plan::{Action, Content, SaveSource, Statement, Step, Value};
 
-use super::Machine;
+use super::{Machine, csv};
 
 /// What a step came to.
 pub(super) struct Acted {
@@ -49,16 +49,29 @@ impl Machine {
         }
     }
 
+    /// What a load sends.
+    fn content(&self, content: &Content) -> Result<Vec<u8>, Outcome> {
+        match content {
+            Content::File(bytes) => Ok(bytes.as_ref().clone()),
+            Content::Rows(rows) => {
+                let rows = rows
+                    .iter()
+                    .map(|row| row.iter().map(|cell| self.value(cell)).collect());
+                rows.collect::<Result<Vec<Vec<SqlValue>>, Outcome>>()
+                    .map(|rows| csv::lines(&rows))
+            }
+        }
+    }
+
     pub(super) async fn act(&mut self, step: &Step, target: Option<u64>) -> Acted {
         match &step.action {
             Action::Sql(statements) => self.sql(statements).await,
             Action::Prepared(statement, params) => self.prepared(statement, params).await,
             Action::Load { statement, content } => {
-                let sql = match self.fill(statement) {
-                    Ok(sql) => sql,
-                    Err(outcome) => return Acted::single(outcome),
+                let (sql, content) = match (self.fill(statement), self.content(content)) {
+                    (Ok(sql), Ok(content)) => (sql, content),
+                    (Err(outcome), _) | (_, Err(outcome)) => return Acted::single(outcome),
                 };
-                let content = content.as_ref().clone();
                 let outcome = match self.connection.as_mut() {
                     Some(connection) => connection.load(&sql, content).await,
                     None => closed(),

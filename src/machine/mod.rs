@@ -1,6 +1,7 @@
 //! One connection's state machine: a task that owns the connection and runs one state at a time.
 
 mod action;
+mod csv;
 pub(crate) use action::explain;
 
 use std::sync::Arc;

@@ -188,7 +188,7 @@ pub enum Action {
         /// The statement.
         statement: Statement,
         /// What the server reads in place of a file.
-        content: Arc<Vec<u8>>,
+        content: Content,
     },
     /// Waits.
     Sleep(Duration),
@@ -205,6 +205,15 @@ pub enum Action {
     Reconnect,
     /// Nothing but `set`.
     Set,
+}
+
+/// What `LOAD DATA LOCAL` reads.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A file, as it is.
+    File(Arc<Vec<u8>>),
+    /// Rows that stand in the scenario.
+    Rows(Vec<Vec<Value>>),
 }
 
 /// A value: as it stands, or with variables in it.
@@ -333,6 +342,63 @@ impl Check for IsTrue {
                 "expected one row, got {}",
                 rows.len()
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mistakes of a scenario that has these lines after its first.
+    fn mistakes(lines: &str) -> Vec<String> {
+        let text = format!("scenario: x\n{lines}");
+        let planned = plan(Arc::new(SourceFile::new("t.yaml", text)), &PlanInput::default());
+        planned
+            .problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect()
+    }
+
+    #[test]
+    fn a_statement_of_the_matrix_is_judged_like_any_other() {
+        let whole = "this changes the whole server, other trials' too";
+        let steps = "connections: [a]\nsteps: [{a: '${statement}', as: change}]\n";
+        for (matrix, wanted) in [
+            ("matrix: {statement: [select 1, set global a = 1]}\n", vec![whole]),
+            ("serial: true\nmatrix: {statement: [set global a = 1]}\n", vec![]),
+            ("matrix: {statement: [select 1]}\n", vec![]),
+        ] {
+            assert_eq!(mistakes(&format!("{matrix}{steps}")), wanted, "{matrix}");
+        }
+    }
+
+    #[test]
+    fn the_matrix_uses_no_variables() {
+        let found = mistakes("matrix: {n: [1, '${database}']}\nconnections: [a]\nsteps: [{a: select 1}]\n");
+        assert_eq!(found, ["not a value for `n`"]);
+    }
+
+    #[test]
+    fn what_a_load_can_say() {
+        for (load, wanted) in [
+            ("table: t, rows: [[1, null, {a: 1}, '${connection}']]", vec![]),
+            ("table: t, rows: [[1]], duplicates: replace", vec![]),
+            ("table: t, rows: [[1]], duplicates: ignore", vec![]),
+            (
+                "table: t, rows: [[1]], duplicates: update",
+                vec!["`duplicates` is `ignore` or `replace`"],
+            ),
+            ("table: t, rows: 1", vec!["`rows` is a list of rows"]),
+            ("table: t, rows: [1]", vec!["a row is a list of values"]),
+            (
+                "table: t, rows: [['${nobody}']]",
+                vec!["`${nobody}` has no value here"],
+            ),
+        ] {
+            let steps = format!("connections: [a]\nsteps: [{{a: {{load: {{{load}}}}}}}]\n");
+            assert_eq!(mistakes(&steps), wanted, "{load}");
         }
     }
 }

@@ -6,9 +6,9 @@ use super::connections::ConnectionPlan;
 use super::names::Scope;
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
-use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Statement, Step};
+use super::{Action, Blocked, Content, STEP_TIMEOUT, SaveSource, Statement, Step, Value};
 use crate::expect::{self, Expectation, Reading, Template};
-use crate::scenario::{ActionDecl, ExpectDecl, LoadDecl, Located, StepDecl};
+use crate::scenario::{ActionDecl, Duplicates, ExpectDecl, LoadDecl, Located, StepDecl};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 impl Context<'_> {
@@ -293,13 +293,13 @@ impl Context<'_> {
             .map(|part| format!("`{}`", part.replace('`', "``")));
         let table = table.collect::<Vec<_>>().join(".");
         let (content, name) = match (&load.rows, &load.file) {
-            (Some(rows), _) => (self.csv(rows)?, "rows".to_owned()),
+            (Some(rows), _) => (Content::Rows(self.load_rows(rows, scope)?), "rows".to_owned()),
             (None, Some(file)) => {
                 let folder = std::path::Path::new(self.file.name())
                     .parent()
                     .unwrap_or(std::path::Path::new(""));
                 match std::fs::read(folder.join(&file.value)) {
-                    Ok(content) => (content, file.value.replace('\'', "''")),
+                    Ok(content) => (Content::File(Arc::new(content)), file.value.replace('\'', "''")),
                     Err(error) => {
                         let problem = Diagnostic::error(file.span, format!("cannot read this file: {error}"));
                         self.problems
@@ -310,57 +310,39 @@ impl Context<'_> {
             }
             (None, None) => return None,
         };
+        let replace = match load.duplicates {
+            Duplicates::Ignore => "",
+            Duplicates::Replace => "replace ",
+        };
         let text = format!(
-            "load data local infile '{name}' into table {table} fields terminated by ',' optionally enclosed by '\"' lines terminated by '\\n'{columns}"
+            "load data local infile '{name}' {replace}into table {table} fields terminated by ',' optionally enclosed by '\"' lines terminated by '\\n'{columns}"
         );
         let located = Located {
             span: load.table.span,
             value: text,
         };
         let statement = self.statement(&located, scope)?;
-        Some(Action::Load {
-            statement,
-            content: Arc::new(content),
-        })
+        Some(Action::Load { statement, content })
     }
 
-    /// Rows as CSV: text in quotes, NULL as `\N`.
-    fn csv(&mut self, rows: &Node) -> Option<Vec<u8>> {
-        let mut text = String::new();
+    fn load_rows(&mut self, rows: &Node, scope: &mut Scope<'_>) -> Option<Vec<Vec<Value>>> {
         let NodeKind::Seq(items) = &rows.kind else {
             let problem = Diagnostic::error(rows.span, "`rows` is a list of rows");
             self.problems
                 .push(problem.label(rows.span, "write `[[1, a], [2, b]]`"));
             return None;
         };
+        let mut all = Vec::new();
         for row in items {
-            let cells: Option<Vec<String>> = row
-                .as_seq()
-                .and_then(|cells| cells.iter().map(csv_cell).collect());
-            let Some(cells) = cells else {
-                let problem = Diagnostic::error(row.span, "a row is a list of numbers, texts and nulls");
+            let Some(cells) = row.as_seq() else {
+                let problem = Diagnostic::error(row.span, "a row is a list of values");
                 self.problems.push(problem.label(row.span, "write `[1, a]`"));
                 return None;
             };
-            text.push_str(&cells.join(","));
-            text.push('\n');
+            let cells = cells.iter().map(|cell| self.plan_value(cell, scope));
+            all.push(cells.collect::<Option<_>>()?);
         }
-        Some(text.into_bytes())
-    }
-}
-
-fn csv_cell(node: &Node) -> Option<String> {
-    match &node.kind {
-        NodeKind::Null => Some("\\N".to_owned()),
-        NodeKind::Bool(flag) => Some(u8::from(*flag).to_string()),
-        NodeKind::Int(_) | NodeKind::Decimal(_) => node.text().map(|text| text.into_owned()),
-        NodeKind::Str(text) => Some(format!(
-            "\"{}\"",
-            text.replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n")
-        )),
-        NodeKind::Hex(_) | NodeKind::Binary(_) | NodeKind::Seq(_) | NodeKind::Map(_) => None,
+        Some(all)
     }
 }
 

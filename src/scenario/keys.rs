@@ -300,8 +300,13 @@ pub const LOAD: &[Key] = &[
         "its columns, in the order of the rows",
         OneOrMany(&Text),
     ),
-    ("rows", "the rows", List(0, &List(0, &Single))),
+    ("rows", "the rows", List(0, &List(0, &Any))),
     ("file", "a CSV file, by its path from the scenario's folder", Text),
+    (
+        "duplicates",
+        "`ignore` (without it, too) or `replace`: what becomes of a row whose key is there",
+        OneOf(&["ignore", "replace"]),
+    ),
 ];
 
 /// Keys of the long form of `kill`.

@@ -140,6 +140,18 @@ pub struct LoadDecl {
     pub rows: Option<Node>,
     /// A CSV file, by a path from the scenario's folder.
     pub file: Option<Located<String>>,
+    /// What becomes of a row whose key is there.
+    pub duplicates: Duplicates,
+}
+
+/// What `LOAD DATA` does with a row whose key is there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Leaves it out with a warning, as `LOCAL` does by itself.
+    #[default]
+    Ignore,
+    /// Puts it in the place of the old one.
+    Replace,
 }
 
 /// Expectations of one step, for some or all variants.

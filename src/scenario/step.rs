@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::read::{Reader, when};
-use super::{ActionDecl, ExpectDecl, LoadDecl, Located, StepDecl};
+use super::{ActionDecl, Duplicates, ExpectDecl, LoadDecl, Located, StepDecl};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, read};
 
 impl Reader<'_> {
@@ -176,6 +176,14 @@ impl Reader<'_> {
                     return None;
                 };
                 let columns = self.texts(map.get("columns"), "a column's name");
+                let duplicates = match map.get("duplicates").map(|node| (node, node.as_str())) {
+                    None | Some((_, Some("ignore"))) => Duplicates::Ignore,
+                    Some((_, Some("replace"))) => Duplicates::Replace,
+                    Some((node, _)) => {
+                        self.error(node, "`duplicates` is `ignore` or `replace`", "one of the two");
+                        Duplicates::Ignore
+                    }
+                };
                 let rows = map.get("rows").cloned();
                 let file = map.get("file").and_then(|node| self.text(node, "a path"));
                 if rows.is_some() == file.is_some() {
@@ -191,6 +199,7 @@ impl Reader<'_> {
                     columns,
                     rows,
                     file,
+                    duplicates,
                 }))
             }
             "sleep" => self.ok(read::duration(value)).map(ActionDecl::Sleep),
