@@ -77,6 +77,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
         for node in &axis.values {
             let known = match (name, node.text()) {
                 (_, None) => Err("a value of the matrix is a single value"),
+                (_, Some(text)) if text.contains("${") => Err("a value of the matrix cannot use variables"),
                 ("isolation", Some(text)) if isolation(&text).is_none() => {
                     Err("TiDB has `repeatable read` and `read committed` (others are error 8048)")
                 }
@@ -232,7 +233,7 @@ impl Context<'_> {
         let finals = self.finals(&connections, &steps, &mut scope);
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
         self.check_flow(&connections, &steps);
-        self.check_whole_server(&setup, &steps);
+        self.check_whole_server(&setup, &steps, &vars);
         self.check_used(&connections, &steps);
         let mut vars = vars;
         let mut secrets = secrets;
@@ -384,7 +385,7 @@ impl Context<'_> {
     }
 
     /// What changes the whole server needs a server of its own, or to run alone.
-    fn check_whole_server(&mut self, setup: &[Statement], steps: &[super::Step]) {
+    fn check_whole_server(&mut self, setup: &[Statement], steps: &[super::Step], vars: &Vars) {
         let own = self
             .scenario
             .servers
@@ -399,9 +400,10 @@ impl Context<'_> {
             _ => &[],
         });
         for statement in setup.iter().chain(in_steps) {
+            // A statement may come from the matrix whole; what only a run knows stands as it is written.
             let text = statement
                 .text
-                .fill(&Vars::new())
+                .fill(vars)
                 .unwrap_or_else(|_| statement.text.source().to_owned());
             if crate::sql::classify(&text).changes_whole_server() {
                 self.problems.push(
