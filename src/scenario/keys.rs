@@ -300,7 +300,7 @@ pub const LOAD: &[Key] = &[
         "its columns, in the order of the rows",
         OneOrMany(&Text),
     ),
-    ("rows", "the rows", List(0, &List(0, &Single))),
+    ("rows", "the rows", List(0, &List(0, &Any))),
     ("file", "a CSV file, by its path from the scenario's folder", Text),
     (
         "duplicates",
