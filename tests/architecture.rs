@@ -81,15 +81,135 @@ fn arrows_point_down_only() {
 }
 
 #[test]
-fn every_module_has_its_row() {
-    let layers = layers();
-    for (file, module, _) in uses() {
-        assert!(
-            module == "lib" || layers.contains_key(&module),
-            "{} has no row",
-            file.display()
-        );
+fn every_module_has_its_row_and_every_row_its_module() {
+    let mut modules: Vec<String> = fs::read_dir("src")
+        .expect("src")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .filter(|module| module != "lib")
+        .collect();
+    modules.sort();
+    let rows: Vec<String> = layers().into_keys().collect();
+    assert_eq!(
+        rows, modules,
+        "the table of layers in ARCHITECTURE.md against src/"
+    );
+}
+
+/// A file that no `mod` line names is not compiled, and nobody says so.
+#[test]
+fn every_file_has_its_mod_line() {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    for file in files {
+        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        let folder = file.parent().expect("a folder");
+        let (module, parent) = match name.as_str() {
+            _ if folder == Path::new("src") && (name == "lib" || name == "main") => continue,
+            "mod" => (
+                folder.file_name().expect("a name").to_string_lossy().into_owned(),
+                folder.parent().expect("a folder"),
+            ),
+            _ => (name, folder),
+        };
+        let parent = if parent == Path::new("src") {
+            parent.join("lib.rs")
+        } else {
+            parent.join("mod.rs")
+        };
+        let text = fs::read_to_string(&parent).unwrap_or_default();
+        let line = format!("mod {module};");
+        let has = text
+            .lines()
+            .any(|found| found == line || found.starts_with("pub") && found.ends_with(&format!(" {line}")));
+        assert!(has, "{}: add `{line}` to {}", file.display(), parent.display());
     }
+}
+
+/// A row of the table under "To add".
+struct ToAdd {
+    what: String,
+    folder: PathBuf,
+    known_by: String,
+    /// Each file with the text that it must have.
+    rows: Vec<(String, String)>,
+}
+
+fn code_spans(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn to_add() -> Vec<ToAdd> {
+    let text = fs::read_to_string("ARCHITECTURE.md").expect("ARCHITECTURE.md");
+    let (_, table) = text.split_once("## To add").expect("how to add");
+    table
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, what, file, known_by, rows, _] = cells.as_slice() else {
+                return None;
+            };
+            let file = code_spans(file);
+            let folder = file.first()?.strip_suffix("/NAME.rs")?;
+            let rows = code_spans(rows);
+            Some(ToAdd {
+                what: (*what).to_owned(),
+                folder: PathBuf::from(folder),
+                known_by: code_spans(known_by).remove(0),
+                rows: rows
+                    .chunks(2)
+                    .map(|pair| (pair[0].clone(), pair[1].clone()))
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_is_registered_where_architecture_says() {
+    let kinds = to_add();
+    assert!(kinds.len() >= 2, "the table under \"To add\" is read");
+    for kind in kinds {
+        let mut files = Vec::new();
+        sources(&kind.folder, &mut files);
+        let mut count = 0;
+        for file in files.iter().filter(|file| file.parent() == Some(&kind.folder)) {
+            let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+            let text = fs::read_to_string(file).expect("source");
+            if name == "mod" || !text.contains(&kind.known_by.replace("NAME", &name)) {
+                continue;
+            }
+            count += 1;
+            for (table, row) in &kind.rows {
+                let row = row.replace("NAME", &name);
+                let text = fs::read_to_string(table).expect(table);
+                assert!(
+                    text.contains(&row),
+                    "{} is {}: add a row with `{row}` to {table}",
+                    file.display(),
+                    kind.what
+                );
+            }
+        }
+        assert!(count > 2, "{} files are known as {}", count, kind.what);
+    }
+}
+
+/// What begins with `NAME` in a table names a file that is there.
+#[test]
+fn every_expectation_has_a_file_of_its_own() {
+    let text = fs::read_to_string("src/expect/mod.rs").expect("source");
+    let reads = text.lines().filter_map(|line| line.trim().strip_prefix("read: "));
+    let mut count = 0;
+    for read in reads {
+        let (file, _) = read
+            .split_once("::")
+            .unwrap_or_else(|| panic!("`{read}` names no file"));
+        let path = Path::new("src/expect").join(file).with_extension("rs");
+        assert!(path.exists(), "{} is not there", path.display());
+        count += 1;
+    }
+    assert_eq!(count, tidb_scenarios::expect::KINDS.len());
 }
 
 #[test]
@@ -117,30 +237,74 @@ fn every_expectation_is_registered_in_both_lists() {
     assert_eq!(kinds, tidb_scenarios::scenario::keys::EXPECTATIONS);
 }
 
-#[test]
-fn every_shipped_scenario_says_what_it_shows() {
-    let mut folders = vec![PathBuf::from("scenarios")];
-    let mut count = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            // What a scenario loads.
-            if path.extension().is_none_or(|extension| extension != "yaml") {
-                continue;
-            }
-            count += 1;
-            let text = fs::read_to_string(&path).expect("a scenario");
-            let comments = text.lines().take_while(|line| line.starts_with('#')).count();
-            assert!(
-                comments >= 3,
-                "{} opens with what it shows and what it would catch",
-                path.display()
-            );
+/// Files below a folder, all of them.
+fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(all_files(&path));
+        } else {
+            found.push(path);
         }
     }
-    assert!(count > 10);
+    found
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml")
+}
+
+#[test]
+fn every_shipped_scenario_says_what_it_shows() {
+    let files = all_files(Path::new("scenarios"));
+    for path in files.iter().filter(|path| is_yaml(path)) {
+        let place = path.display();
+        let text = fs::read_to_string(path).expect("a scenario");
+        let up = "../".repeat(path.components().count() - 1);
+        let schema = format!("# yaml-language-server: $schema={up}schema/scenario.json");
+        assert_eq!(
+            text.lines().next(),
+            Some(schema.as_str()),
+            "the first line of {place}"
+        );
+        let comments = text.lines().take_while(|line| line.starts_with('#')).count();
+        assert!(
+            comments >= 3,
+            "{place} opens with what it shows and what it would catch"
+        );
+    }
+    assert!(files.len() > 60);
+}
+
+/// A file of the corpus that no test reads would look like a test and be none.
+#[test]
+fn every_file_of_the_corpus_is_used() {
+    let test = fs::read_to_string("tests/language.rs").expect("the test of the corpus");
+    for path in all_files(Path::new("tests/language")) {
+        let place = path.display();
+        let folder = path.parent().expect("a folder");
+        let kind = folder.strip_prefix("tests/language").expect("below it");
+        assert!(
+            test.contains(&format!("corpus(\"{}\")", kind.display())),
+            "{place}: tests/language.rs reads no such folder"
+        );
+        if is_yaml(&path) {
+            continue;
+        }
+        // What stands beside scenarios is either what one of them loads or what one of them must say.
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let loaded = all_files(folder)
+            .iter()
+            .filter(|other| is_yaml(other))
+            .any(|other| {
+                let text = fs::read_to_string(other).unwrap_or_default();
+                text.contains(&name)
+            });
+        let own = path.with_extension("yaml").exists()
+            && path
+                .extension()
+                .is_some_and(|extension| test.contains(&*extension.to_string_lossy()));
+        assert!(loaded || own, "{place} belongs to no scenario beside it");
+    }
 }

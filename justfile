@@ -1,0 +1,45 @@
+# What people do every day. `just` lists it.
+
+export TIDB_PROVIDER := env("TIDB_PROVIDER", "embedded")
+
+[private]
+default:
+    @just --list --unsorted
+
+# format, lints, and mistakes in scenario files: all that needs no server
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo run --quiet -- check scenarios
+
+# all tests
+test:
+    cargo test
+
+# the scenarios, or those with these words in their names; flags of libtest go with them
+scenarios *ARGS:
+    cargo test --test harness -- {{ARGS}}
+
+# a package outside this one that uses the library
+downstream:
+    cargo test --test downstream -- --ignored
+
+# what the engine costs
+bench:
+    cargo bench
+
+# write the files anew that are made from the code: the schema, the failure in README
+bless:
+    UPDATE_EXPECT=1 cargo test --test schema --test docs
+
+# the library's documentation
+docs:
+    cargo doc --no-deps --open
+
+# licences, sources and duplicates of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check
+
+# all that decides whether a change lands
+ci:
+    .ci/run
