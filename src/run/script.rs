@@ -554,7 +554,7 @@ impl<'c> Script<'c> {
             loop {
                 let waits = self.still_waits(connection, record).await?;
                 self.drain();
-                if waits || self.is_done(record) {
+                if waits != Some(false) || self.is_done(record) {
                     break;
                 }
                 if Instant::now() >= deadline {
@@ -569,23 +569,28 @@ impl<'c> Script<'c> {
         Ok(())
     }
 
-    /// Whether a statement that was seen to wait waits still, as far as can be told.
-    async fn still_waits(&mut self, connection: usize, record: usize) -> Result<bool, Stopped> {
+    /// Whether a statement that was seen to wait waits still; `None` where that cannot be told.
+    async fn still_waits(&mut self, connection: usize, record: usize) -> Result<Option<bool>, Stopped> {
         let Some(wait) = &self.history.steps[record].wait else {
-            return Ok(true);
+            return Ok(None);
         };
         let (rule, candidates, seen_us) = (wait.rule, wait.candidates.clone(), wait.seen_us);
         let ddl = classify(&self.statement_text(record)).kind == Kind::Ddl;
         if ddl && !matches!(rule, WaitRule::SameLockWaitTwice { .. }) {
             let waits = self.metadata_lock_waits(record).await;
-            return Ok(waits.is_none_or(|holders| !holders.is_empty()) || self.other_ddl(connection));
+            // One that nobody's locks hold back may stand behind another one, which is not to be seen.
+            let held = waits.map(|holders| !holders.is_empty());
+            let queues = self.other_ddl(connection);
+            return Ok(held.filter(|held| *held || !queues));
         }
         let control = self.seats[connection].control;
         let rows = self.rows(control).await?;
         Ok(match rule {
-            WaitRule::SameLockWaitTwice { .. } => self
-                .row_of(&rows, connection)
-                .is_some_and(|row| row.state == "LockWaiting"),
+            WaitRule::SameLockWaitTwice { .. } => Some(
+                self.row_of(&rows, connection)
+                    .is_some_and(|row| row.state == "LockWaiting"),
+            ),
+            _ if candidates.is_empty() => None,
             // The server shows no wait, but there is none without somebody who holds it back: one of those
             // who could when it was seen, or one who has done something since.
             WaitRule::Committing { .. } | WaitRule::NoAnswer { .. } | WaitRule::MetadataLock => {
@@ -595,11 +600,11 @@ impl<'c> Script<'c> {
                         .take_while(|step| step.started_us >= seen_us)
                         .any(|step| step.connection == *number)
                 };
-                candidates.is_empty()
-                    || self
-                        .candidates(connection, record, &rows)
-                        .iter()
-                        .any(|number| candidates.contains(number) || acted(number))
+                let now = self.candidates(connection, record, &rows);
+                let held = now
+                    .iter()
+                    .any(|number| candidates.contains(number) || acted(number));
+                Some(held)
             }
         })
     }
@@ -635,19 +640,26 @@ impl<'c> Script<'c> {
         let Some(record) = self.seats[connection].busy else {
             return Ok(());
         };
+        let timeout = self.plan.steps[self.history.steps[record].step].timeout;
+        let began = Instant::now();
+        let soon = began + timeout.min(RELEASE_MAX);
+        while !self.is_done(record) && Instant::now() < soon {
+            self.next_report(soon).await;
+        }
+        if self.is_done(record) {
+            return Ok(());
+        }
+        // A lock that is let go of goes to its waiter at once. A schema change takes its time then, and so
+        // does a statement that tries again and again; but they are not held back any more.
         let lock_wait = self.history.steps[record]
             .wait
             .as_ref()
             .is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }));
-        let timeout = self.plan.steps[self.history.steps[record].step].timeout;
-        let deadline = Instant::now()
-            + if lock_wait {
-                timeout.min(RELEASE_MAX)
-            } else {
-                timeout
-            };
-        while !self.is_done(record) && Instant::now() < deadline {
-            self.next_report(deadline).await;
+        if !lock_wait && self.still_waits(connection, record).await? != Some(true) {
+            let deadline = began + timeout;
+            while !self.is_done(record) && Instant::now() < deadline {
+                self.next_report(deadline).await;
+            }
         }
         if self.is_done(record) {
             Ok(())
