@@ -42,13 +42,20 @@ impl ErrorPattern {
                 let (code, state, text) = (map.get("code"), map.get("sqlstate"), map.get("match"));
                 let mut pattern = Self::default();
                 if let Some(code) = code {
-                    pattern.code = Self::read_code(code, reading)?;
+                    pattern.code = Self::read_code(code, reading).flatten();
                 }
                 if let Some(state) = state {
                     pattern.sqlstate = Self::read_sqlstate(state, reading);
                 }
                 if let Some(text) = text {
-                    pattern.text = Some(super::value_pattern::read_regex(text, reading)?);
+                    pattern.text = super::value_pattern::read_regex(text, reading);
+                }
+                let known = pattern.code.and_then(by_code);
+                if let (Some(known), Some(wanted), Some(node)) = (known, &pattern.sqlstate, state)
+                    && known.sqlstate != wanted
+                {
+                    let label = format!("{} has {}", known.code, known.sqlstate);
+                    reading.error(node, "`code` and `sqlstate` exclude each other", label);
                 }
                 if code.is_none() && state.is_none() && text.is_none() {
                     reading.error(

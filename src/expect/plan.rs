@@ -36,6 +36,15 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         uses: words(uses),
         avoids: words(avoids),
     };
+    let both = plan.uses.iter().find(|used| {
+        plan.avoids
+            .iter()
+            .any(|avoided| avoided.eq_ignore_ascii_case(used))
+    });
+    if let Some(both) = both {
+        let label = format!("it must name `{both}` and must not");
+        reading.error(node, "`uses` and `avoids` exclude each other", label);
+    }
     if plan.uses.is_empty() && plan.avoids.is_empty() {
         reading.error(
             node,

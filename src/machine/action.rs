@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::history::{Done, Outcome, SqlError, SqlValue, Status, Vars};
-use crate::plan::{Action, SaveSource, Statement, Step, Value};
+use crate::plan::{Action, LoadContent, SaveSource, Statement, Step, Value, csv};
 
 use super::Machine;
 
@@ -49,6 +49,18 @@ impl Machine {
         }
     }
 
+    /// What LOAD DATA reads.
+    fn content(&self, content: &LoadContent) -> Result<Vec<u8>, Outcome> {
+        match content {
+            LoadContent::File(content) => Ok(content.as_ref().clone()),
+            LoadContent::Rows(rows) => {
+                let row = |row: &Vec<Value>| row.iter().map(|cell| self.value(cell)).collect();
+                let rows: Vec<Vec<SqlValue>> = rows.iter().map(row).collect::<Result<_, _>>()?;
+                Ok(csv(&rows))
+            }
+        }
+    }
+
     pub(super) async fn act(&mut self, step: &Step, target: Option<u64>) -> Acted {
         match &step.action {
             Action::Sql(statements) => self.sql(statements).await,
@@ -58,7 +70,10 @@ impl Machine {
                     Ok(sql) => sql,
                     Err(outcome) => return Acted::single(outcome),
                 };
-                let content = content.as_ref().clone();
+                let content = match self.content(content) {
+                    Ok(content) => content,
+                    Err(outcome) => return Acted::single(outcome),
+                };
                 let outcome = match self.connection.as_mut() {
                     Some(connection) => connection.load(&sql, content).await,
                     None => closed(),

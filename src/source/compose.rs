@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use base64::Engine;
 use serde_yaml::granit_parser::{self, Event, ScalarStyle, StructureStyle, Tag};
 
+use super::lookup::shortened;
 use super::parse::{Step, span_of};
 use super::{DEPTH_MAX, Diagnostic, Entry, NODES_MAX, Node, NodeKind, SourceFile, Span, nearest, scalar};
 
@@ -447,14 +448,5 @@ fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
         ))
     } else {
         problem.help("quote it")
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= 40 {
-        line.to_owned()
-    } else {
-        line.chars().take(39).chain(['…']).collect()
     }
 }

@@ -135,6 +135,11 @@ impl SourceFile {
         &self.text
     }
 
+    /// The whole text, to be kept.
+    pub(super) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The number of lines; an empty file has one.
     #[must_use]
     pub fn line_count(&self) -> usize {

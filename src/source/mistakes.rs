@@ -120,13 +120,12 @@ fn second_colon(file: &SourceFile, number: usize, line: &str) -> Option<Diagnost
     let second = value.find(": ").filter(|at| *at > lead)?;
     let start = file.line_start(number) + first + 2 + second;
     let span = Span::new(start, start + 1);
-    let indent = " ".repeat(line.len() - line.trim_start_matches([' ', '-']).len());
     let key = line[..first].trim_start_matches([' ', '-']);
     Some(
         Diagnostic::error(span, "`: ` starts a new key here")
             .label(span, "a plain value cannot have `: ` in it")
             .help(format!(
-                "quote the value, or write it as a block:\n{indent}{key}: |\n{indent}  {}",
+                "quote the value, or write it as a block:\n{key}: |\n  {}",
                 value.trim()
             )),
     )
