@@ -372,7 +372,9 @@ pub fn read_all<'n>(
         let Some(kind) = key.as_str().and_then(kind) else {
             continue;
         };
-        for (earlier, span) in found.iter().filter(|(earlier, _)| excludes(earlier, kind)) {
+        // One that stands twice is told where the parts of a step are put together.
+        let others = found.iter().filter(|(earlier, _)| earlier.key != kind.key);
+        for (earlier, span) in others.filter(|(earlier, _)| excludes(earlier, kind)) {
             let message = format!("`{}` and `{}` exclude each other", earlier.key, kind.key);
             reading.problems.push(exclusive(*span, key.span, message));
         }

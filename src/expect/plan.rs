@@ -27,6 +27,7 @@ struct Plan {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     let map = MapReader::new(node, "`plan`", &keys::names(KEYS), reading.problems)?;
     let (uses, avoids) = (map.get("uses"), map.get("avoids"));
+    let before = reading.problems.len();
     let mut words = |node: Option<&Node>| match node.map(|node| (node, &node.kind)) {
         None => Vec::new(),
         Some((_, NodeKind::Seq(items))) => items.iter().filter_map(|item| word(item, reading)).collect(),
@@ -45,7 +46,8 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         let label = format!("it must name `{both}` and must not");
         reading.error(node, "`uses` and `avoids` exclude each other", label);
     }
-    if plan.uses.is_empty() && plan.avoids.is_empty() {
+    let told = reading.problems.len() > before;
+    if plan.uses.is_empty() && plan.avoids.is_empty() && !told {
         reading.error(
             node,
             "`plan` needs `uses` or `avoids`",

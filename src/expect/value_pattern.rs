@@ -226,63 +226,74 @@ impl ValuePattern {
             reading.error(node, message, label);
             return None;
         }
-        let mut known = true;
-        for entry in node.as_map().unwrap_or_default() {
+        let unknown = |entry: &&Entry| {
             let key = entry.key.text().unwrap_or_default();
-            if !is_matcher(&key) || key == "json" {
-                let matchers = keys::names(MATCHERS);
-                let problem = unknown_key(&entry.key, &key, "a matcher of numbers", &matchers);
-                reading.problems.push(problem);
-                known = false;
-            }
+            !is_matcher(&key) || key == "json"
+        };
+        let entries = node.as_map().unwrap_or_default();
+        for entry in entries.iter().filter(unknown) {
+            let key = entry.key.text().unwrap_or_default();
+            let problem = match OTHER_NAMES.iter().find(|(name, _)| *name == key) {
+                Some((_, here)) => Diagnostic::error(entry.key.span, format!("unknown key `{key}`"))
+                    .label(entry.key.span, format!("here this is written {here}")),
+                None => {
+                    let matchers = keys::names(MATCHERS);
+                    unknown_key(&entry.key, &key, "a matcher of numbers", &matchers)
+                }
+            };
+            reading.problems.push(problem);
         }
-        let pattern = Self::read(node, reading).filter(|_| known)?;
-        let (_, most) = pattern.bounds();
-        if most.is_some_and(|most| most < BigDecimal::from(0)) {
-            reading.error(node, "no number of these is so", "it is never negative");
+        if entries.iter().any(|entry| unknown(&entry)) {
+            return None;
+        }
+        let pattern = Self::read(node, reading)?;
+        if let Shape::Compare(relations) = &pattern.shape {
+            let zero = BigDecimal::from(0);
+            let below = relations.iter().any(|(relation, bound)| match (relation, bound) {
+                (Relation::Lt, BigDecimalOrText::Number(bound)) => *bound <= zero,
+                (Relation::Le, BigDecimalOrText::Number(bound)) => *bound < zero,
+                (Relation::Gt | Relation::Ge, BigDecimalOrText::Number(_)) => false,
+                (_, BigDecimalOrText::Text(_)) => true,
+            });
+            if below {
+                reading.error(node, "no number is so", "this is counted, from 0 on");
+            }
         }
         Some(pattern)
     }
 
-    /// The numbers that it lies between, as far as it says.
-    fn bounds(&self) -> (Option<BigDecimal>, Option<BigDecimal>) {
-        match &self.shape {
-            Shape::Literal(value, _) => (number(value), number(value)),
-            Shape::Compare(relations) => {
-                let bound = |wanted: [Relation; 2]| {
-                    let bounds = relations
-                        .iter()
-                        .filter(move |(relation, _)| wanted.contains(relation));
-                    bounds.filter_map(|(_, bound)| match bound {
-                        BigDecimalOrText::Number(number) => Some(number.clone()),
-                        BigDecimalOrText::Text(_) => None,
-                    })
-                };
-                let least = bound([Relation::Gt, Relation::Ge]).max();
-                (least, bound([Relation::Lt, Relation::Le]).min())
-            }
-            Shape::Bool(_)
-            | Shape::Hex(..)
-            | Shape::Variable(..)
-            | Shape::Any
-            | Shape::Match(_)
-            | Shape::OneOf(_)
-            | Shape::Not(_)
-            | Shape::About { .. }
-            | Shape::Json(..) => (None, None),
-        }
-    }
-
     /// At least and at most this many, where it counts.
     pub(crate) fn range(&self) -> (Option<u64>, Option<u64>) {
-        let whole = |number: Option<BigDecimal>, mode| {
-            number.and_then(|number| number.with_scale_round(0, mode).to_u64())
+        let relations = match &self.shape {
+            Shape::Literal(SqlValue::Int(number), _) => {
+                let number = u64::try_from(*number).ok();
+                return (number, number);
+            }
+            Shape::Compare(relations) => relations.as_slice(),
+            _ => &[],
         };
-        let (least, most) = self.bounds();
-        (
-            whole(least, RoundingMode::Ceiling),
-            whole(most, RoundingMode::Floor),
-        )
+        let (mut least, mut most) = (None, None);
+        for (relation, bound) in relations {
+            let BigDecimalOrText::Number(bound) = bound else {
+                continue;
+            };
+            let whole = |mode| bound.with_scale_round(0, mode).to_u64();
+            let (low, high) = match relation {
+                Relation::Gt => (
+                    whole(RoundingMode::Floor).map(|bound| bound.saturating_add(1)),
+                    None,
+                ),
+                Relation::Ge => (whole(RoundingMode::Ceiling), None),
+                Relation::Lt => (
+                    None,
+                    whole(RoundingMode::Ceiling).map(|bound| bound.saturating_sub(1)),
+                ),
+                Relation::Le => (None, whole(RoundingMode::Floor)),
+            };
+            least = least.max(low);
+            most = [most, high].into_iter().flatten().min();
+        }
+        (least, most)
     }
 
     fn read_matcher(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {

@@ -1,7 +1,7 @@
 //! The final expectations, with their names resolved.
 
 use super::connections::ConnectionPlan;
-use super::names::Scope;
+use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 use super::variants::Context;
 use super::{Final, IsTrue, Query, Step};
@@ -143,19 +143,9 @@ impl Context<'_> {
     fn tables(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         for entry in self.mapping(node, "tables", "tables: {account: [[1, 70]]}") {
             let Some(name) = entry.key.text() else { continue };
-            let quoted: Vec<String> = name
-                .split('.')
-                .map(|part| {
-                    if part.starts_with("${") {
-                        part.to_owned()
-                    } else {
-                        format!("`{}`", part.replace('`', "``"))
-                    }
-                })
-                .collect();
             let located = Located {
                 span: entry.key.span,
-                value: format!("select * from {}", quoted.join(".")),
+                value: format!("select * from {}", quoted_table(&name)),
             };
             let statement = self.statement(&located, scope);
             let expectations = match &entry.value.kind {
@@ -197,7 +187,12 @@ impl Context<'_> {
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
         let found = self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope);
-        if entries.is_empty() {
+        let only_beside = node
+            .as_map()
+            .unwrap_or_default()
+            .iter()
+            .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
+        if only_beside {
             let problem = Diagnostic::error(node.span, "nothing is expected of this");
             self.problems
                 .push(problem.label(node.span, "add `rows`, `value`, `count` or another expectation"));

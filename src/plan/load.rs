@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::names::Scope;
+use super::names::{Scope, quoted_table};
 use super::variants::Context;
 use super::{Action, Value};
 use crate::history::SqlValue;
@@ -32,8 +32,7 @@ impl Context<'_> {
         } else {
             format!(" ({columns})")
         };
-        let table = load.table.value.split('.').map(quoted);
-        let table = table.collect::<Vec<_>>().join(".");
+        let table = quoted_table(&load.table.value);
         let (content, name) = match (&load.rows, &load.file) {
             (Some(rows), _) => {
                 let rows = self.load_rows(rows, scope)?;

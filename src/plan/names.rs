@@ -106,3 +106,47 @@ impl<'a> Scope<'a> {
         );
     }
 }
+
+/// `table` or `database.table` as SQL; a variable stands for a name as it is.
+pub(super) fn quoted_table(name: &str) -> String {
+    let quoted = table_parts(name).into_iter().map(|part| {
+        if part.starts_with("${") {
+            part.to_owned()
+        } else {
+            format!("`{}`", part.replace('`', "``"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(".")
+}
+
+/// The parts of `database.table`; a dot inside `${…}` parts nothing.
+fn table_parts(name: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut inside) = (0, false);
+    for (at, c) in name.char_indices() {
+        match c {
+            '{' if name[..at].ends_with('$') => inside = true,
+            '}' => inside = false,
+            '.' if !inside => {
+                parts.push(&name[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&name[start..]);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted_table;
+
+    #[test]
+    fn a_table_has_its_database_before_a_dot() {
+        assert_eq!(quoted_table("t"), "`t`");
+        assert_eq!(quoted_table("shop.t"), "`shop`.`t`");
+        assert_eq!(quoted_table("${database.shop}.t"), "${database.shop}.`t`");
+        assert_eq!(quoted_table("odd`name"), "`odd``name`");
+    }
+}

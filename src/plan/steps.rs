@@ -335,19 +335,20 @@ impl Context<'_> {
         if marks == params.len() {
             return;
         }
-        let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let span = match (params.first(), params.last()) {
             (Some(first), Some(last)) => Span::new(first.span.start, last.span.end),
             _ => statement.span,
         };
-        let message = format!(
-            "{} for {} in the statement",
-            count(params.len(), "value"),
-            count(marks, "`?`")
+        let values = match params.len() {
+            1 => "1 value".to_owned(),
+            count => format!("{count} values"),
+        };
+        let problem = Diagnostic::error(span, format!("{values} for {marks} `?` in the statement"));
+        self.problems.push(
+            problem
+                .label(span, format!("{values} here"))
+                .label(statement.span, format!("{marks} `?` here")),
         );
-        let problem = Diagnostic::error(span, message).label(span, format!("these are {}", params.len()));
-        self.problems
-            .push(problem.label(statement.span, format!("this has {}", count(marks, "`?`"))));
     }
 }
 

@@ -404,9 +404,14 @@ impl Reader<'_> {
         match &node.kind {
             NodeKind::Seq(items) if !items.is_empty() => {
                 for item in items {
-                    if item.as_map().is_some() {
+                    if let Some(entries) = item.as_map() {
                         let label = "write `connections: {alice: {isolation: read committed}, bob: {}}`";
                         self.error(item, "a list of connections has names only", label);
+                        for entry in entries {
+                            if let Some(name) = self.name(&entry.key, "a connection's name") {
+                                found.extend(self.connection(name, &entry.value));
+                            }
+                        }
                         continue;
                     }
                     let Some(name) = self.name(item, "a connection's name") else {
@@ -463,7 +468,7 @@ impl Reader<'_> {
                     .count
                     .as_ref()
                     .map_or(connection.name.span, |count| count.span);
-                let message = format!("a scenario has at most {keys::CONNECTIONS_MAX} connections");
+                let message = format!("a scenario has at most {} connections", keys::CONNECTIONS_MAX);
                 let problem = Diagnostic::error(span, message);
                 self.problems.push(problem.label(span, "too many from here on"));
                 return;
@@ -572,6 +577,9 @@ impl Reader<'_> {
         else {
             return requires;
         };
+        if node.as_map().is_some_and(<[_]>::is_empty) {
+            self.error(node, "`requires` is empty", "leave it out, or name something");
+        }
         if let Some(node) = map.get("tidb")
             && let Some(text) = self.text(node, "a range of versions")
         {

@@ -8,7 +8,17 @@ use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, read};
 impl Reader<'_> {
     pub(super) fn step(&mut self, node: &Node, connections: &[&str]) -> Option<StepDecl> {
         let NodeKind::Map(entries) = &node.kind else {
-            self.error(node, "a step is a mapping", "write `- alice: select 1`");
+            let text = node.as_str().unwrap_or_default();
+            let glued = text
+                .split_once(':')
+                .filter(|(name, rest)| connections.contains(name) && !rest.starts_with(' '));
+            match glued {
+                Some((name, rest)) => {
+                    let label = format!("write `- {name}: {}`", crate::source::shortened(rest));
+                    self.error(node, "a space is missing after `:`", label);
+                }
+                None => self.error(node, "a step is a mapping", "write `- alice: select 1`"),
+            }
             return None;
         };
         let known = keys::step_names();
@@ -44,6 +54,12 @@ impl Reader<'_> {
             }
         }
         let Some(owner) = named.first() else {
+            // A key that is no text is told already.
+            let inside = |span: Span| node.span.start <= span.start && span.end <= node.span.end;
+            let told = self.problems.iter().filter_map(Diagnostic::span).any(inside);
+            if entries.is_empty() && told {
+                return None;
+            }
             self.error(
                 node,
                 "this step names no connection",
@@ -299,11 +315,12 @@ impl Reader<'_> {
     }
 
     fn expect_decl(&mut self, map: &MapReader<'_>) -> ExpectDecl {
-        let entries = keys::EXPECTATIONS
+        let mut entries: Vec<(Node, Node)> = keys::EXPECTATIONS
             .iter()
             .filter_map(|key| map.entry(key))
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
+        entries.sort_by_key(|(key, _)| key.span);
         let mut flag = |key: &str| {
             let node = map.get(key)?;
             let value = self.ok(read::boolean(node))?;

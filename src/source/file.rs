@@ -188,7 +188,7 @@ impl SourceFile {
     }
 
     /// `offset`, or the nearest byte before it at which a character begins.
-    fn floor(&self, offset: usize) -> usize {
+    pub(super) fn floor(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset)
     }
 }
