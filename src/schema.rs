@@ -51,12 +51,7 @@ pub fn schema() -> Value {
                     "additionalProperties": reference("value"),
                 },
                 "value": value(),
-                "count": {
-                    "type": ["integer", "string", "object"],
-                    "minimum": 0,
-                    "pattern": VARIABLE,
-                    "allOf": [reference("value")],
-                },
+                "count": count(),
                 "error": error(),
             },
         }),
@@ -121,6 +116,21 @@ fn form(form: Form) -> Value {
         Form::Count => reference("count"),
         Form::Error => reference("error"),
     }
+}
+
+/// A number of rows or of times, or a matcher of it.
+fn count() -> Value {
+    let mut count = object(MATCHERS, &[]);
+    extend(
+        &mut count,
+        json!({
+            "type": ["integer", "string", "object"],
+            "minimum": 0,
+            "pattern": VARIABLE,
+            "allOf": [reference("value")],
+        }),
+    );
+    count
 }
 
 fn reference(name: &str) -> Value {

@@ -224,7 +224,7 @@ fn commands_of_readme_are_run_by_ci() {
                     .is_some_and(|before| before.split_whitespace().all(|word| word.contains('=')))
             };
             assert!(
-                command.is_empty() || run_by_ci.iter().any(|line| runs(&line)),
+                command.is_empty() || run_by_ci.iter().any(runs),
                 "README says `{command}`, and .ci/run has no line with this command"
             );
         }

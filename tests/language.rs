@@ -1,30 +1,42 @@
-//! The language, by a corpus of files: `valid` must pass, `invalid` must be refused, `fails` must fail. Each
-//! line `#! text` at the head of a file is text that its answer must have.
+//! The language, by a corpus of files: `valid` must pass, `invalid` must be refused, `fails` must fail. What
+//! the tool prints of each file that it complains about stands beside it and must be exactly that; what
+//! varies from run to run (times, names of databases, the server) is put out of it first.
+//!
+//! Each line `#! text` at the head of a file is text that the answer must have, so that an answer cannot be
+//! blessed that misses the point.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use regex::{Captures, Regex};
+
+/// Set, the answers are written down anew instead of compared.
+const BLESS: &str = "TIDB_SCENARIOS_BLESS";
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
     let folder = Path::new("tests/language").join(kind);
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)
         .expect("the corpus")
         .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
     assert!(!files.is_empty(), "{} has no files", folder.display());
     files
 }
 
+fn name(file: &Path) -> String {
+    file.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+/// The texts that the answer to a file must have.
 fn wanted(file: &Path) -> Vec<String> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let lines: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("#! "))
-        .map(str::to_owned)
-        .collect();
-    assert!(!lines.is_empty(), "{} says no `#! text`", file.display());
-    lines
+    let text = fs::read(file).expect("a file of the corpus");
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let text = text.trim_start_matches('\u{feff}');
+    let lines = text.lines().filter_map(|line| line.strip_prefix("#! "));
+    lines.map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn run(args: &[&str]) -> Output {
@@ -36,59 +48,250 @@ fn run(args: &[&str]) -> Output {
         .expect("the binary starts")
 }
 
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn both(output: &Output) -> String {
+    format!("{}{}", stdout(output), stderr(output))
+}
+
+/// Compares an answer with the one that stands beside the file, or writes it there. Returns what is wrong.
+fn compare(file: &Path, extension: &str, answer: &str) -> Option<String> {
+    let golden = file.with_extension(extension);
+    let answer = format!("{}\n", answer.trim_end());
+    let wanted = wanted(file);
+    if let Some(missing) = wanted.iter().find(|text| !answer.contains(text.as_str())) {
+        return Some(format!(
+            "{} must say `{missing}`, and says:\n{answer}",
+            file.display()
+        ));
+    }
+    if std::env::var_os(BLESS).is_some_and(|value| !value.is_empty()) {
+        fs::write(&golden, answer).expect("the answer can be written");
+        return None;
+    }
+    let before = fs::read_to_string(&golden).unwrap_or_default();
+    if before == answer {
+        return None;
+    }
+    let diff = similar::TextDiff::from_lines(before.as_str(), answer.as_str());
+    let diff = diff
+        .unified_diff()
+        .header(&golden.display().to_string(), "now")
+        .to_string();
+    Some(format!(
+        "{}: another answer than the one that was blessed\n{diff}",
+        file.display()
+    ))
+}
+
+fn report(problems: Vec<String>, what: &str) {
+    assert!(
+        problems.is_empty(),
+        "{} of the corpus:\n\n{}\n\nif the new answers are right: {BLESS}=1 cargo test --test language {what}",
+        problems.len(),
+        problems.join("\n\n")
+    );
+}
+
+/// Answers that belong to no file any more would never be looked at.
+fn leftovers(kind: &str, files: &[PathBuf]) -> Vec<String> {
+    let folder = Path::new("tests/language").join(kind);
+    let entries = fs::read_dir(folder).expect("the corpus");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let answers = paths.filter(|path| {
+        let extension = path.extension().unwrap_or_default();
+        extension == "stderr" || extension == "stdout"
+    });
+    answers
+        .filter(|path| !files.contains(&path.with_extension("yaml")))
+        .map(|path| format!("{} belongs to no file", path.display()))
+        .collect()
+}
+
+/// A failure without what differs from run to run: times and widths that come from them, how a wait is
+/// known, databases, the server and its log.
+fn stable(text: &str) -> String {
+    let regex = |pattern: &str| Regex::new(pattern).expect("a pattern");
+    let timeline = regex(r"^ *(\d+\.\d ms|end)? +│ ");
+    let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
+    let spaces = regex(r" +│");
+    let rule =
+        regex(r"^(TIDB_TRX showed|mysql\.tidb_mdl_view names the session|no answer for \d+ ms while).*");
+    let blocked = regex(r"^(blocked at line \d+): .*");
+    let key = regex(r" \(table [^)]*\)");
+    let milliseconds = regex(r"\b\d+\.\d ms\b");
+    let duration = regex(r"it took [\d.]+(ns|µs|ms|s)\b");
+    let server = regex(r" on \w+ TiDB \S+$");
+    let database = regex(r"\btsc_[0-9a-f]+_[0-9a-f]{8}_\d+");
+    let port = regex(r"127\.0\.0\.1:\d+");
+    let log = regex(r"(?s)(the end of (the server's|its) log:\n).*?\n\n(\d+ expectation|run it again)");
+    let text = log.replace_all(text, |found: &Captures<'_>| {
+        format!("{}LOG\n\n{}", &found[1], &found[3])
+    });
+    let line = |line: &str| {
+        let line = key.replace_all(line, "");
+        let line = database.replace_all(&line, "DATABASE");
+        let line = port.replace_all(&line, "127.0.0.1:PORT");
+        let line = if timeline.is_match(&line) {
+            let time = if line.trim_start().starts_with("end") {
+                "end"
+            } else {
+                ""
+            };
+            let line = timeline.replace(&line, format!("  {time:>4} │ "));
+            let line = took.replace_all(&line, "($1T)");
+            spaces.replace_all(&line, " │").into_owned()
+        } else {
+            line.into_owned()
+        };
+        let line = rule.replace(&line, "HOW IT IS KNOWN");
+        let line = blocked.replace(&line, "$1: HOW IT IS KNOWN");
+        let line = milliseconds.replace_all(&line, "T ms");
+        let line = duration.replace_all(&line, "it took T");
+        server.replace(&line, " on SERVER").trim_end().to_owned()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The text of each failed trial, by its name, and the numbers of those that passed and failed.
+fn failures(output: &Output) -> (Vec<(String, String)>, usize, usize) {
+    let text = stdout(output);
+    let head = Regex::new(r"(?m)^---- (\S+) ----$").expect("a pattern");
+    let list = text.rfind("\nfailures:\n").unwrap_or(text.len());
+    let heads: Vec<(usize, usize, String)> = head
+        .captures_iter(&text)
+        .filter_map(|found| {
+            let whole = found.get(0)?;
+            Some((whole.start(), whole.end(), found[1].to_owned()))
+        })
+        .collect();
+    let parts = heads.iter().enumerate().map(|(number, (_, from, name))| {
+        let to = heads.get(number + 1).map_or(list, |(start, ..)| *start);
+        (name.clone(), text[*from..to].trim().to_owned())
+    });
+    let counts = Regex::new(r"(\d+) passed; (\d+) failed").expect("a pattern");
+    let counts = counts
+        .captures(&text)
+        .unwrap_or_else(|| panic!("{}", both(output)));
+    let number = |at: usize| counts[at].parse().expect("a number");
+    (parts.collect(), number(1), number(2))
 }
 
 #[test]
 fn invalid_files_are_refused_with_their_mistakes() {
-    for file in corpus("invalid") {
+    let files = corpus("invalid");
+    let mut problems = leftovers("invalid", &files);
+    for file in &files {
         let output = run(&["check", &file.display().to_string()]);
-        let text = text(&output);
-        assert_eq!(output.status.code(), Some(1), "{}:\n{text}", file.display());
-        for line in wanted(&file) {
-            assert!(
-                text.contains(&line),
-                "{} must say `{line}`, and says:\n{text}",
-                file.display()
-            );
+        let answer = stderr(&output);
+        if output.status.code() != Some(1) || !stdout(&output).is_empty() {
+            problems.push(format!(
+                "{} is not refused: {}\n{}",
+                file.display(),
+                output.status,
+                both(&output)
+            ));
+            continue;
         }
+        if wanted(file).is_empty() && fs::read_to_string(file).is_ok_and(|text| text.contains("scenario")) {
+            problems.push(format!("{} says no `#! text`", file.display()));
+        }
+        problems.extend(compare(file, "stderr", &answer));
+    }
+    report(problems, "invalid");
+}
+
+/// A bad file is one failing trial of its name, with the same answer; no server is started for it.
+#[test]
+fn invalid_files_are_failing_trials() {
+    let files = corpus("invalid");
+    let output = run(&["run", "tests/language/invalid"]);
+    assert_eq!(output.status.code(), Some(101), "{}", both(&output));
+    let (failures, passed, failed) = failures(&output);
+    assert_eq!((passed, failed), (0, files.len()), "{}", both(&output));
+    assert!(!both(&output).contains("\nserver: "), "{}", both(&output));
+    for file in files {
+        let name = name(&file);
+        let own = failures.iter().find(|(other, _)| *other == name);
+        let (_, answer) = own.unwrap_or_else(|| panic!("{name} must fail:\n{}", both(&output)));
+        let golden = fs::read_to_string(file.with_extension("stderr")).unwrap_or_default();
+        let (golden, _) = golden.trim_end().rsplit_once('\n').unwrap_or_default();
+        // What runs the trials leaves out NUL bytes.
+        assert_eq!(
+            answer.replace('\0', "").trim_end(),
+            golden.replace('\0', "").trim_end()
+        );
     }
 }
 
 #[test]
 fn failing_files_fail_each_with_its_failure() {
     let files = corpus("fails");
+    let checked = run(&["check", "tests/language/fails"]);
+    let trials = format!("{0} files, {0} trials, 0 files with mistakes\n", files.len());
+    assert_eq!(stderr(&checked), trials, "a failing file has no mistakes");
     let output = run(&["run", "tests/language/fails"]);
-    let text = text(&output);
-    assert_eq!(output.status.code(), Some(101), "{text}");
-    for file in files {
-        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        let own = text
-            .split("\n---- ")
-            .find(|part| part.starts_with(&format!("{name} ----")));
-        let own = own.unwrap_or_else(|| panic!("{name} must fail:\n{text}"));
-        for line in wanted(&file) {
-            assert!(own.contains(&line), "{name} must say `{line}`, and says:\n{own}");
+    assert_eq!(output.status.code(), Some(101), "{}", both(&output));
+    let (failures, passed, failed) = failures(&output);
+    assert_eq!((passed, failed), (0, files.len()), "{}", both(&output));
+    let mut problems = leftovers("fails", &files);
+    for file in &files {
+        let name = name(file);
+        let own = failures.iter().find(|(other, _)| *other == name);
+        let (_, failure) = own.unwrap_or_else(|| panic!("{name} must fail:\n{}", both(&output)));
+        let last = failure.lines().next_back().unwrap_or_default();
+        let repeat = format!("run it again: tidb-scenarios run tests/language/fails -- --exact {name}");
+        if last != repeat {
+            problems.push(format!("{name} must say at its end how to repeat it:\n{failure}"));
         }
-        assert!(
-            own.contains(&format!("--exact {name}")),
-            "{name} must say how to repeat it:\n{own}"
-        );
+        if wanted(file).is_empty() {
+            problems.push(format!("{} says no `#! text`", file.display()));
+        }
+        problems.extend(compare(file, "stdout", &stable(failure)));
     }
+    report(problems, "failing");
 }
 
 #[test]
 fn valid_files_pass() {
+    let files = corpus("valid");
+    let mut problems = leftovers("valid", &files);
+    let mut warned = Vec::new();
+    let mut trials = 0;
+    let clean = Regex::new(r"^1 file, (\d+) trials?, 0 files with mistakes$").expect("a pattern");
+    for file in &files {
+        let checked = run(&["check", &file.display().to_string()]);
+        let answer = stderr(&checked);
+        let last = answer.lines().next_back().unwrap_or_default();
+        match clean.captures(last) {
+            Some(found) if checked.status.success() => trials += found[1].parse::<usize>().expect("a number"),
+            _ => problems.push(format!("{} has mistakes:\n{answer}", file.display())),
+        }
+        if answer.lines().count() > 1 || !wanted(file).is_empty() {
+            problems.extend(compare(file, "stderr", &answer));
+            let (warnings, _) = answer.trim_end().rsplit_once('\n').unwrap_or_default();
+            warned.push((file, warnings.trim_end().to_owned()));
+        }
+    }
     let output = run(&["run", "tests/language/valid"]);
-    let text = text(&output);
-    assert!(output.status.success(), "{text}");
-    assert!(
-        text.contains(&format!("{} passed", corpus("valid").len())),
-        "{text}"
-    );
+    assert!(output.status.success(), "{}", both(&output));
+    let (_, passed, failed) = failures(&output);
+    let ignored = Regex::new(r"(\d+) ignored").expect("a pattern");
+    let ignored = ignored
+        .captures(&both(&output))
+        .map_or(0, |found| found[1].parse().expect("a number"));
+    assert_eq!((passed + ignored, failed), (trials, 0), "{}", both(&output));
+    // A run shows the warnings of what it runs.
+    for (file, warnings) in warned {
+        if !stderr(&output).contains(&warnings) {
+            problems.push(format!("a run does not warn of {}", file.display()));
+        }
+    }
+    report(problems, "valid");
 }

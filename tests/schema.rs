@@ -14,7 +14,7 @@ use tidb_scenarios::source::{Entry, Node, NodeKind, SourceFile, Span, parse};
 
 /// Files of `tests/language/invalid` whose mistake is one of form.
 const MISTAKES_OF_FORM: &[&str] = &[
-    "isolation_level",
+    "connection_isolation",
     "no_steps",
     "steps_as_mapping",
     "timeout_without_unit",
@@ -216,7 +216,7 @@ fn each_shape_has_its_wrong_twin() {
         (with("[a]"), with("[]")),
         (with("[a, b]"), with("[a, a]")),
         (
-            with("{a: {}, b: {count: 10000}}"),
+            with("{a: {}, b: {count: 9999}}"),
             with("{a: {}, b: {count: 10001}}"),
         ),
         (with("{a: {vars: {x: 1}}}"), with("{a: {vars: {x: [1]}}}")),

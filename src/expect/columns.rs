@@ -1,6 +1,6 @@
 //! `columns`: the names of the columns, in order.
 
-use super::{Check, Mismatch, Reading, Seen, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
 use crate::source::{Node, NodeKind};
 
 #[derive(Debug)]
@@ -18,11 +18,15 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         );
         return None;
     };
+    if items.is_empty() {
+        reading.error(node, "a result has at least one column", "name them");
+        return None;
+    }
     let mut names = Vec::new();
     for item in items {
         match item.text() {
-            Some(name) => names.push(name.into_owned()),
-            None => reading.error(
+            Some(name) if !item.is_null() => names.push(name.into_owned()),
+            _ => reading.error(
                 item,
                 "a column's name is text",
                 format!("this is {}", item.describe()),
@@ -44,5 +48,12 @@ impl Check for Columns {
             "expected columns {wanted}, got {}",
             actual.join(", ")
         )))
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            columns: Some(self.names.len()),
+            ..Shape::default()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `contains`: at least these rows, anywhere.
 
-use super::table::{RowPattern, compare_any_order, read_rows, variables_of};
-use super::{Check, Mismatch, Reading, Seen, rows_of};
+use super::table::{RowPattern, compare_any_order, read_rows, variables_of, width_of};
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -30,5 +30,13 @@ impl Check for Contains {
 
     fn variables(&self) -> Vec<(String, Span)> {
         variables_of(&self.rows)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            rows_min: Some(self.rows.len() as u64),
+            rows_max: None,
+            columns: width_of(&self.rows),
+        }
     }
 }

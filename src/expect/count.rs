@@ -1,7 +1,7 @@
 //! `count`: this many rows.
 
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, rows_of, rows_word};
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of, rows_word};
 use crate::history::SqlValue;
 use crate::source::{Node, Span};
 
@@ -34,5 +34,14 @@ impl Check for Count {
 
     fn variables(&self) -> Vec<(String, Span)> {
         self.pattern.variables()
+    }
+
+    fn shape(&self) -> Shape {
+        let (rows_min, rows_max) = self.pattern.range();
+        Shape {
+            rows_min,
+            rows_max,
+            columns: None,
+        }
     }
 }

@@ -24,7 +24,7 @@ fn read_limit(
     reading: &mut Reading<'_>,
     limit: fn(Duration) -> Limit,
 ) -> Option<Box<dyn Check>> {
-    match read::duration(node) {
+    match read::limit(node) {
         Ok(duration) => Some(Box::new(limit(duration))),
         Err(problem) => {
             reading.problems.push(problem);

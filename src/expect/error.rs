@@ -42,13 +42,20 @@ impl ErrorPattern {
                 let (code, state, text) = (map.get("code"), map.get("sqlstate"), map.get("match"));
                 let mut pattern = Self::default();
                 if let Some(code) = code {
-                    pattern.code = Self::read_code(code, reading)?;
+                    pattern.code = Self::read_code(code, reading).flatten();
                 }
                 if let Some(state) = state {
                     pattern.sqlstate = Self::read_sqlstate(state, reading);
                 }
                 if let Some(text) = text {
-                    pattern.text = Some(super::value_pattern::read_regex(text, reading)?);
+                    pattern.text = super::value_pattern::read_regex(text, reading);
+                }
+                let known = pattern.code.and_then(by_code);
+                if let (Some(known), Some(wanted), Some(node)) = (known, &pattern.sqlstate, state)
+                    && known.sqlstate != wanted
+                {
+                    let label = format!("{} has {}", known.code, known.sqlstate);
+                    reading.error(node, "`code` and `sqlstate` exclude each other", label);
                 }
                 if code.is_none() && state.is_none() && text.is_none() {
                     reading.error(
@@ -68,8 +75,9 @@ impl ErrorPattern {
     }
 
     fn read_sqlstate(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
-        let state = node.text().map(|text| text.to_string());
-        match state {
+        // `false` has five characters, too.
+        let state = node.text().filter(|_| !matches!(node.kind, NodeKind::Bool(_)));
+        match state.map(|text| text.to_string()) {
             Some(state) if state.len() == 5 && state.chars().all(|c| c.is_ascii_alphanumeric()) => {
                 Some(state.to_ascii_uppercase())
             }

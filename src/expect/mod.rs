@@ -96,6 +96,16 @@ pub trait Check: fmt::Debug + Send + Sync {
         false
     }
 
+    /// How many rows and columns a result can have that meets this, as far as it says.
+    fn shape(&self) -> Shape {
+        Shape::default()
+    }
+
+    /// The kinds of expectation in each of its choices, with their places.
+    fn choices(&self) -> Vec<Vec<(&'static Kind, Span)>> {
+        Vec::new()
+    }
+
     /// The limit, for expectations about time.
     fn duration(&self) -> Option<Duration> {
         None
@@ -104,6 +114,52 @@ pub trait Check: fmt::Debug + Send + Sync {
     /// What has to be asked of the server besides the statement itself.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+}
+
+/// The size of a result, as far as an expectation fixes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// At least this many rows.
+    pub rows_min: Option<u64>,
+    /// At most this many rows.
+    pub rows_max: Option<u64>,
+    /// This many columns.
+    pub columns: Option<usize>,
+}
+
+impl Shape {
+    /// This many rows, and columns if they are known.
+    #[must_use]
+    pub fn of_rows(rows: usize, columns: Option<usize>) -> Self {
+        Self {
+            rows_min: Some(rows as u64),
+            rows_max: Some(rows as u64),
+            columns,
+        }
+    }
+
+    /// Why no result can have both shapes: what the first and what the second asks for.
+    fn conflict(&self, other: &Self) -> Option<(String, String)> {
+        let below =
+            |max: Option<u64>, min: Option<u64>| matches!((max, min), (Some(max), Some(min)) if max < min);
+        if below(self.rows_max, other.rows_min) || below(other.rows_max, self.rows_min) {
+            return Some((self.rows_in_words(), other.rows_in_words()));
+        }
+        match (self.columns, other.columns) {
+            (Some(one), Some(two)) if one != two => Some((columns_word(one), columns_word(two))),
+            _ => None,
+        }
+    }
+
+    fn rows_in_words(&self) -> String {
+        match (self.rows_min, self.rows_max) {
+            (Some(min), Some(max)) if min == max => rows_word_u64(min),
+            (Some(min), Some(max)) => format!("{min} to {}", rows_word_u64(max)),
+            (Some(min), None) => format!("at least {}", rows_word_u64(min)),
+            (None, Some(max)) => format!("at most {}", rows_word_u64(max)),
+            (None, None) => "any rows".to_owned(),
+        }
     }
 }
 
@@ -316,16 +372,11 @@ pub fn read_all<'n>(
         let Some(kind) = key.as_str().and_then(kind) else {
             continue;
         };
-        for (earlier, span) in &found {
-            if earlier.excludes.contains(&kind.group) || kind.excludes.contains(&earlier.group) {
-                let message = format!("`{}` and `{}` exclude each other", earlier.key, kind.key);
-                reading.problems.push(
-                    Diagnostic::error(key.span, message)
-                        .label(key.span, "this one …")
-                        .label(*span, "… and this one cannot both hold")
-                        .help("keep the one that is meant"),
-                );
-            }
+        // One that stands twice is told where the parts of a step are put together.
+        let others = found.iter().filter(|(earlier, _)| earlier.key != kind.key);
+        for (earlier, span) in others.filter(|(earlier, _)| excludes(earlier, kind)) {
+            let message = format!("`{}` and `{}` exclude each other", earlier.key, kind.key);
+            reading.problems.push(exclusive(*span, key.span, message));
         }
         found.push((kind, key.span));
         if let Some(check) = (kind.read)(node, reading) {
@@ -337,7 +388,79 @@ pub fn read_all<'n>(
             });
         }
     }
+    check_shapes(&expectations, reading);
+    check_choices(&found, &expectations, reading);
+    check_times(&expectations, reading);
     expectations
+}
+
+fn excludes(one: &Kind, other: &Kind) -> bool {
+    one.excludes.contains(&other.group) || other.excludes.contains(&one.group)
+}
+
+fn exclusive(earlier: Span, later: Span, message: String) -> Diagnostic {
+    Diagnostic::error(later, message)
+        .label(later, "this one …")
+        .label(earlier, "… and this one cannot both hold")
+        .help("keep the one that is meant")
+}
+
+/// Expectations of which each can hold, but not both: 1 row and 2 rows.
+fn check_shapes(expectations: &[Expectation], reading: &mut Reading<'_>) {
+    for (number, later) in expectations.iter().enumerate() {
+        for earlier in expectations.iter().take(number) {
+            // Kinds that never go together are told already.
+            let told = match (kind(earlier.key), kind(later.key)) {
+                (Some(one), Some(other)) => excludes(one, other),
+                _ => false,
+            };
+            if let (false, Some((one, other))) = (told, earlier.check.shape().conflict(&later.check.shape()))
+            {
+                let message = format!("`{}` and `{}` exclude each other", earlier.key, later.key);
+                let problem = Diagnostic::error(later.span, message)
+                    .label(later.span, other)
+                    .label(earlier.span, one);
+                reading.problems.push(problem.help("keep the one that is meant"));
+            }
+        }
+    }
+}
+
+/// Choices of `one_of` that what stands beside it rules out.
+fn check_choices(found: &[(&'static Kind, Span)], expectations: &[Expectation], reading: &mut Reading<'_>) {
+    for expectation in expectations {
+        for (inner, span) in expectation.check.choices().into_iter().flatten() {
+            for (beside, other) in found.iter().filter(|(beside, _)| excludes(beside, inner)) {
+                let message = format!(
+                    "this choice never holds: `{}` and `{}` exclude each other",
+                    inner.key, beside.key
+                );
+                reading.problems.push(exclusive(*other, span, message));
+            }
+        }
+    }
+}
+
+fn check_times(expectations: &[Expectation], reading: &mut Reading<'_>) {
+    let find = |key: &str| {
+        let found = expectations.iter().find(|one| one.key == key)?;
+        Some((found.span, found.check.duration()?))
+    };
+    if let (Some((within, most)), Some((at_least, least))) = (find("within"), find("at_least"))
+        && most < least
+    {
+        let problem = Diagnostic::error(at_least, "`within` is shorter than `at_least`")
+            .label(within, "at most this")
+            .label(at_least, "and at least this");
+        reading.problems.push(problem);
+    }
+}
+
+/// The values of all, if each has one. Unlike `collect` it looks at all of them, so that every mistake is
+/// found.
+fn all_of<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
 }
 
 /// The result set, or a mismatch that says what came in its place.

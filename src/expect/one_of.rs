@@ -1,6 +1,6 @@
 //! `one_of`: one of these sets of expectations must hold.
 
-use super::{Check, Expectation, KINDS, Mismatch, Needs, Reading, Seen, read_all};
+use super::{Check, Expectation, KINDS, Kind, Mismatch, Needs, Reading, Seen, kind, read_all};
 use crate::source::{MapReader, Node, NodeKind, Span};
 
 #[derive(Debug)]
@@ -28,14 +28,16 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     let known: Vec<&str> = KINDS.iter().map(|kind| kind.key).collect();
     let mut choices = Vec::new();
     for item in items {
-        MapReader::new(item, "a choice of `one_of`", &known, reading.problems)?;
+        if MapReader::new(item, "a choice of `one_of`", &known, reading.problems).is_none() {
+            continue;
+        }
         let entries = item
             .as_map()
             .unwrap_or_default()
             .iter()
             .map(|entry| (&entry.key, &entry.value));
         let choice = read_all(entries, reading);
-        if choice.is_empty() {
+        if item.as_map().is_some_and(<[_]>::is_empty) {
             reading.error(
                 item,
                 "a choice of `one_of` that asks for nothing",
@@ -76,6 +78,14 @@ impl Check for OneOf {
         self.all()
             .flat_map(|expectation| expectation.check.variables())
             .collect()
+    }
+
+    fn choices(&self) -> Vec<Vec<(&'static Kind, Span)>> {
+        let of = |choice: &Vec<Expectation>| {
+            let kinds = choice.iter().filter_map(|one| Some((kind(one.key)?, one.span)));
+            kinds.collect()
+        };
+        self.choices.iter().map(of).collect()
     }
 
     fn wants_error(&self) -> bool {

@@ -27,6 +27,7 @@ struct Plan {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     let map = MapReader::new(node, "`plan`", &keys::names(KEYS), reading.problems)?;
     let (uses, avoids) = (map.get("uses"), map.get("avoids"));
+    let before = reading.problems.len();
     let mut words = |node: Option<&Node>| match node.map(|node| (node, &node.kind)) {
         None => Vec::new(),
         Some((_, NodeKind::Seq(items))) => items.iter().filter_map(|item| word(item, reading)).collect(),
@@ -36,7 +37,17 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         uses: words(uses),
         avoids: words(avoids),
     };
-    if plan.uses.is_empty() && plan.avoids.is_empty() {
+    let both = plan.uses.iter().find(|used| {
+        plan.avoids
+            .iter()
+            .any(|avoided| avoided.eq_ignore_ascii_case(used))
+    });
+    if let Some(both) = both {
+        let label = format!("it must name `{both}` and must not");
+        reading.error(node, "`uses` and `avoids` exclude each other", label);
+    }
+    let told = reading.problems.len() > before;
+    if plan.uses.is_empty() && plan.avoids.is_empty() && !told {
         reading.error(
             node,
             "`plan` needs `uses` or `avoids`",

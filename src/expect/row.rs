@@ -1,7 +1,7 @@
 //! `row`: exactly this one row.
 
-use super::table::{RowPattern, compare_table, variables_of};
-use super::{Check, Mismatch, Reading, Seen, rows_of};
+use super::table::{RowPattern, compare_table, variables_of, width_of};
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -21,5 +21,9 @@ impl Check for Row {
 
     fn variables(&self) -> Vec<(String, Span)> {
         variables_of(&self.row)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::of_rows(1, width_of(&self.row))
     }
 }

@@ -1,9 +1,9 @@
 //! Rows of patterns against rows of a result, and the small table that shows where they differ.
 
 use super::value_pattern::{ValuePattern, show};
-use super::{Mismatch, Reading, columns_word, rows_word};
+use super::{Mismatch, Reading, all_of, columns_word, rows_word};
 use crate::history::{Column, RowSet, SqlValue, Vars};
-use crate::source::{Node, NodeKind, Span};
+use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// At most this many rows of a table are shown around a difference.
 const ROWS_SHOWN: usize = 20;
@@ -24,21 +24,31 @@ enum Cells {
 impl RowPattern {
     pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         let cells = match &node.kind {
-            NodeKind::Seq(items) => Cells::List(
-                items
-                    .iter()
-                    .map(|item| ValuePattern::read(item, reading))
-                    .collect::<Option<_>>()?,
-            ),
-            NodeKind::Map(entries) => Cells::Named(
-                entries
-                    .iter()
-                    .map(|entry| {
-                        let name = entry.key.text()?.into_owned();
-                        Some((name, ValuePattern::read(&entry.value, reading)?))
-                    })
-                    .collect::<Option<_>>()?,
-            ),
+            NodeKind::Seq(items) if !items.is_empty() => {
+                let cells = items.iter().map(|item| ValuePattern::read(item, reading));
+                Cells::List(all_of(cells)?)
+            }
+            NodeKind::Map(entries) if !entries.is_empty() => {
+                let mut seen: Vec<String> = Vec::new();
+                for entry in entries {
+                    let name = entry.key.text().unwrap_or_default().to_lowercase();
+                    if seen.contains(&name) {
+                        let label = "names of columns are the same in any case";
+                        reading.error(&entry.key, format!("the column `{name}` is there twice"), label);
+                    }
+                    seen.push(name);
+                }
+                let cells = entries.iter().map(|entry| {
+                    let name = entry.key.text()?.into_owned();
+                    Some((name, ValuePattern::read(&entry.value, reading)?))
+                });
+                Cells::Named(all_of(cells)?)
+            }
+            NodeKind::Seq(_) | NodeKind::Map(_) => {
+                let label = "no rows at all are written `[]`, without this";
+                reading.error(node, "a row has at least one value", label);
+                return None;
+            }
             _ => {
                 let found = node.describe();
                 reading.error(
@@ -113,7 +123,29 @@ pub(crate) fn read_rows(node: &Node, reading: &mut Reading<'_>) -> Option<Vec<Ro
         );
         return None;
     };
-    items.iter().map(|item| RowPattern::read(item, reading)).collect()
+    let rows = all_of(items.iter().map(|item| RowPattern::read(item, reading)))?;
+    if let [first, rest @ ..] = rows.as_slice() {
+        for row in rest.iter().filter(|row| row.len() != first.len()) {
+            let problem = Diagnostic::error(row.span, "all rows of a result have the same columns")
+                .label(row.span, format!("{} here", values_word(row.len())))
+                .label(first.span, format!("{} here", values_word(first.len())));
+            reading.problems.push(problem);
+        }
+    }
+    Some(rows)
+}
+
+fn values_word(count: usize) -> String {
+    if count == 1 {
+        "1 value".to_owned()
+    } else {
+        format!("{count} values")
+    }
+}
+
+/// How many columns the rows have, if there are any.
+pub(crate) fn width_of(rows: &[RowPattern]) -> Option<usize> {
+    rows.first().map(RowPattern::len)
 }
 
 pub(crate) fn variables_of(rows: &[RowPattern]) -> Vec<(String, Span)> {

@@ -1,7 +1,7 @@
 //! `unordered`: exactly these rows, in any order.
 
-use super::table::{RowPattern, compare_any_order, read_rows, variables_of};
-use super::{Check, Mismatch, Reading, Seen, rows_of, rows_word};
+use super::table::{RowPattern, compare_any_order, read_rows, variables_of, width_of};
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of, rows_word};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -22,5 +22,9 @@ impl Check for Unordered {
 
     fn variables(&self) -> Vec<(String, Span)> {
         variables_of(&self.rows)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::of_rows(self.rows.len(), width_of(&self.rows))
     }
 }

@@ -1,7 +1,7 @@
 //! `value`: one row of one column with this value.
 
 use super::value_pattern::{ValuePattern, show};
-use super::{Check, Mismatch, Reading, Seen, describe, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape, describe, rows_of};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -37,5 +37,9 @@ impl Check for Value {
 
     fn variables(&self) -> Vec<(String, Span)> {
         self.pattern.variables()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::of_rows(1, Some(1))
     }
 }

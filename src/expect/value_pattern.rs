@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr as _;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _};
 use regex::Regex;
 
-use super::Reading;
 use super::template::Template;
+use super::{Reading, all_of};
 use crate::history::{SqlValue, Vars};
-use crate::scenario::keys::{Form, Key};
-use crate::source::{Diagnostic, Node, NodeKind, Span};
+use crate::scenario::keys::{self, Form, Key};
+use crate::source::{Diagnostic, Entry, Node, NodeKind, Span, unknown_key};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
 pub const MATCHERS: &[Key] = &[
@@ -37,6 +37,18 @@ pub const MATCHERS: &[Key] = &[
     ("json", "a JSON value, compared by its structure", Form::Any),
 ];
 
+/// How other tools call their matchers: here these are keys of a JSON object.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("eq", "the value itself"),
+    ("gte", "`ge`"),
+    ("lte", "`le`"),
+    ("matches", "`match`"),
+    ("ne", "`not`"),
+    ("regex", "`match`"),
+    ("regexp", "`match`"),
+];
+
+/// Whether this is the key of a matcher.
 fn is_matcher(key: &str) -> bool {
     MATCHERS.iter().any(|(known, _, _)| *known == key)
 }
@@ -66,7 +78,8 @@ enum Shape {
         value: f64,
         within: f64,
     },
-    Json(serde_json::Value),
+    /// A document, and the templates of its texts where one of them names a variable.
+    Json(serde_json::Value, Vec<Template>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +152,7 @@ impl ValuePattern {
             }
             NodeKind::Binary(bytes) => Shape::Literal(SqlValue::Bytes(bytes.clone()), raw()),
             NodeKind::Str(text) => Self::read_text(text, node, reading)?,
-            NodeKind::Seq(_) => Shape::Json(json_of(node)?),
+            NodeKind::Seq(_) => Self::read_json(node, reading)?,
             NodeKind::Map(entries) => {
                 let matcher = !entries.is_empty()
                     && entries
@@ -148,7 +161,8 @@ impl ValuePattern {
                 if matcher {
                     Self::read_matcher(node, reading)?
                 } else {
-                    Shape::Json(json_of(node)?)
+                    warn_of_json(entries, reading);
+                    Self::read_json(node, reading)?
                 }
             }
         };
@@ -179,6 +193,19 @@ impl ValuePattern {
         }
     }
 
+    /// A list or mapping is a JSON document. Texts in it may name variables.
+    fn read_json(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
+        let mut templates = Vec::new();
+        check_json(node, &mut templates, reading);
+        let template = templates
+            .iter()
+            .any(|template| template.variables().next().is_some());
+        if template {
+            return json_with(node, &str::to_owned).map(|json| Shape::Json(json, templates));
+        }
+        json_of(node).map(|json| Shape::Json(json, Vec::new()))
+    }
+
     /// Reads a value that has to be a whole number, or a matcher of numbers, or a variable.
     pub(crate) fn read_number(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         let fits = match &node.kind {
@@ -190,14 +217,83 @@ impl ValuePattern {
         };
         if !fits {
             let found = node.describe();
-            reading.error(
-                node,
-                format!("this is a whole number, not {found}"),
-                "such as `1` or `{gt: 0}`",
-            );
+            let message = format!("this is a whole number, not {found}");
+            let label = if matches!(node.kind, NodeKind::Int(_)) {
+                "it is never negative"
+            } else {
+                "such as `1` or `{gt: 0}`"
+            };
+            reading.error(node, message, label);
             return None;
         }
-        Self::read(node, reading)
+        let unknown = |entry: &&Entry| {
+            let key = entry.key.text().unwrap_or_default();
+            !is_matcher(&key) || key == "json"
+        };
+        let entries = node.as_map().unwrap_or_default();
+        for entry in entries.iter().filter(unknown) {
+            let key = entry.key.text().unwrap_or_default();
+            let problem = match OTHER_NAMES.iter().find(|(name, _)| *name == key) {
+                Some((_, here)) => Diagnostic::error(entry.key.span, format!("unknown key `{key}`"))
+                    .label(entry.key.span, format!("here this is written {here}")),
+                None => {
+                    let matchers = keys::names(MATCHERS);
+                    unknown_key(&entry.key, &key, "a matcher of numbers", &matchers)
+                }
+            };
+            reading.problems.push(problem);
+        }
+        if entries.iter().any(|entry| unknown(&entry)) {
+            return None;
+        }
+        let pattern = Self::read(node, reading)?;
+        if let Shape::Compare(relations) = &pattern.shape {
+            let zero = BigDecimal::from(0);
+            let below = relations.iter().any(|(relation, bound)| match (relation, bound) {
+                (Relation::Lt, BigDecimalOrText::Number(bound)) => *bound <= zero,
+                (Relation::Le, BigDecimalOrText::Number(bound)) => *bound < zero,
+                (Relation::Gt | Relation::Ge, BigDecimalOrText::Number(_)) => false,
+                (_, BigDecimalOrText::Text(_)) => true,
+            });
+            if below {
+                reading.error(node, "no number is so", "this is counted, from 0 on");
+            }
+        }
+        Some(pattern)
+    }
+
+    /// At least and at most this many, where it counts.
+    pub(crate) fn range(&self) -> (Option<u64>, Option<u64>) {
+        let relations = match &self.shape {
+            Shape::Literal(SqlValue::Int(number), _) => {
+                let number = u64::try_from(*number).ok();
+                return (number, number);
+            }
+            Shape::Compare(relations) => relations.as_slice(),
+            _ => &[],
+        };
+        let (mut least, mut most) = (None, None);
+        for (relation, bound) in relations {
+            let BigDecimalOrText::Number(bound) = bound else {
+                continue;
+            };
+            let whole = |mode| bound.with_scale_round(0, mode).to_u64();
+            let (low, high) = match relation {
+                Relation::Gt => (
+                    whole(RoundingMode::Floor).map(|bound| bound.saturating_add(1)),
+                    None,
+                ),
+                Relation::Ge => (whole(RoundingMode::Ceiling), None),
+                Relation::Lt => (
+                    None,
+                    whole(RoundingMode::Ceiling).map(|bound| bound.saturating_sub(1)),
+                ),
+                Relation::Le => (None, whole(RoundingMode::Floor)),
+            };
+            least = least.max(low);
+            most = [most, high].into_iter().flatten().min();
+        }
+        (least, most)
     }
 
     fn read_matcher(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
@@ -223,16 +319,20 @@ impl ValuePattern {
                 };
                 relations.push((relation, read_bound(&entry.value, reading)?));
             }
-            return Some(Shape::Compare(relations));
+            return compare(node, relations, reading);
         }
         if let (Some(about), 1..=2) = (key_of("about"), entries.len()) {
-            let within = key_of("within").map_or(Some(0.0), |within| read_float(within, reading))?;
+            let within = key_of("within").map_or(Some(0.0), |within| read_float(within, reading));
             if entries.len() == 2 && key_of("within").is_none() {
                 return mixed(node, reading);
             }
+            let within = within.filter(|within| *within >= 0.0);
+            if let (None, Some(node)) = (within, key_of("within")) {
+                reading.error(node, "`within` is how far off a number may be", "zero or more");
+            }
             return Some(Shape::About {
                 value: read_float(about, reading)?,
-                within,
+                within: within?,
             });
         }
         let [entry] = entries else {
@@ -249,10 +349,10 @@ impl ValuePattern {
             }
             Some("match") => Some(Shape::Match(read_regex(value, reading)?)),
             Some("between") => match value.as_seq() {
-                Some([low, high]) => Some(Shape::Compare(vec![
-                    (Relation::Ge, read_bound(low, reading)?),
-                    (Relation::Le, read_bound(high, reading)?),
-                ])),
+                Some([low, high]) => {
+                    let (low, high) = (read_bound(low, reading), read_bound(high, reading));
+                    compare(node, vec![(Relation::Ge, low?), (Relation::Le, high?)], reading)
+                }
                 _ => {
                     reading.error(
                         value,
@@ -267,14 +367,16 @@ impl ValuePattern {
                     reading.error(value, "`one_of` is a list of values", "write `{one_of: [1, 2]}`");
                     return None;
                 };
-                items
-                    .iter()
-                    .map(|item| Self::read(item, reading))
-                    .collect::<Option<_>>()
-                    .map(Shape::OneOf)
+                all_of(items.iter().map(|item| Self::read(item, reading))).map(Shape::OneOf)
             }
-            Some("not") => Self::read(value, reading).map(|inner| Shape::Not(Box::new(inner))),
-            Some("json") => json_of(value).map(Shape::Json),
+            Some("not") => {
+                let inner = Self::read(value, reading)?;
+                if matches!(inner.shape, Shape::Any) {
+                    reading.error(node, "no value is not any value", "this never holds");
+                }
+                Some(Shape::Not(Box::new(inner)))
+            }
+            Some("json") => Self::read_json(value, reading),
             _ => mixed(node, reading),
         }
     }
@@ -312,8 +414,9 @@ impl ValuePattern {
             Shape::About { value, within } => number(actual)
                 .and_then(|number| number.to_string().parse::<f64>().ok())
                 .is_some_and(|actual| (actual - value).abs() <= *within),
-            Shape::Json(wanted) => match actual {
-                SqlValue::Json(actual) => json_equals(wanted, actual),
+            Shape::Json(wanted, templates) => match actual {
+                SqlValue::Json(actual) if templates.is_empty() => json_equals(wanted, actual),
+                SqlValue::Json(actual) => json_equals(&filled(wanted, vars), actual),
                 _ => false,
             },
         }
@@ -326,6 +429,7 @@ impl ValuePattern {
                 Ok(value) => format!("{} (from `{text}`)", show(&value)),
                 Err(name) => format!("`{text}` (`{name}` has no value)"),
             },
+            Shape::Json(json, templates) if !templates.is_empty() => filled(json, vars).to_string(),
             _ => self.to_string(),
         }
     }
@@ -340,7 +444,12 @@ impl ValuePattern {
             Shape::OneOf(choices) => choices.iter().flat_map(Self::variables).collect(),
             Shape::Not(inner) => inner.variables(),
             Shape::Literal(..) | Shape::Bool(_) | Shape::Hex(..) | Shape::Any | Shape::Match(_) => Vec::new(),
-            Shape::Compare(_) | Shape::About { .. } | Shape::Json(_) => Vec::new(),
+            Shape::Compare(_) | Shape::About { .. } => Vec::new(),
+            Shape::Json(_, templates) => templates
+                .iter()
+                .flat_map(Template::variables)
+                .map(|(name, _)| (name.to_owned(), self.span))
+                .collect(),
         }
     }
 }
@@ -365,9 +474,140 @@ impl fmt::Display for ValuePattern {
             }
             Shape::Not(inner) => write!(f, "not {inner}"),
             Shape::About { value, within } => write!(f, "about {value} (within {within})"),
-            Shape::Json(json) => write!(f, "{json}"),
+            Shape::Json(json, _) => write!(f, "{json}"),
         }
     }
+}
+
+/// Bounds that some value lies between.
+fn compare(
+    node: &Node,
+    relations: Vec<(Relation, BigDecimalOrText)>,
+    reading: &mut Reading<'_>,
+) -> Option<Shape> {
+    let strict = |relation: Relation| matches!(relation, Relation::Gt | Relation::Lt);
+    for (low, least) in relations
+        .iter()
+        .filter(|(one, _)| matches!(one, Relation::Gt | Relation::Ge))
+    {
+        for (high, most) in relations
+            .iter()
+            .filter(|(one, _)| matches!(one, Relation::Lt | Relation::Le))
+        {
+            let order = match (least, most) {
+                (BigDecimalOrText::Number(least), BigDecimalOrText::Number(most)) => least.cmp(most),
+                (BigDecimalOrText::Text(least), BigDecimalOrText::Text(most)) => least.cmp(most),
+                _ => {
+                    reading.error(node, "one bound is a number, the other text", "no value is both");
+                    return None;
+                }
+            };
+            let none =
+                order == Ordering::Greater || (order == Ordering::Equal && (strict(*low) || strict(*high)));
+            if none {
+                let label = format!("{} {least} and {} {most}", low.sign(), high.sign());
+                reading.error(node, "no value lies between these bounds", label);
+                return None;
+            }
+        }
+    }
+    Some(Shape::Compare(relations))
+}
+
+/// A mapping that was perhaps meant as a matcher: some of its keys are those of matchers, or those that
+/// matchers have elsewhere.
+fn warn_of_json(entries: &[Entry], reading: &mut Reading<'_>) {
+    let key_of = |entry: &Entry| entry.key.text().unwrap_or_default().into_owned();
+    let some_match = entries.iter().any(|entry| is_matcher(&key_of(entry)));
+    for entry in entries {
+        let key = key_of(entry);
+        let other = OTHER_NAMES.iter().find(|(name, _)| *name == key);
+        let label = match other {
+            Some((_, here)) => format!("here this is written {here}"),
+            None if some_match && !is_matcher(&key) => "this is no matcher".to_owned(),
+            None => continue,
+        };
+        let problem = Diagnostic::warning(entry.key.span, "this mapping is taken for a JSON object");
+        reading.problems.push(
+            problem
+                .label(entry.key.span, label)
+                .help("if JSON is meant, write `{json: {…}}`"),
+        );
+        return;
+    }
+}
+
+/// Finds in a JSON document the texts that name variables, and the numbers that JSON does not keep as they
+/// are written.
+fn check_json(node: &Node, templates: &mut Vec<Template>, reading: &mut Reading<'_>) {
+    match &node.kind {
+        NodeKind::Seq(items) => items.iter().for_each(|item| check_json(item, templates, reading)),
+        NodeKind::Map(entries) => {
+            let values = entries.iter().map(|entry| &entry.value);
+            values.for_each(|value| check_json(value, templates, reading));
+        }
+        NodeKind::Str(text) => match Template::read(text) {
+            Ok(template) => templates.push(template),
+            Err(error) => {
+                let help = "close it, or write `$${` for the two characters themselves";
+                reading.error(node, error.to_string(), help);
+            }
+        },
+        NodeKind::Decimal(written) => {
+            let kept = json_of(node).map(|json| json.to_string()).unwrap_or_default();
+            let zeros = written.contains('.') && written.ends_with('0') && !written.ends_with(".0");
+            if zeros || BigDecimal::from_str(written).ok() != BigDecimal::from_str(&kept).ok() {
+                let message = format!("in JSON `{written}` is the number {kept}");
+                let problem = Diagnostic::warning(node.span, message);
+                let help = format!("write '{written}' for the text, {kept} for the number");
+                reading
+                    .problems
+                    .push(problem.label(node.span, "not kept as it is written").help(help));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A document with its variables' values; a text that is one variable becomes the value with its type.
+fn filled(json: &serde_json::Value, vars: &Vars) -> serde_json::Value {
+    use serde_json::Value as J;
+    match json {
+        J::String(text) => match Template::read(text).map(|template| template.value(vars)) {
+            Ok(Ok(value)) => json_of_value(&value),
+            Ok(Err(_)) | Err(_) => json.clone(),
+        },
+        J::Array(items) => J::Array(items.iter().map(|item| filled(item, vars)).collect()),
+        J::Object(entries) => J::Object(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), filled(value, vars)))
+                .collect(),
+        ),
+        J::Null | J::Bool(_) | J::Number(_) => json.clone(),
+    }
+}
+
+fn json_of_value(value: &SqlValue) -> serde_json::Value {
+    use serde_json::Value as J;
+    match value {
+        SqlValue::Null => J::Null,
+        SqlValue::Int(number) => json_number(&number.to_string()),
+        SqlValue::Decimal(text) => json_number(text),
+        SqlValue::Float(number) => json_number(&number.to_string()),
+        SqlValue::Text(text) | SqlValue::Time(text) => J::String(text.clone()),
+        SqlValue::Bytes(bytes) => J::String(String::from_utf8_lossy(bytes).into_owned()),
+        SqlValue::Json(json) => json.clone(),
+    }
+}
+
+/// A number as JSON has it; `.5` and `+1` are numbers of YAML and not of JSON.
+fn json_number(text: &str) -> serde_json::Value {
+    use serde_json::Value as J;
+    serde_json::from_str(text).ok().unwrap_or_else(|| {
+        let number = text.parse().ok().and_then(serde_json::Number::from_f64);
+        number.map_or_else(|| J::String(text.to_owned()), J::Number)
+    })
 }
 
 fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
@@ -379,7 +619,7 @@ fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
 }
 
 pub(crate) fn read_regex(node: &Node, reading: &mut Reading<'_>) -> Option<Regex> {
-    let Some(text) = node.text() else {
+    let Some(text) = node.text().filter(|_| !node.is_null()) else {
         reading.error(
             node,
             "a regular expression is text",
@@ -387,6 +627,10 @@ pub(crate) fn read_regex(node: &Node, reading: &mut Reading<'_>) -> Option<Regex
         );
         return None;
     };
+    if text.is_empty() {
+        reading.error(node, "this fits any text", "`{not: null}` says so");
+        return None;
+    }
     match Regex::new(&text) {
         Ok(regex) => Some(regex),
         Err(error) => {
@@ -503,22 +747,40 @@ fn json_equals(wanted: &serde_json::Value, actual: &serde_json::Value) -> bool {
 }
 
 fn json_of(node: &Node) -> Option<serde_json::Value> {
+    json_with(node, &plain_text)
+}
+
+/// A node as JSON, each text of it by way of `text`.
+fn json_with(node: &Node, text: &dyn Fn(&str) -> String) -> Option<serde_json::Value> {
     use serde_json::Value as J;
     Some(match &node.kind {
         NodeKind::Null => J::Null,
         NodeKind::Bool(flag) => J::Bool(*flag),
-        NodeKind::Int(number) => serde_json::from_str(&number.to_string()).ok()?,
-        NodeKind::Decimal(text) => serde_json::from_str(text).unwrap_or_else(|_| J::String(text.clone())),
-        NodeKind::Hex(text) | NodeKind::Str(text) => J::String(text.clone()),
+        NodeKind::Int(number) => json_number(&number.to_string()),
+        NodeKind::Decimal(number) => json_number(number),
+        NodeKind::Hex(digits) => J::String(digits.clone()),
+        NodeKind::Str(written) => J::String(text(written)),
         NodeKind::Binary(bytes) => J::String(String::from_utf8_lossy(bytes).into_owned()),
-        NodeKind::Seq(items) => J::Array(items.iter().map(json_of).collect::<Option<_>>()?),
+        NodeKind::Seq(items) => {
+            let items = items.iter().map(|item| json_with(item, text));
+            J::Array(items.collect::<Option<_>>()?)
+        }
         NodeKind::Map(entries) => J::Object(
             entries
                 .iter()
-                .map(|entry| Some((entry.key.text()?.into_owned(), json_of(&entry.value)?)))
+                .map(|entry| Some((entry.key.text()?.into_owned(), json_with(&entry.value, text)?)))
                 .collect::<Option<_>>()?,
         ),
     })
+}
+
+/// Text in which `$${` stands for `${`; text that names variables stays as it is, to be filled later.
+fn plain_text(text: &str) -> String {
+    let template = Template::read(text).ok();
+    let template = template.filter(|template| template.variables().next().is_none());
+    template
+        .and_then(|template| template.fill(&Vars::new()).ok())
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// A scalar, list or mapping of a file as a value, such as for a variable or a parameter.

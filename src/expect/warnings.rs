@@ -2,7 +2,7 @@
 
 use super::error::ErrorPattern;
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Needs, Reading, Seen, describe, describe_error};
+use super::{Check, Mismatch, Needs, Reading, Seen, all_of, describe, describe_error};
 use crate::history::{Outcome, SqlValue};
 use crate::source::{Node, NodeKind, Span};
 
@@ -14,10 +14,7 @@ enum Warnings {
 
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     if let NodeKind::Seq(items) = &node.kind {
-        let patterns = items
-            .iter()
-            .map(|item| ErrorPattern::read(item, reading))
-            .collect::<Option<_>>()?;
+        let patterns = all_of(items.iter().map(|item| ErrorPattern::read(item, reading)))?;
         return Some(Box::new(Warnings::These(patterns)));
     }
     let pattern = ValuePattern::read_number(node, reading)?;

@@ -213,8 +213,12 @@ pub fn check(paths: &[PathBuf]) -> ExitCode {
             say(&render_all(&planned.file, &planned.problems, style));
         }
     }
+    let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     say(&format!(
-        "{files} files, {trials} trials, {broken} files with mistakes"
+        "{}, {}, {} with mistakes",
+        count(files, "file"),
+        count(trials, "trial"),
+        count(broken, "file")
     ));
     if broken == 0 {
         ExitCode::SUCCESS

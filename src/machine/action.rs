@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::history::{Done, Outcome, SqlError, SqlValue, Status, Vars};
-use crate::plan::{Action, Content, SaveSource, Statement, Step, Value};
+use crate::plan::{Action, LoadContent, SaveSource, Statement, Step, Value};
 
 use super::{Machine, csv};
 
@@ -49,16 +49,14 @@ impl Machine {
         }
     }
 
-    /// What a load sends.
-    fn content(&self, content: &Content) -> Result<Vec<u8>, Outcome> {
+    /// What LOAD DATA reads.
+    fn content(&self, content: &LoadContent) -> Result<Vec<u8>, Outcome> {
         match content {
-            Content::File(bytes) => Ok(bytes.as_ref().clone()),
-            Content::Rows(rows) => {
-                let rows = rows
-                    .iter()
-                    .map(|row| row.iter().map(|cell| self.value(cell)).collect());
-                rows.collect::<Result<Vec<Vec<SqlValue>>, Outcome>>()
-                    .map(|rows| csv::lines(&rows))
+            LoadContent::File(content) => Ok(content.as_ref().clone()),
+            LoadContent::Rows(rows) => {
+                let row = |row: &Vec<Value>| row.iter().map(|cell| self.value(cell)).collect();
+                let rows: Vec<Vec<SqlValue>> = rows.iter().map(row).collect::<Result<_, _>>()?;
+                Ok(csv::lines(&rows))
             }
         }
     }

@@ -4,8 +4,12 @@ use super::names::Scope;
 use super::variants::Context;
 use super::{ServerPlan, Value};
 use crate::expect::Template;
+use crate::history::{SqlValue, Vars};
 use crate::scenario::{ConnectionDecl, Located};
 use crate::source::{Diagnostic, Node, NodeKind, Span, nearest};
+
+/// A mistake lists at most this many of the names that are there.
+const NAMES_LISTED: usize = 12;
 
 /// One connection of a trial.
 #[derive(Debug, Clone)]
@@ -68,20 +72,42 @@ pub(super) fn literal(node: &Node) -> Option<String> {
         NodeKind::Int(number) => Some(number.to_string()),
         NodeKind::Decimal(text) => Some(text.clone()),
         NodeKind::Bool(flag) => Some(if *flag { "ON" } else { "OFF" }.to_owned()),
-        NodeKind::Str(text) => Some(format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))),
-        NodeKind::Null | NodeKind::Hex(_) | NodeKind::Binary(_) | NodeKind::Seq(_) | NodeKind::Map(_) => None,
+        NodeKind::Str(text) => Some(quoted(text)),
+        NodeKind::Hex(text) => Some(text.clone()),
+        NodeKind::Null | NodeKind::Binary(_) | NodeKind::Seq(_) | NodeKind::Map(_) => None,
     }
 }
 
+/// A variable's value as an SQL literal for SET.
+fn literal_of(value: &SqlValue) -> Option<String> {
+    match value {
+        SqlValue::Int(number) => Some(number.to_string()),
+        SqlValue::Decimal(text) => Some(text.clone()),
+        SqlValue::Text(text) => Some(quoted(text)),
+        SqlValue::Null | SqlValue::Float(_) | SqlValue::Time(_) | SqlValue::Bytes(_) | SqlValue::Json(_) => {
+            None
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 impl Context<'_> {
-    pub(super) fn connections(&mut self, servers: &[ServerPlan], scope: &mut Scope<'_>) -> Connections {
+    pub(super) fn connections(
+        &mut self,
+        servers: &[ServerPlan],
+        vars: &Vars,
+        scope: &mut Scope<'_>,
+    ) -> Connections {
         let mut all = Connections {
             connections: Vec::new(),
             databases: Vec::new(),
             secrets: Vec::new(),
         };
         for decl in &self.scenario.connections {
-            let plan = self.connection(decl, servers, scope, &mut all);
+            let plan = self.connection(decl, servers, vars, scope, &mut all);
             match &decl.count {
                 None => all.connections.push(plan),
                 Some(count) => {
@@ -103,6 +129,7 @@ impl Context<'_> {
         &mut self,
         decl: &ConnectionDecl,
         servers: &[ServerPlan],
+        trial_vars: &Vars,
         scope: &mut Scope<'_>,
         all: &mut Connections,
     ) -> ConnectionPlan {
@@ -118,6 +145,8 @@ impl Context<'_> {
                     "transaction_isolation".to_owned(),
                     format!("'{}'", level.variable),
                 )),
+                // On an axis of the matrix this is told already.
+                None if decl.isolation.is_none() => {}
                 None => {
                     let problem = Diagnostic::error(node.span, "TiDB does not have this isolation level");
                     let label = "`repeatable read` or `read committed`; others are error 8048";
@@ -128,6 +157,7 @@ impl Context<'_> {
         if let Some(node) = decl.txn.as_ref().or_else(|| self.variant.value("txn")) {
             match node.text().and_then(|text| txn(&text)) {
                 Some(mode) => vars.push(("tidb_txn_mode".to_owned(), format!("'{mode}'"))),
+                None if decl.txn.is_none() => {}
                 None => {
                     let problem = Diagnostic::error(node.span, "this is no mode of transactions");
                     self.problems
@@ -136,15 +166,14 @@ impl Context<'_> {
             }
         }
         for (name, node) in &decl.vars {
-            let plain = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            match literal(node).filter(|_| plain) {
-                Some(value) => vars.push((name.value.clone(), value)),
-                None => {
-                    let problem =
-                        Diagnostic::error(node.span, "a session variable is a name with a number or text");
-                    self.problems
-                        .push(problem.label(node.span, format!("for `{}`", name.value)));
-                }
+            if !name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                let problem = Diagnostic::error(name.span, "this is no name of a session variable");
+                self.problems
+                    .push(problem.label(name.span, "letters, digits and `_`"));
+                continue;
+            }
+            if let Some(value) = self.session_value(node, trial_vars, scope) {
+                vars.push((name.value.clone(), value));
             }
         }
         if let (None, Some(password)) = (&decl.user, &decl.password) {
@@ -197,20 +226,58 @@ impl Context<'_> {
         }
     }
 
+    /// What a session variable is set to, as an SQL literal. Sessions open before the first step, so only
+    /// variables of the file, of the matrix and of the environment have a value by then.
+    fn session_value(&mut self, node: &Node, vars: &Vars, scope: &mut Scope<'_>) -> Option<String> {
+        let text = node.as_str().filter(|text| text.contains("${"));
+        let found = match text.map(Template::read) {
+            None => literal(node),
+            Some(Err(error)) => {
+                self.template_error(&error, node.span);
+                return None;
+            }
+            Some(Ok(template)) => {
+                scope.check(&template, node.span, self.problems);
+                let mut vars = vars.clone();
+                for (name, value) in scope.env_used() {
+                    vars.insert(format!("env.{name}"), SqlValue::Text(value));
+                }
+                let told = |(name, _): (&str, usize)| !vars.contains_key(name) && !scope.knows(name);
+                if template.variables().any(told) {
+                    return None;
+                }
+                template.value(&vars).ok().and_then(|value| literal_of(&value))
+            }
+        };
+        if found.is_none() {
+            let problem = Diagnostic::error(node.span, "a session variable is set to a number or text");
+            let label = match text {
+                Some(_) => "this has no such value when the session opens".to_owned(),
+                None => format!("this is {}", node.describe()),
+            };
+            self.problems.push(problem.label(node.span, label));
+        }
+        found
+    }
+
     /// Text in which `${env.NAME}` may stand.
     fn env_text(&mut self, text: &Located<String>, scope: &mut Scope<'_>) -> String {
-        let Ok(template) = Template::read(&text.value) else {
-            return text.value.clone();
+        let template = match Template::read(&text.value) {
+            Ok(template) => template,
+            Err(error) => {
+                self.template_error(&error, text.span);
+                return String::new();
+            }
         };
         scope.check(&template, text.span, self.problems);
-        let mut vars: crate::history::Vars = crate::history::Vars::new();
+        let mut vars = Vars::new();
         for (name, value) in scope.env_used() {
-            vars.insert(format!("env.{name}"), crate::history::SqlValue::Text(value));
+            vars.insert(format!("env.{name}"), SqlValue::Text(value));
         }
         match template.fill(&vars) {
             Ok(filled) => filled,
             Err(name) => {
-                if !name.starts_with("env.") {
+                if !name.starts_with("env.") && scope.knows(&name) {
                     let problem = Diagnostic::error(text.span, "only `${env.NAME}` can stand here");
                     self.problems
                         .push(problem.label(text.span, format!("`{name}` has its value later")));
@@ -226,10 +293,13 @@ impl Context<'_> {
         what: &str,
         known: impl Iterator<Item = &'n str> + Clone,
     ) {
-        let all = known.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-        let listed = match all.as_slice() {
-            [] => "there are none".to_owned(),
-            some => format!("this scenario has {}", some.join(", ")),
+        let mut listed: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
+        let more = listed.len().saturating_sub(NAMES_LISTED);
+        listed.truncate(NAMES_LISTED);
+        let listed = match (listed.as_slice(), more) {
+            ([], _) => "there are none".to_owned(),
+            (some, 0) => format!("this scenario has {}", some.join(", ")),
+            (some, more) => format!("this scenario has {} and {more} more", some.join(", ")),
         };
         let message = match nearest(&name.value, known) {
             Some(near) => format!("unknown {what} `{}`; did you mean `{near}`?", name.value),
@@ -240,35 +310,46 @@ impl Context<'_> {
     }
 
     /// The number of a connection by its name, or a mistake.
-    pub(super) fn connection_number(
-        &mut self,
-        name: &Located<String>,
-        connections: &[ConnectionPlan],
-    ) -> Option<usize> {
-        let found = connections
-            .iter()
-            .position(|connection| connection.name == name.value);
-        if found.is_none() {
-            let decl = self
+    pub(super) fn connection_number(&mut self, name: &Located<String>) -> Option<usize> {
+        if let Some(number) = self.numbers.get(&name.value) {
+            return Some(*number);
+        }
+        let several = self.scenario.connections.iter().find_map(|decl| {
+            let count = decl.count.as_ref()?.value;
+            let own = decl.name.value.as_str();
+            let numbered = name
+                .value
+                .strip_prefix(own)
+                .and_then(|rest| rest.strip_prefix('.'));
+            (name.value == own || numbered.is_some()).then_some((own, count))
+        });
+        if let Some((own, count)) = several {
+            let last = count - 1;
+            let (message, label) = if name.value == own {
+                let message = format!("`{own}` is {count} connections");
+                (message, format!("name one: `{own}.0` to `{own}.{last}`"))
+            } else {
+                let message = format!("there is no connection `{}`", name.value);
+                (message, format!("there are `{own}.0` to `{own}.{last}`"))
+            };
+            self.problems
+                .push(Diagnostic::error(name.span, message).label(name.span, label));
+            return None;
+        }
+        // Where no connection could be read at all, that mistake is told already.
+        if !self.numbers.is_empty() {
+            let known: Vec<String> = self
                 .scenario
                 .connections
                 .iter()
-                .find(|decl| decl.name.value == name.value);
-            match decl.and_then(|decl| decl.count.as_ref()) {
-                Some(count) => {
-                    let message = format!("`{}` is {} connections", name.value, count.value);
-                    let label = format!("name one: `{0}.0` to `{0}.{1}`", name.value, count.value - 1);
-                    self.problems
-                        .push(Diagnostic::error(name.span, message).label(name.span, label));
-                }
-                None => self.unknown(
-                    name,
-                    "connection",
-                    connections.iter().map(|one| one.name.as_str()),
-                ),
-            }
+                .map(|decl| match &decl.count {
+                    None => decl.name.value.clone(),
+                    Some(_) => format!("{}.0", decl.name.value),
+                })
+                .collect();
+            self.unknown(name, "connection", known.iter().map(String::as_str));
         }
-        found
+        None
     }
 
     /// A value in which variables may stand.
@@ -282,18 +363,11 @@ impl Context<'_> {
                     Some(Value::Template(template))
                 }
                 Err(error) => {
-                    let problem = Diagnostic::error(node.span, error.to_string());
-                    self.problems.push(problem.label(node.span, "in this text"));
+                    self.template_error(&error, node.span);
                     None
                 }
             };
         }
-        let value = crate::expect::value_of_node(node).map(Value::Plain);
-        if value.is_none() {
-            let problem = Diagnostic::error(node.span, "this is no value");
-            self.problems
-                .push(problem.label(node.span, "a number, text, null, true or false"));
-        }
-        value
+        self.plain_value(node).map(Value::Plain)
     }
 }

@@ -1,15 +1,14 @@
 //! The final expectations, with their names resolved.
 
 use super::connections::ConnectionPlan;
-use super::names::Scope;
+use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
-use super::steps::own_statement;
 use super::variants::Context;
 use super::{Final, IsTrue, Query, Step};
 use crate::expect::{Expectation, Reading, ValuePattern};
 use crate::history::Status;
-use crate::scenario::{Located, keys};
-use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind};
+use crate::scenario::{Located, keys, lost_comment};
+use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
 use crate::sql::{by_name, nearest as nearest_name};
 
 impl Context<'_> {
@@ -22,28 +21,37 @@ impl Context<'_> {
         let mut finals = Vec::new();
         for decl in &self.scenario.expect {
             let mut found = Final::default();
+            let mut named = Vec::new();
             for (key, node) in &decl.entries {
                 match key.as_str() {
-                    Some("states") => self.states(node, connections, &mut found),
+                    Some("states") => named = self.states(node, &mut found),
                     Some("tables") => self.tables(node, scope, &mut found),
                     Some("queries") => found.queries = self.queries(node, scope, false),
                     Some("always") => found.always = self.queries(node, scope, true),
-                    Some("shared") => self.shared(node, connections, scope, &mut found),
+                    Some("shared") => self.shared(node, scope, &mut found),
                     Some("errors") => self.errors(key, node, &mut found),
                     Some(_) | None => {}
                 }
             }
             if self.variant.is_in(decl.when.as_ref()) {
-                self.state_names(&found, connections, steps);
+                self.state_names(&named, connections, steps);
                 finals.push(found);
             }
         }
         finals
     }
 
+    /// A mapping that names at least one thing: one that names none can't fail.
     fn mapping<'n>(&mut self, node: &'n Node, what: &str, example: &str) -> &'n [Entry] {
         match &node.kind {
-            NodeKind::Map(entries) => entries,
+            NodeKind::Map(entries) => {
+                if entries.is_empty() && what != "errors" {
+                    let problem = Diagnostic::error(node.span, format!("`{what}` is empty"));
+                    self.problems
+                        .push(problem.label(node.span, format!("leave it out, or write `{example}`")));
+                }
+                entries
+            }
             _ => {
                 let message = format!("`{what}` is a mapping, not {}", node.describe());
                 self.problems.push(
@@ -54,82 +62,92 @@ impl Context<'_> {
         }
     }
 
-    fn states(&mut self, node: &Node, connections: &[ConnectionPlan], found: &mut Final) {
+    /// Reads the patterns; returns the states that they name, each with its connection and its place.
+    fn states(&mut self, node: &Node, found: &mut Final) -> Vec<(usize, String, Span)> {
+        let mut named = Vec::new();
         for entry in self.mapping(node, "states", "states: {alice: [begin, commit]}") {
             let name = Located {
                 span: entry.key.span,
                 value: entry.key.text().unwrap_or_default().into_owned(),
             };
-            let Some(number) = self.connection_number(&name, connections) else {
-                continue;
-            };
+            let number = self.connection_number(&name);
             let Some(items) = entry.value.as_seq() else {
                 let problem = Diagnostic::error(entry.value.span, "a sequence of states is a list of names");
                 self.problems
                     .push(problem.label(entry.value.span, "write `[begin, commit]`"));
                 continue;
             };
-            let items = items.iter().filter_map(|item| {
-                let text = item.text();
-                if text.is_none() {
-                    let problem = Diagnostic::error(item.span, "a state's name is text");
+            let mut pattern = StatePattern { items: Vec::new() };
+            for node in items {
+                let Some(text) = node.text().filter(|_| !node.is_null()) else {
+                    let problem = Diagnostic::error(node.span, "a state's name is text");
                     self.problems
-                        .push(problem.label(item.span, format!("this is {}", item.describe())));
+                        .push(problem.label(node.span, format!("this is {}", node.describe())));
+                    continue;
+                };
+                let item = PatternItem::read(&text);
+                if let (Some(state), Some(number)) = (&item.name, number) {
+                    named.push((number, state.clone(), node.span));
                 }
-                text.map(|text| PatternItem::read(&text))
-            });
-            let pattern = StatePattern {
-                items: items.collect(),
-            };
-            found.states.push((number, entry.value.span, pattern));
+                pattern.items.push(item);
+            }
+            if let Some(number) = number {
+                found.states.push((number, entry.value.span, pattern));
+            }
         }
+        named
     }
 
     /// Names in patterns that no state of the connection has.
-    fn state_names(&mut self, found: &Final, connections: &[ConnectionPlan], steps: &[Step]) {
-        for (number, span, pattern) in &found.states {
-            let own = steps
-                .iter()
-                .filter(|step| step.connection == *number)
-                .map(|step| step.state.as_str());
-            let known: Vec<&str> = own.chain(LIFECYCLE.iter().copied()).chain([BLOCKED]).collect();
-            for name in pattern.items.iter().filter_map(|item| item.name.as_deref()) {
-                if !known.contains(&name) {
-                    let connection = connections.get(*number).map_or("?", |one| one.name.as_str());
-                    let message = format!("`{connection}` has no state `{name}`");
-                    let mut names: Vec<&str> = Vec::new();
-                    for name in known.iter().filter(|name| !LIFECYCLE.contains(name)) {
-                        if !names.contains(name) {
-                            names.push(name);
-                        }
-                    }
-                    let problem = Diagnostic::error(*span, message);
-                    self.problems
-                        .push(problem.label(*span, format!("it has {}", names.join(", "))));
+    fn state_names(
+        &mut self,
+        named: &[(usize, String, Span)],
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+    ) {
+        for (number, state, span) in named {
+            if LIFECYCLE.contains(&state.as_str()) || state == BLOCKED {
+                continue;
+            }
+            let mut known: Vec<&str> = Vec::new();
+            for step in steps.iter().filter(|step| step.connection == *number) {
+                if !known.contains(&step.state.as_str()) {
+                    known.push(&step.state);
                 }
             }
+            if known.contains(&state.as_str()) {
+                continue;
+            }
+            let connection = connections.get(*number).map_or("?", |one| one.name.as_str());
+            let near = nearest(
+                state,
+                known
+                    .iter()
+                    .copied()
+                    .chain([BLOCKED])
+                    .chain(LIFECYCLE.iter().copied()),
+            );
+            let message = match near {
+                Some(near) => format!("`{connection}` has no state `{state}`; did you mean `{near}`?"),
+                None => format!("`{connection}` has no state `{state}`"),
+            };
+            let label = match known.as_slice() {
+                [] => "it has none of its own".to_owned(),
+                some => format!("it has {}", some.join(", ")),
+            };
+            self.problems
+                .push(Diagnostic::error(*span, message).label(*span, label));
         }
     }
 
     fn tables(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         for entry in self.mapping(node, "tables", "tables: {account: [[1, 70]]}") {
             let Some(name) = entry.key.text() else { continue };
-            let quoted: Vec<String> = name
-                .split('.')
-                .map(|part| {
-                    if part.starts_with("${") {
-                        part.to_owned()
-                    } else {
-                        format!("`{}`", part.replace('`', "``"))
-                    }
-                })
-                .collect();
-            let Some(statement) =
-                own_statement(entry.key.span, &format!("select * from {}", quoted.join(".")))
-            else {
-                continue;
+            let located = Located {
+                span: entry.key.span,
+                value: format!("select * from {}", quoted_table(&name)),
             };
-            scope.check(&statement.text, entry.key.span, self.problems);
+            let statement = self.statement(&located, scope);
             let expectations = match &entry.value.kind {
                 NodeKind::Map(_) => self.query_expectations(&entry.value, &[], scope),
                 _ => {
@@ -137,12 +155,12 @@ impl Context<'_> {
                     self.read_expectations(&[&(key, entry.value.clone())], scope)
                 }
             };
-            found.tables.push(Query {
+            found.tables.extend(statement.map(|statement| Query {
                 span: entry.key.span,
                 label: format!("table {name}"),
                 sql: statement.text,
                 expectations,
-            });
+            }));
         }
     }
 
@@ -169,7 +187,12 @@ impl Context<'_> {
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
         let found = self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope);
-        if entries.is_empty() {
+        let only_beside = node
+            .as_map()
+            .unwrap_or_default()
+            .iter()
+            .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
+        if only_beside {
             let problem = Diagnostic::error(node.span, "nothing is expected of this");
             self.problems
                 .push(problem.label(node.span, "add `rows`, `value`, `count` or another expectation"));
@@ -181,6 +204,11 @@ impl Context<'_> {
         let items = node
             .as_seq()
             .map_or_else(|| vec![node], |items| items.iter().collect());
+        if items.is_empty() {
+            let problem = Diagnostic::error(node.span, "this list is empty");
+            self.problems
+                .push(problem.label(node.span, "leave the key out, or name a query"));
+        }
         let mut found = Vec::new();
         for item in items {
             let (sql, expectations) = match &item.kind {
@@ -229,6 +257,7 @@ impl Context<'_> {
                     .push(problem.label(sql.span, "there is nothing here"));
                 continue;
             }
+            self.problems.extend(lost_comment(self.file, sql, text));
             let located = Located {
                 span: sql.span,
                 value: text.to_owned(),
@@ -247,17 +276,16 @@ impl Context<'_> {
         found
     }
 
-    fn shared(
-        &mut self,
-        node: &Node,
-        connections: &[ConnectionPlan],
-        scope: &mut Scope<'_>,
-        found: &mut Final,
-    ) {
+    fn shared(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
             return;
         };
         let (vars, status) = (map.get("vars"), map.get("status"));
+        if vars.is_none() && status.is_none() {
+            let problem = Diagnostic::error(node.span, "`shared` needs `vars` or `status`");
+            self.problems
+                .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
+        }
         for entry in vars
             .map(|node| self.mapping(node, "vars", "vars: {job: 1}"))
             .unwrap_or_default()
@@ -280,7 +308,7 @@ impl Context<'_> {
                 span: entry.key.span,
                 value: entry.key.text().unwrap_or_default().into_owned(),
             };
-            let Some(number) = self.connection_number(&name, connections) else {
+            let Some(number) = self.connection_number(&name) else {
                 continue;
             };
             let word = entry.value.text().unwrap_or_default().to_string();
@@ -315,7 +343,14 @@ impl Context<'_> {
             };
             let count = ValuePattern::read_number(&entry.value, &mut reading);
             match (code, count) {
-                (Some(code), Some(count)) => found.errors.push((code, entry.key.span, count)),
+                (Some(code), Some(count)) => {
+                    if let Some((_, earlier, _)) = found.errors.iter().find(|(other, ..)| *other == code) {
+                        let problem = Diagnostic::error(entry.key.span, "this error is counted twice")
+                            .label(entry.key.span, "again here");
+                        self.problems.push(problem.label(*earlier, "first here"));
+                    }
+                    found.errors.push((code, entry.key.span, count));
+                }
                 (None, _) => {
                     let text = entry.key.text().unwrap_or_default();
                     let label = nearest_name(&text)

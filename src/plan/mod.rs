@@ -6,12 +6,13 @@
 mod connections;
 mod finals;
 mod flow;
+mod load;
 mod names;
 mod pattern;
 mod steps;
 mod variants;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::scenario::{self, Requires};
 use crate::source::{Diagnostic, Severity, SourceFile, Span};
 
 pub use connections::ConnectionPlan;
+pub use load::LoadContent;
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 pub use variants::label;
 
@@ -30,6 +32,8 @@ pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// At most this many variants of one file.
 pub const VARIANTS_MAX: usize = 1_000;
+/// At most this many steps and connections in all variants of one file together.
+pub const PLAN_SIZE_MAX: usize = 200_000;
 
 /// What planning needs beside the file.
 #[derive(Debug, Clone, Default)]
@@ -188,7 +192,7 @@ pub enum Action {
         /// The statement.
         statement: Statement,
         /// What the server reads in place of a file.
-        content: Content,
+        content: LoadContent,
     },
     /// Waits.
     Sleep(Duration),
@@ -205,15 +209,6 @@ pub enum Action {
     Reconnect,
     /// Nothing but `set`.
     Set,
-}
-
-/// What `LOAD DATA LOCAL` reads.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// A file, as it is.
-    File(Arc<Vec<u8>>),
-    /// Rows that stand in the scenario.
-    Rows(Vec<Vec<Value>>),
 }
 
 /// A value: as it stands, or with variables in it.
@@ -280,28 +275,25 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     let mut trials = Vec::new();
     if let Some(scenario) = read.scenario {
         let variants = variants::variants(&scenario, &mut problems);
+        let mut used = BTreeSet::new();
         for variant in &variants {
             trials.extend(variants::plan_variant(
                 &file,
                 input,
                 &scenario,
                 variant,
+                &mut used,
                 &mut problems,
             ));
         }
         variants::check_when_names(&scenario, &mut problems);
+        if !problems.iter().any(Diagnostic::is_error) {
+            variants::check_unused(&scenario, &used, &mut problems);
+        }
     }
     // Variants find the same mistakes; each is told once.
-    let mut seen = Vec::new();
-    problems.retain(|problem| {
-        let place = problem.labels.first().map(|label| label.span);
-        let key = (place, problem.message.clone());
-        let new = !seen.contains(&key);
-        if new {
-            seen.push(key);
-        }
-        new
-    });
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert((problem.span(), problem.message.clone())));
     problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.span.start));
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     if broken {

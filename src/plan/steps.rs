@@ -1,22 +1,20 @@
 //! Steps with their names resolved.
 
-use std::sync::Arc;
-
-use super::connections::ConnectionPlan;
-use super::names::Scope;
+use super::names::{BUILT_IN, Scope};
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
-use super::{Action, Blocked, Content, STEP_TIMEOUT, SaveSource, Statement, Step, Value};
-use crate::expect::{self, Expectation, Reading, Template};
-use crate::scenario::{ActionDecl, Duplicates, ExpectDecl, LoadDecl, Located, StepDecl};
-use crate::source::{Diagnostic, Node, NodeKind, Span};
+use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Statement, Step};
+use crate::expect::{self, Expectation, Reading};
+use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl};
+use crate::source::{Diagnostic, Node, Span};
 
 impl Context<'_> {
-    pub(super) fn steps(&mut self, connections: &[ConnectionPlan], scope: &mut Scope<'_>) -> Vec<Step> {
+    pub(super) fn steps(&mut self, scope: &mut Scope<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         for decl in &self.scenario.steps {
             // Names are checked in all variants; only the steps of this one are kept.
-            let step = self.step_plan(decl, connections, scope);
+            let step = self.step_plan(decl, scope);
+            self.waits_are_clear &= step.is_some();
             if self.variant.is_in(decl.when.as_ref()) {
                 steps.extend(step);
             }
@@ -24,14 +22,10 @@ impl Context<'_> {
         steps
     }
 
-    fn step_plan(
-        &mut self,
-        decl: &StepDecl,
-        connections: &[ConnectionPlan],
-        scope: &mut Scope<'_>,
-    ) -> Option<Step> {
-        let connection = self.connection_number(&decl.connection, connections);
-        let action = self.action_plan(&decl.action, connections, connection, scope);
+    fn step_plan(&mut self, decl: &StepDecl, scope: &mut Scope<'_>) -> Option<Step> {
+        let connection = self.connection_number(&decl.connection);
+        let action = self.action_plan(&decl.action, connection, scope);
+        let planned = action.is_some();
         let state = match &decl.name {
             Some(name) => {
                 let reserved = LIFECYCLE.contains(&name.value.as_str()) || name.value == BLOCKED;
@@ -59,6 +53,17 @@ impl Context<'_> {
             self.check_new_name(name);
             scope.add(&name.value);
         }
+        for (name, _) in &decl.save {
+            if let Some((other, _)) = decl.set.iter().find(|(other, _)| other.value == name.value) {
+                let message = format!("`save` and `set` both give `{}` its value", name.value);
+                let problem = Diagnostic::error(name.span, message);
+                self.problems.push(
+                    problem
+                        .label(name.span, "this one …")
+                        .label(other.span, "… and this one"),
+                );
+            }
+        }
         let save = decl
             .save
             .iter()
@@ -67,7 +72,8 @@ impl Context<'_> {
         let mut step = Step {
             span: decl.connection.span,
             connection: connection.unwrap_or(usize::MAX),
-            action: action?,
+            // A step whose action has a mistake is looked at all the same, and then left out.
+            action: action.unwrap_or(Action::Set),
             state,
             expectations: Vec::new(),
             blocked: None,
@@ -79,12 +85,13 @@ impl Context<'_> {
                 .or(self.scenario.step_timeout)
                 .unwrap_or(STEP_TIMEOUT),
         };
-        self.step_expectations(decl, &mut step, connections, scope);
-        connection.map(|_| step)
+        self.step_expectations(decl, &mut step, scope);
+        connection.filter(|_| planned).map(|_| step)
     }
 
-    fn check_new_name(&mut self, name: &Located<String>) {
-        let reserved = ["database", "connection", "index"].contains(&name.value.as_str())
+    /// A name that a variable gets.
+    pub(super) fn check_new_name(&mut self, name: &Located<String>) {
+        let reserved = BUILT_IN.contains(&name.value.as_str())
             || name.value.starts_with("env.")
             || name.value.starts_with("database.");
         let plain = name.value.chars().all(|c| c.is_alphanumeric() || c == '_');
@@ -101,17 +108,12 @@ impl Context<'_> {
     }
 
     /// The step's own expectations and those of this variant.
-    fn step_expectations(
-        &mut self,
-        decl: &StepDecl,
-        step: &mut Step,
-        connections: &[ConnectionPlan],
-        scope: &mut Scope<'_>,
-    ) {
+    fn step_expectations(&mut self, decl: &StepDecl, step: &mut Step, scope: &mut Scope<'_>) {
         let mut entries: Vec<&(Node, Node)> = Vec::new();
+        self.check_waiting(decl);
         for expect in &decl.expects {
             let mine = self.variant.is_in(expect.when.as_ref());
-            self.waiting(expect, step, connections, mine);
+            self.waiting(expect, step, decl.action.is_statement(), mine);
             if mine {
                 entries.extend(&expect.entries);
             } else {
@@ -134,34 +136,47 @@ impl Context<'_> {
             }
         }
         step.expectations = self.read_expectations(&entries, scope);
-        let sql = matches!(
-            step.action,
-            Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
-        );
-        if let (false, Some(one)) = (
-            sql,
-            step.expectations
-                .iter()
-                .find(|one| !["within", "at_least", "error"].contains(&one.key)),
-        ) {
-            let message = format!("`{}` goes with a statement", one.key);
-            self.problems
-                .push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
-        }
-        self.check_times(&step.expectations);
+        self.check_kinds(decl, step);
+        self.check_times(step);
     }
 
-    fn check_times(&mut self, expectations: &[Expectation]) {
-        let find = |key: &str| expectations.iter().find(|one| one.key == key);
-        if let (Some(within), Some(at_least)) = (find("within"), find("at_least"))
-            && let (Some(most), Some(least)) = (within.check.duration(), at_least.check.duration())
-            && most < least
-        {
-            let problem = Diagnostic::error(at_least.span, "`within` is shorter than `at_least`");
+    /// Expectations that the step's action can never meet.
+    fn check_kinds(&mut self, decl: &StepDecl, step: &Step) {
+        let find = |wanted: &dyn Fn(&str) -> bool| step.expectations.iter().find(|one| wanted(one.key));
+        if !decl.action.is_statement() {
+            let timed = |key: &str| ["within", "at_least", "error"].contains(&key);
+            if let Some(one) = find(&|key| !timed(key)) {
+                let message = format!("`{}` goes with a statement", one.key);
+                self.problems
+                    .push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
+            }
+        }
+        if let (Some(error), Some((name, _))) = (find(&|key| key == "error"), decl.save.first()) {
+            let problem = Diagnostic::error(name.span, "`error` and `save` exclude each other");
             self.problems.push(
                 problem
-                    .label(within.span, "at most this")
-                    .label(at_least.span, "and at least this"),
+                    .label(name.span, "a statement that fails gives no value")
+                    .label(error.span, "and it must fail"),
+            );
+        }
+    }
+
+    /// A step is ended at its limit, so it cannot take longer.
+    fn check_times(&mut self, step: &Step) {
+        let find = |key: &str| {
+            let found = step.expectations.iter().find(|one| one.key == key)?;
+            Some((found.span, found.check.duration()?))
+        };
+        let Some((at_least, least)) = find("at_least") else {
+            return;
+        };
+        if step.timeout <= least {
+            let limit = step.timeout;
+            let problem = Diagnostic::error(at_least, "`at_least` is over the limit of the step");
+            self.problems.push(
+                problem
+                    .label(at_least, format!("its limit is {limit:?}"))
+                    .help("give the step a longer `timeout`, or the scenario a longer `step_timeout`"),
             );
         }
     }
@@ -184,13 +199,42 @@ impl Context<'_> {
         found
     }
 
-    fn waiting(&mut self, expect: &ExpectDecl, step: &mut Step, connections: &[ConnectionPlan], mine: bool) {
+    /// What one part of a step says of waiting against what another says that holds in the same variant.
+    fn check_waiting(&mut self, decl: &StepDecl) {
+        let mut said: Option<(bool, Span)> = None;
+        for expect in &decl.expects {
+            if !self.variant.is_in(expect.when.as_ref()) {
+                continue;
+            }
+            let flag = expect.blocked.as_ref().map(|flag| (flag.value, flag.span));
+            let by = expect.blocked_by.first().map(|name| (true, name.span));
+            let Some((waits, span)) = flag.or(by) else {
+                continue;
+            };
+            match said {
+                Some((other, earlier)) if other != waits => {
+                    self.waits_are_clear = false;
+                    let problem = Diagnostic::error(span, "a step waits or does not wait");
+                    self.problems.push(
+                        problem
+                            .label(span, "this one …")
+                            .label(earlier, "… and this one cannot both hold"),
+                    );
+                }
+                _ => said = Some((waits, span)),
+            }
+        }
+    }
+
+    fn waiting(&mut self, expect: &ExpectDecl, step: &mut Step, statement: bool, mine: bool) {
         let mut by = Vec::new();
         for name in &expect.blocked_by {
-            let Some(number) = self.connection_number(name, connections) else {
+            let Some(number) = self.connection_number(name) else {
+                self.waits_are_clear = false;
                 continue;
             };
             if number == step.connection {
+                self.waits_are_clear = false;
                 let problem = Diagnostic::error(name.span, "a connection cannot be blocked by itself");
                 self.problems
                     .push(problem.label(name.span, "this is the step's own connection"));
@@ -200,10 +244,12 @@ impl Context<'_> {
         }
         let mut unblocks = Vec::new();
         for name in &expect.unblocks {
-            let Some(number) = self.connection_number(name, connections) else {
+            let Some(number) = self.connection_number(name) else {
+                self.waits_are_clear = false;
                 continue;
             };
             if number == step.connection {
+                self.waits_are_clear = false;
                 let problem = Diagnostic::error(name.span, "a connection cannot unblock itself");
                 self.problems
                     .push(problem.label(name.span, "this is the step's own connection"));
@@ -214,7 +260,14 @@ impl Context<'_> {
         if !mine {
             return;
         }
-        step.unblocks.extend(unblocks);
+        for (number, span) in unblocks {
+            if let Some((_, earlier)) = step.unblocks.iter().find(|(other, _)| *other == number) {
+                let problem = Diagnostic::error(span, "a wait ends once").label(span, "again here");
+                self.problems.push(problem.label(*earlier, "said here"));
+                continue;
+            }
+            step.unblocks.push((number, span));
+        }
         let flag = expect.blocked.as_ref();
         if flag.is_some_and(|flag| flag.value) || !by.is_empty() {
             let span = flag
@@ -223,10 +276,8 @@ impl Context<'_> {
                 .unwrap_or(step.span);
             let blocked = step.blocked.get_or_insert(Blocked { span, by: Vec::new() });
             blocked.by.extend(by);
-            if !matches!(
-                step.action,
-                Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
-            ) {
+            if !statement {
+                self.waits_are_clear = false;
                 let problem = Diagnostic::error(span, "only a statement can be blocked");
                 self.problems.push(problem.label(span, "this step runs none"));
             }
@@ -236,7 +287,6 @@ impl Context<'_> {
     fn action_plan(
         &mut self,
         action: &ActionDecl,
-        connections: &[ConnectionPlan],
         own: Option<usize>,
         scope: &mut Scope<'_>,
     ) -> Option<Action> {
@@ -249,6 +299,7 @@ impl Context<'_> {
                             .iter()
                             .filter_map(|node| self.plan_value(node, scope))
                             .collect();
+                        self.check_params(statement, params);
                         Some(Action::Prepared(statement.clone(), values))
                     }
                     (_, []) => None,
@@ -258,7 +309,7 @@ impl Context<'_> {
             ActionDecl::Load(load) => self.load_plan(load, scope),
             ActionDecl::Sleep(duration) => Some(Action::Sleep(*duration)),
             ActionDecl::Kill { target, connection } => {
-                let number = self.connection_number(target, connections)?;
+                let number = self.connection_number(target)?;
                 if own == Some(number) {
                     let problem = Diagnostic::error(target.span, "a connection cannot kill itself this way");
                     self.problems
@@ -275,74 +326,29 @@ impl Context<'_> {
         }
     }
 
-    fn load_plan(&mut self, load: &LoadDecl, scope: &mut Scope<'_>) -> Option<Action> {
-        let columns = load
-            .columns
-            .iter()
-            .map(|column| format!("`{}`", column.value.replace('`', "``")));
-        let columns = columns.collect::<Vec<_>>().join(", ");
-        let columns = if columns.is_empty() {
-            columns
-        } else {
-            format!(" ({columns})")
-        };
-        let table = load
-            .table
-            .value
-            .split('.')
-            .map(|part| format!("`{}`", part.replace('`', "``")));
-        let table = table.collect::<Vec<_>>().join(".");
-        let (content, name) = match (&load.rows, &load.file) {
-            (Some(rows), _) => (Content::Rows(self.load_rows(rows, scope)?), "rows".to_owned()),
-            (None, Some(file)) => {
-                let folder = std::path::Path::new(self.file.name())
-                    .parent()
-                    .unwrap_or(std::path::Path::new(""));
-                match std::fs::read(folder.join(&file.value)) {
-                    Ok(content) => (Content::File(Arc::new(content)), file.value.replace('\'', "''")),
-                    Err(error) => {
-                        let problem = Diagnostic::error(file.span, format!("cannot read this file: {error}"));
-                        self.problems
-                            .push(problem.label(file.span, format!("looked for in {}", folder.display())));
-                        return None;
-                    }
-                }
-            }
-            (None, None) => return None,
-        };
-        let replace = match load.duplicates {
-            Duplicates::Ignore => "",
-            Duplicates::Replace => "replace ",
-        };
-        let text = format!(
-            "load data local infile '{name}' {replace}into table {table} fields terminated by ',' optionally enclosed by '\"' lines terminated by '\\n'{columns}"
-        );
-        let located = Located {
-            span: load.table.span,
-            value: text,
-        };
-        let statement = self.statement(&located, scope)?;
-        Some(Action::Load { statement, content })
-    }
-
-    fn load_rows(&mut self, rows: &Node, scope: &mut Scope<'_>) -> Option<Vec<Vec<Value>>> {
-        let NodeKind::Seq(items) = &rows.kind else {
-            let problem = Diagnostic::error(rows.span, "`rows` is a list of rows");
-            self.problems
-                .push(problem.label(rows.span, "write `[[1, a], [2, b]]`"));
-            return None;
-        };
-        let mut all = Vec::new();
-        for row in items {
-            let Some(cells) = row.as_seq() else {
-                let problem = Diagnostic::error(row.span, "a row is a list of values");
-                self.problems.push(problem.label(row.span, "write `[1, a]`"));
-                return None;
-            };
-            let cells = cells.iter().map(|cell| self.plan_value(cell, scope));
-            all.push(cells.collect::<Option<_>>()?);
+    /// `params` against the `?` of the statement. A variable may bring some with it.
+    fn check_params(&mut self, statement: &Statement, params: &[Node]) {
+        if statement.text.variables().next().is_some() {
+            return;
         }
-        Some(all)
+        let marks = crate::sql::placeholders(statement.text.source());
+        if marks == params.len() {
+            return;
+        }
+        let span = match (params.first(), params.last()) {
+            (Some(first), Some(last)) => Span::new(first.span.start, last.span.end),
+            _ => statement.span,
+        };
+        let values = match params.len() {
+            1 => "1 value".to_owned(),
+            count => format!("{count} values"),
+        };
+        let problem = Diagnostic::error(span, format!("{values} for {marks} `?` in the statement"));
+        self.problems.push(
+            problem
+                .label(span, format!("{values} here"))
+                .label(statement.span, format!("{marks} `?` here")),
+        );
     }
 }
 
@@ -370,9 +376,4 @@ fn save_source(text: &str) -> SaveSource {
         (_, Some((row, column))) => SaveSource::Cell(row, column),
         _ => SaveSource::Column(text.to_owned()),
     }
-}
-
-/// A statement that the harness itself makes, at the place that asked for it.
-pub(super) fn own_statement(span: Span, text: &str) -> Option<Statement> {
-    Template::read(text).ok().map(|text| Statement { span, text })
 }

@@ -1,14 +1,15 @@
 //! The variants of a scenario, and one trial for each.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::connections::{Connections, isolation, txn};
 use super::names::Scope;
-use super::{PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan, VARIANTS_MAX};
-use crate::expect::{Template, value_of_node};
+use super::{PLAN_SIZE_MAX, PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan, VARIANTS_MAX};
+use crate::expect::{Template, TemplateError, value_of_node};
 use crate::history::{SqlValue, Vars};
-use crate::scenario::{Located, Scenario, When};
-use crate::source::{Diagnostic, Node, SourceFile, nearest};
+use crate::scenario::{ConnectionDecl, Located, Scenario, When};
+use crate::source::{Diagnostic, Node, NodeKind, SourceFile, Span, nearest};
 
 /// One combination of the matrix's values.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,10 @@ pub(super) struct Context<'a> {
     pub input: &'a PlanInput,
     pub scenario: &'a Scenario,
     pub variant: &'a Variant<'a>,
+    /// The connections' numbers by their names.
+    pub numbers: BTreeMap<String, usize>,
+    /// Whether it can be told who waits when: every step and every name in it is known.
+    pub waits_are_clear: bool,
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -70,10 +75,15 @@ pub fn label(axis: &str, node: &Node) -> String {
 
 /// All combinations, in the order of the file.
 pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic>) -> Vec<Variant<'s>> {
+    let connections = scenario
+        .connections
+        .iter()
+        .map(|one| one.count.as_ref().map_or(1, |count| count.value));
+    let size = scenario.steps.len() + connections.sum::<usize>();
     let mut all = vec![Variant::default()];
     for axis in &scenario.matrix {
         let name = axis.name.value.as_str();
-        let mut labels: Vec<String> = Vec::new();
+        let mut labels: Vec<(String, &Node)> = Vec::new();
         for node in &axis.values {
             let known = match (name, node.text()) {
                 (_, None) => Err("a value of the matrix is a single value"),
@@ -89,11 +99,12 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
                 problems.push(problem.label(node.span, help));
             }
             let label = label(name, node);
-            if labels.contains(&label) {
-                let problem = Diagnostic::error(node.span, format!("`{label}` is on this axis already"));
-                problems.push(problem.label(node.span, "each value stands once"));
+            if let Some((_, earlier)) = labels.iter().find(|(other, _)| *other == label) {
+                let message = format!("two values of `{name}` are called `{label}` in the trials' names");
+                let problem = Diagnostic::error(node.span, message).label(node.span, "again here");
+                problems.push(problem.label(earlier.span, "first here"));
             }
-            labels.push(label);
+            labels.push((label, node));
         }
         all = all
             .into_iter()
@@ -105,15 +116,79 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
                 })
             })
             .collect();
-        if all.len() > VARIANTS_MAX {
-            let message = format!("this matrix has more than {VARIANTS_MAX} variants");
-            let problem = Diagnostic::error(axis.name.span, message);
-            problems.push(problem.label(axis.name.span, "with this axis"));
-            all.truncate(1);
-            break;
-        }
+        let size = size.saturating_mul(all.len());
+        let message = if all.len() > VARIANTS_MAX {
+            format!("this matrix has more than {VARIANTS_MAX} variants")
+        } else if size > PLAN_SIZE_MAX {
+            format!("all variants together have more than {PLAN_SIZE_MAX} steps and connections")
+        } else {
+            continue;
+        };
+        let problem = Diagnostic::error(axis.name.span, message);
+        problems.push(problem.label(axis.name.span, "with this axis"));
+        all.truncate(1);
+        break;
     }
     all
+}
+
+/// Finds connections, variables, axes and servers that nothing depends on, most often because of another
+/// name elsewhere.
+pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problems: &mut Vec<Diagnostic>) {
+    let in_steps: HashSet<&str> = scenario
+        .steps
+        .iter()
+        .map(|step| step.connection.value.as_str())
+        .map(|name| name.split_once('.').map_or(name, |(name, _)| name))
+        .collect();
+    for connection in &scenario.connections {
+        let name = &connection.name;
+        if !in_steps.contains(name.value.as_str()) {
+            let message = format!("connection `{}` has no step", name.value);
+            let problem = Diagnostic::warning(name.span, message);
+            problems.push(problem.label(name.span, "it only connects"));
+        }
+    }
+    let mut unused = |name: &Located<String>, what: &str, label: &str| {
+        let problem = Diagnostic::warning(name.span, format!("nothing uses the {what} `{}`", name.value));
+        problems.push(problem.label(name.span, label));
+    };
+    for (name, _) in &scenario.vars {
+        if !used.contains(&name.value) {
+            unused(name, "variable", "write `${…}` where it is meant");
+        }
+    }
+    let conditions: HashSet<&str> = whens(scenario)
+        .flat_map(|when| &when.conditions)
+        .map(|(axis, _)| axis.value.as_str())
+        .collect();
+    for axis in &scenario.matrix {
+        let name = axis.name.value.as_str();
+        let of_sessions = name == "isolation" || name == "txn";
+        if !of_sessions && !used.contains(name) && !conditions.contains(name) {
+            unused(&axis.name, "axis", "all its trials are the same");
+        }
+    }
+    for server in &scenario.servers {
+        let named = |name: &Located<String>| name.value == server.name.value;
+        let uses = |one: &ConnectionDecl| match &one.server {
+            Some(name) => named(name),
+            None => server.name.value == "main",
+        };
+        if !scenario.connections.iter().any(uses) {
+            unused(&server.name, "server", "no connection is on it");
+        }
+    }
+}
+
+/// Every `when` of a scenario.
+fn whens(scenario: &Scenario) -> impl Iterator<Item = &When> {
+    let in_steps = scenario.steps.iter().flat_map(|step| {
+        step.when
+            .iter()
+            .chain(step.expects.iter().filter_map(|expect| expect.when.as_ref()))
+    });
+    in_steps.chain(scenario.expect.iter().filter_map(|expect| expect.when.as_ref()))
 }
 
 /// Finds `when`s that name what the matrix does not have.
@@ -124,13 +199,7 @@ pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnosti
         .iter()
         .map(|axis| axis.name.value.as_str())
         .collect();
-    let in_steps = scenario.steps.iter().flat_map(|step| {
-        step.when
-            .iter()
-            .chain(step.expects.iter().filter_map(|expect| expect.when.as_ref()))
-    });
-    let in_finals = scenario.expect.iter().filter_map(|expect| expect.when.as_ref());
-    for (axis, values) in in_steps.chain(in_finals).flat_map(|when| &when.conditions) {
+    for (axis, values) in whens(scenario).flat_map(|when| &when.conditions) {
         let Some(known) = scenario
             .matrix
             .iter()
@@ -193,6 +262,7 @@ pub(super) fn plan_variant(
     input: &PlanInput,
     scenario: &Scenario,
     variant: &Variant<'_>,
+    used: &mut BTreeSet<String>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<TrialPlan> {
     let mut context = Context {
@@ -200,13 +270,15 @@ pub(super) fn plan_variant(
         input,
         scenario,
         variant,
+        numbers: BTreeMap::new(),
+        waits_are_clear: scenario.steps_are_whole,
         problems,
     };
-    context.trial()
+    context.trial(used)
 }
 
 impl Context<'_> {
-    fn trial(&mut self) -> Option<TrialPlan> {
+    fn trial(&mut self, used: &mut BTreeSet<String>) -> Option<TrialPlan> {
         let variant: Vec<(String, String)> = self
             .variant
             .values
@@ -218,23 +290,26 @@ impl Context<'_> {
             name.push_str(&format!("::{axis}={label}"));
         }
         let vars = self.vars();
-        let mut scope = Scope::new(self.input, &vars);
+        let mut scope = Scope::new(self.input, self.file, &vars);
         let servers = self.servers(&mut scope);
         let Connections {
             connections,
             databases,
             secrets,
-        } = self.connections(&servers, &mut scope);
+        } = self.connections(&servers, &vars, &mut scope);
+        let numbered = connections.iter().enumerate();
+        self.numbers = numbered.map(|(number, one)| (one.name.clone(), number)).collect();
         for database in &databases {
             scope.add(&format!("database.{database}"));
         }
         let setup = self.statements(&self.scenario.setup, &mut scope);
-        let steps = self.steps(&connections, &mut scope);
+        let steps = self.steps(&mut scope);
         let finals = self.finals(&connections, &steps, &mut scope);
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
-        self.check_flow(&connections, &steps);
-        self.check_whole_server(&setup, &steps, &vars);
-        self.check_used(&connections, &steps);
+        if self.waits_are_clear {
+            self.check_flow(&connections, &steps);
+        }
+        self.check_whole_server(&setup, &connections, &steps, &vars);
         let mut vars = vars;
         let mut secrets = secrets;
         for (name, value) in scope.env_used() {
@@ -247,6 +322,7 @@ impl Context<'_> {
             }
             vars.insert(format!("env.{name}"), SqlValue::Text(value));
         }
+        used.extend(scope.used());
         secrets.retain(|secret| !secret.is_empty());
         Some(TrialPlan {
             name,
@@ -273,11 +349,13 @@ impl Context<'_> {
     fn vars(&mut self) -> Vars {
         let mut vars = Vars::new();
         for (name, node) in &self.scenario.vars {
+            self.check_new_name(name);
             if let Some(value) = self.value(name, node) {
                 vars.insert(name.value.clone(), value);
             }
         }
         for axis in &self.scenario.matrix {
+            self.check_new_name(&axis.name);
             if let Some((name, _)) = self
                 .scenario
                 .vars
@@ -298,41 +376,63 @@ impl Context<'_> {
         vars
     }
 
+    /// The first value of a variable: plain, or of the environment.
     fn value(&mut self, name: &Located<String>, node: &Node) -> Option<SqlValue> {
-        if let Some(offset) = node.as_str().and_then(|text| text.find("${")) {
-            let rest = node
-                .as_str()
-                .and_then(|text| text.get(offset..))
-                .unwrap_or_default();
-            let env = rest
-                .strip_prefix("${env.")
-                .and_then(|rest| rest.strip_suffix('}'));
-            match env
-                .filter(|_| offset == 0)
-                .map(|key| (key, self.input.env.get(key)))
-            {
-                Some((_, Some(value))) => return Some(SqlValue::Text(value.clone())),
-                Some((key, None)) => {
+        if let Some(text) = node.as_str() {
+            let template = match Template::read(text) {
+                Ok(template) => template,
+                Err(error) => {
+                    self.template_error(&error, node.span);
+                    return None;
+                }
+            };
+            let mut env = Vars::new();
+            for (variable, _) in template.variables() {
+                let Some(key) = variable
+                    .strip_prefix("env.")
+                    .filter(|_| text == format!("${{{variable}}}"))
+                else {
+                    let message = "a variable's first value is plain or `${env.NAME}`";
+                    let label = format!("`{}` cannot use others", name.value);
+                    let problem = Diagnostic::error(node.span, message);
+                    self.problems.push(problem.label(node.span, label));
+                    return None;
+                };
+                let Some(value) = self.input.env.get(key) else {
                     let problem = Diagnostic::error(node.span, format!("the environment has no `{key}`"));
-                    self.problems
-                        .push(problem.label(node.span, "set it, or write the value here"));
-                }
-                None => {
-                    let problem =
-                        Diagnostic::error(node.span, "a variable's first value is plain or `${env.NAME}`");
-                    self.problems
-                        .push(problem.label(node.span, format!("`{}` cannot use others", name.value)));
-                }
+                    let label = "set it, or write the value here";
+                    self.problems.push(problem.label(node.span, label));
+                    return None;
+                };
+                env.insert(variable.to_owned(), SqlValue::Text(value.clone()));
             }
-            return None;
+            return template.fill(&env).ok().map(SqlValue::Text);
         }
+        self.plain_value(node)
+    }
+
+    /// A value that stands in the file as it is.
+    pub(super) fn plain_value(&mut self, node: &Node) -> Option<SqlValue> {
         let value = value_of_node(node);
         if value.is_none() {
             let problem = Diagnostic::error(node.span, "this is no value");
             self.problems
-                .push(problem.label(node.span, "an odd number of hexadecimal digits?"));
+                .push(problem.label(node.span, "an odd number of hexadecimal digits"));
+        }
+        if let Some(inside) = first_variable(node) {
+            let message = "a variable cannot stand inside a list or mapping here";
+            let problem = Diagnostic::error(inside, message);
+            self.problems
+                .push(problem.label(inside, "it would stay these characters"));
+            return None;
         }
         value
+    }
+
+    pub(super) fn template_error(&mut self, error: &TemplateError, span: Span) {
+        let problem = Diagnostic::error(span, error.to_string()).label(span, "in this text");
+        self.problems
+            .push(problem.help("close it, or write `$${` for the two characters themselves"));
     }
 
     pub(super) fn statements(&mut self, texts: &[Located<String>], scope: &mut Scope<'_>) -> Vec<Statement> {
@@ -352,8 +452,7 @@ impl Context<'_> {
                 })
             }
             Err(error) => {
-                let problem = Diagnostic::error(text.span, error.to_string());
-                self.problems.push(problem.label(text.span, "in this text"));
+                self.template_error(&error, text.span);
                 None
             }
         }
@@ -385,21 +484,33 @@ impl Context<'_> {
     }
 
     /// What changes the whole server needs a server of its own, or to run alone.
-    fn check_whole_server(&mut self, setup: &[Statement], steps: &[super::Step], vars: &Vars) {
+    fn check_whole_server(
+        &mut self,
+        setup: &[Statement],
+        connections: &[super::ConnectionPlan],
+        steps: &[super::Step],
+        vars: &Vars,
+    ) {
+        if self.scenario.serial {
+            return;
+        }
         let own = self
             .scenario
             .servers
             .iter()
             .any(|server| server.name.value == "main");
-        if self.scenario.serial || own {
-            return;
-        }
-        let in_steps = steps.iter().flat_map(|step| match &step.action {
+        let shared = |step: &&super::Step| {
+            connections
+                .get(step.connection)
+                .is_some_and(|connection| connection.server.is_none())
+        };
+        let in_steps = steps.iter().filter(shared).flat_map(|step| match &step.action {
             super::Action::Sql(statements) => statements.as_slice(),
             super::Action::Prepared(statement, _) => std::slice::from_ref(statement),
             _ => &[],
         });
-        for statement in setup.iter().chain(in_steps) {
+        let in_setup = setup.iter().filter(|_| !own);
+        for statement in in_setup.chain(in_steps) {
             // A statement may come from the matrix whole; what only a run knows stands as it is written.
             let text = statement
                 .text
@@ -414,21 +525,21 @@ impl Context<'_> {
             }
         }
     }
+}
 
-    /// A connection without steps is most often a misspelt name elsewhere.
-    fn check_used(&mut self, connections: &[super::ConnectionPlan], steps: &[super::Step]) {
-        for (number, connection) in connections.iter().enumerate() {
-            let in_any_variant = self
-                .scenario
-                .steps
-                .iter()
-                .any(|step| step.connection.value == connection.name);
-            if !in_any_variant && !steps.iter().any(|step| step.connection == number) {
-                let message = format!("connection `{}` has no step", connection.name);
-                self.problems.push(
-                    Diagnostic::warning(connection.span, message).label(connection.span, "it only connects"),
-                );
-            }
-        }
+/// The first text in a list or mapping that names a variable.
+fn first_variable(node: &Node) -> Option<Span> {
+    match &node.kind {
+        NodeKind::Seq(items) => items.iter().find_map(variable_inside),
+        NodeKind::Map(entries) => entries.iter().find_map(|entry| variable_inside(&entry.value)),
+        _ => None,
+    }
+}
+
+fn variable_inside(node: &Node) -> Option<Span> {
+    let names = |text: &str| Template::read(text).is_ok_and(|template| template.variables().next().is_some());
+    match node.as_str() {
+        Some(text) => names(text).then_some(node.span),
+        None => first_variable(node),
     }
 }

@@ -749,7 +749,8 @@ impl<'c> Script<'c> {
     pub async fn finish(&mut self) {
         self.drain();
         for connection in 0..self.seats.len() {
-            if self.seats[connection].busy.is_some() {
+            if self.seats[connection].busy.take().is_some() {
+                // What it answers to its end is of our doing, and no outcome.
                 self.discard(connection).await;
             } else if self.seats[connection].failed.is_none() {
                 let _ = self.seats[connection].commands.send(Command::Finish);

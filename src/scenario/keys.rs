@@ -344,6 +344,22 @@ pub const WHEN: Key = (
     Map(&OneOrMany(&Single)),
 );
 
+/// Flags of tidb-server that decide where it is and what it is: the harness gives them itself.
+pub const OUR_FLAGS: &[&str] = &[
+    "P",
+    "status",
+    "host",
+    "status-host",
+    "advertise-address",
+    "socket",
+    "store",
+    "path",
+    "temp-dir",
+    "log-slow-query",
+    "log-file",
+    "config-check",
+];
+
 /// The names alone.
 #[must_use]
 pub fn names(keys: &[Key]) -> Vec<&'static str> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
+pub(crate) use read::lost_comment;
 pub use read::read_scenario;
 
 /// Something with its place in the file.
@@ -36,6 +37,8 @@ pub struct Scenario {
     pub connections: Vec<ConnectionDecl>,
     /// The script, in order.
     pub steps: Vec<StepDecl>,
+    /// Whether every step could be read, so that it can be told who waits when.
+    pub steps_are_whole: bool,
     /// What must hold at the end; several where they depend on the variant.
     pub expect: Vec<FinalDecl>,
     /// The axes of variants.
@@ -127,6 +130,17 @@ pub enum ActionDecl {
     Reconnect,
     /// Only `set`.
     Set,
+}
+
+impl ActionDecl {
+    /// Whether it is a statement that gives a result.
+    #[must_use]
+    pub fn is_statement(&self) -> bool {
+        match self {
+            Self::Sql { .. } | Self::Load(_) => true,
+            Self::Sleep(_) | Self::Kill { .. } | Self::Disconnect | Self::Reconnect | Self::Set => false,
+        }
+    }
 }
 
 /// What `load` says.

@@ -2,7 +2,9 @@
 
 use super::keys;
 use super::{Axis, ConnectionDecl, FinalDecl, Located, Requires, Scenario, ServerDecl, StepDecl, When};
-use crate::source::{Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, read};
+use crate::source::{
+    Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, read, shortened,
+};
 use crate::sql::split;
 
 pub(super) const EXAMPLE: &str = "a small scenario:\n\
@@ -18,11 +20,17 @@ pub(super) const EXAMPLE: &str = "a small scenario:\n\
 pub(super) struct Reader<'a> {
     pub file: &'a SourceFile,
     pub problems: &'a mut Vec<Diagnostic>,
+    /// Whether every step could be read.
+    pub steps_are_whole: bool,
 }
 
 /// Reads the root of a file; mistakes are added to the list.
 pub fn read_scenario(file: &SourceFile, root: &Node, problems: &mut Vec<Diagnostic>) -> Option<Scenario> {
-    let mut reader = Reader { file, problems };
+    let mut reader = Reader {
+        file,
+        problems,
+        steps_are_whole: true,
+    };
     reader.scenario(root)
 }
 
@@ -50,7 +58,7 @@ impl Reader<'_> {
 
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
         match node.text() {
-            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(Located {
+            Some(text) if !node.is_null() && !text.trim().is_empty() => Some(Located {
                 span: node.span,
                 value: text.into_owned(),
             }),
@@ -87,19 +95,40 @@ impl Reader<'_> {
         }
     }
 
-    /// One text or a list of texts.
+    /// One text or a list of texts, none of them twice.
     pub(super) fn texts(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
         let Some(node) = node else { return Vec::new() };
-        let items = node
-            .as_seq()
-            .map_or_else(|| vec![node], |items| items.iter().collect());
-        items
-            .into_iter()
-            .filter_map(|item| self.text(item, what))
-            .collect()
+        let items = self.items(node);
+        let mut found: Vec<Located<String>> = Vec::new();
+        for item in items {
+            let Some(text) = self.text(item, what) else {
+                continue;
+            };
+            if let Some(earlier) = found.iter().find(|other| other.value == text.value) {
+                let message = format!("`{}` is named twice", text.value);
+                let problem = Diagnostic::error(text.span, message).label(text.span, "again here");
+                self.problems.push(problem.label(earlier.span, "first here"));
+                continue;
+            }
+            found.push(text);
+        }
+        found
     }
 
-    /// A name: letters, digits and `_`, as reports and trial names show it.
+    /// The nodes of a list, or the node itself. A list without any says nothing, whatever it is a list of.
+    pub(super) fn items<'n>(&mut self, node: &'n Node) -> Vec<&'n Node> {
+        match node.as_seq() {
+            Some([]) => {
+                self.error(node, "this list is empty", "leave the key out, or name one");
+                Vec::new()
+            }
+            Some(items) => items.iter().collect(),
+            None => vec![node],
+        }
+    }
+
+    /// A name: letters, digits and `_`, as reports and trial names show it. One that does not fit is a
+    /// mistake, and is a name all the same for what is said of it elsewhere.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<Located<String>> {
         let name = self.words(node, what)?;
         let fits = name
@@ -113,33 +142,22 @@ impl Reader<'_> {
                 format!("{what} is made of letters, digits, `_` and `-`"),
                 "and begins with a letter",
             );
-            return None;
         }
         Some(name)
     }
 
     pub(super) fn sql(&mut self, node: &Node) -> Option<Located<String>> {
         let text = self.words(node, "a statement")?;
-        if let Some(comment) = comment_after(self.file, node) {
-            let message = format!("the server would get only `{}`", text.value);
-            let problem = Diagnostic::warning(comment, message).label(comment, "this is a comment of YAML");
-            self.problems
-                .push(problem.help("quote the statement to keep `#` in it"));
-        }
+        self.problems.extend(lost_comment(self.file, node, &text.value));
         Some(text)
     }
 
     /// SQL text with any number of statements.
-    fn statements(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
+    fn statements(&mut self, node: Option<&Node>) -> Vec<Located<String>> {
         let Some(node) = node else { return Vec::new() };
-        let items = node
-            .as_seq()
-            .map_or_else(|| vec![node], |items| items.iter().collect());
         let mut found = Vec::new();
-        for item in items {
-            let Some(text) = self.words(item, what) else {
-                continue;
-            };
+        for item in self.items(node) {
+            let Some(text) = self.sql(item) else { continue };
             let place = |offset: usize, len: usize| self.place_in(item, &text.value, offset, len);
             match split(&text.value) {
                 Ok(pieces) => {
@@ -192,6 +210,13 @@ impl Reader<'_> {
             );
             return Vec::new();
         };
+        if entries.is_empty() {
+            self.error(
+                node,
+                format!("`{what}` is empty"),
+                "leave it out, or name something",
+            );
+        }
         let mut pairs = Vec::new();
         for entry in entries {
             if let Some(name) = self.text(&entry.key, "a name") {
@@ -199,6 +224,50 @@ impl Reader<'_> {
             }
         }
         pairs
+    }
+
+    /// Names with single values, such as a server's variables.
+    fn settings(&mut self, node: Option<&Node>, what: &str) -> Vec<(Located<String>, Node)> {
+        let mut found = self.pairs(node, what);
+        found.retain(|(name, node)| {
+            let single = !node.is_null() && node.text().is_some();
+            if !single {
+                let message = format!("`{}` is a number, text, true or false", name.value);
+                self.error(node, message, format!("this is {}", node.describe()));
+            }
+            if what == "vars" {
+                self.plain_name(name, "a variable's name");
+            }
+            single
+        });
+        found
+    }
+
+    /// A name that goes into SQL or into a path as it stands.
+    fn plain_name(&mut self, name: &Located<String>, what: &str) {
+        if !name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let message = format!("{what} is made of letters, digits and `_`");
+            let problem = Diagnostic::error(name.span, message);
+            self.problems.push(problem.label(name.span, "not this one"));
+        }
+    }
+
+    fn check_flag(&mut self, flag: &Located<String>) {
+        let name = flag.value.as_str();
+        let label = if name.starts_with('-') {
+            "without its dashes"
+        } else if !name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+        {
+            "made of letters, digits, `-` and `.`"
+        } else if keys::OUR_FLAGS.contains(&name) {
+            "the harness gives this one itself"
+        } else {
+            return;
+        };
+        let problem = Diagnostic::error(flag.span, format!("`{name}` is no flag for a server"));
+        self.problems.push(problem.label(flag.span, label));
     }
 
     pub(super) fn pairs_of_text(
@@ -213,10 +282,19 @@ impl Reader<'_> {
             .collect()
     }
 
+    fn title(&mut self, node: &Node) -> Option<Located<String>> {
+        let title = self.text(node, "`scenario`, one line that says what it shows,")?;
+        if title.value.trim_end().contains('\n') {
+            let label = "one line; more of it stands in a comment";
+            self.error(node, "`scenario` is one line that says what it shows", label);
+        }
+        Some(title)
+    }
+
     fn scenario(&mut self, root: &Node) -> Option<Scenario> {
         let map = MapReader::new(root, "a scenario", &keys::names(keys::TOP), self.problems)?;
         let title = match map.get("scenario") {
-            Some(node) => self.text(node, "`scenario`, one line that says what it shows,"),
+            Some(node) => self.title(node),
             None => {
                 let start = Span {
                     start: root.span.start,
@@ -234,8 +312,8 @@ impl Reader<'_> {
             .map(|connection| connection.name.value.as_str())
             .collect();
         let steps = self.steps(map.get("steps"), root, &names);
-        let setup = self.statements(map.get("setup"), "SQL");
-        let teardown = self.statements(map.get("teardown"), "SQL");
+        let setup = self.statements(map.get("setup"));
+        let teardown = self.statements(map.get("teardown"));
         let vars = self.pairs(map.get("vars"), "vars");
         let expect = self.finals(map.get("expect"));
         let matrix = self.matrix(map.get("matrix"));
@@ -249,10 +327,10 @@ impl Reader<'_> {
             .get("serial")
             .and_then(|node| self.ok(read::boolean(node)))
             .unwrap_or(false);
-        let timeout = map.get("timeout").and_then(|node| self.ok(read::duration(node)));
+        let timeout = map.get("timeout").and_then(|node| self.ok(read::limit(node)));
         let step_timeout = map
             .get("step_timeout")
-            .and_then(|node| self.ok(read::duration(node)));
+            .and_then(|node| self.ok(read::limit(node)));
         let servers = self.servers(map.get("servers"));
         Some(Scenario {
             title: title?,
@@ -261,6 +339,7 @@ impl Reader<'_> {
             vars,
             connections,
             steps,
+            steps_are_whole: self.steps_are_whole,
             expect,
             matrix,
             tags,
@@ -284,10 +363,14 @@ impl Reader<'_> {
             return Vec::new();
         };
         match &node.kind {
-            NodeKind::Seq(items) if !items.is_empty() => items
-                .iter()
-                .filter_map(|item| self.step(item, connections))
-                .collect(),
+            NodeKind::Seq(items) if !items.is_empty() => {
+                let found: Vec<StepDecl> = items
+                    .iter()
+                    .filter_map(|item| self.step(item, connections))
+                    .collect();
+                self.steps_are_whole &= found.len() == items.len();
+                found
+            }
             NodeKind::Map(_) => {
                 self.error(node, "`steps` is a list", "put `- ` before each step");
                 Vec::new()
@@ -321,6 +404,16 @@ impl Reader<'_> {
         match &node.kind {
             NodeKind::Seq(items) if !items.is_empty() => {
                 for item in items {
+                    if let Some(entries) = item.as_map() {
+                        let label = "write `connections: {alice: {isolation: read committed}, bob: {}}`";
+                        self.error(item, "a list of connections has names only", label);
+                        for entry in entries {
+                            if let Some(name) = self.name(&entry.key, "a connection's name") {
+                                found.extend(self.connection(name, &entry.value));
+                            }
+                        }
+                        continue;
+                    }
                     let Some(name) = self.name(item, "a connection's name") else {
                         continue;
                     };
@@ -351,6 +444,7 @@ impl Reader<'_> {
                 "write `connections: [alice, bob]`",
             ),
         }
+        self.check_number(&found);
         let keys = keys::step_names();
         for connection in &found {
             let name = &connection.name;
@@ -362,6 +456,24 @@ impl Reader<'_> {
             }
         }
         found
+    }
+
+    /// All connections together are held in memory, and on the server.
+    fn check_number(&mut self, found: &[ConnectionDecl]) {
+        let mut sum = 0_usize;
+        for connection in found {
+            sum = sum.saturating_add(connection.count.as_ref().map_or(1, |count| count.value));
+            if sum > keys::CONNECTIONS_MAX as usize {
+                let span = connection
+                    .count
+                    .as_ref()
+                    .map_or(connection.name.span, |count| count.span);
+                let message = format!("a scenario has at most {} connections", keys::CONNECTIONS_MAX);
+                let problem = Diagnostic::error(span, message);
+                self.problems.push(problem.label(span, "too many from here on"));
+                return;
+            }
+        }
     }
 
     fn connection(&mut self, name: Located<String>, node: &Node) -> Option<ConnectionDecl> {
@@ -390,6 +502,17 @@ impl Reader<'_> {
                 None
             }
         });
+        let password = map.get("password").and_then(|node| match node.text() {
+            Some(text) if !node.is_null() => Some(Located {
+                span: node.span,
+                value: text.into_owned(),
+            }),
+            _ => {
+                let label = format!("this is {}; an empty one is written ''", node.describe());
+                self.error(node, "a password is text", label);
+                None
+            }
+        });
         let mut text = |key: &str| map.get(key).and_then(|node| self.text(node, key));
         Some(ConnectionDecl {
             name,
@@ -397,10 +520,7 @@ impl Reader<'_> {
             txn: map.get("txn").cloned(),
             count,
             user: text("user"),
-            password: map.get("password").map(|node| Located {
-                span: node.span,
-                value: node.text().unwrap_or_default().into_owned(),
-            }),
+            password,
             database: text("database"),
             server: text("server"),
             vars: self.pairs(map.get("vars"), "vars"),
@@ -409,15 +529,13 @@ impl Reader<'_> {
 
     fn finals(&mut self, node: Option<&Node>) -> Vec<FinalDecl> {
         let Some(node) = node else { return Vec::new() };
-        let items = node
-            .as_seq()
-            .map_or_else(|| vec![node], |items| items.iter().collect());
         let known: Vec<&str> = keys::names(keys::FINAL).into_iter().chain(["when"]).collect();
         let mut found = Vec::new();
-        for item in items {
+        for item in self.items(node) {
             let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else {
                 continue;
             };
+            self.check_expects(item);
             let entries = keys::names(keys::FINAL)
                 .into_iter()
                 .filter_map(|key| map.entry(key))
@@ -427,6 +545,15 @@ impl Reader<'_> {
             found.push(FinalDecl { when, entries });
         }
         found
+    }
+
+    /// An `expect` that can't fail.
+    pub(super) fn check_expects(&mut self, node: &Node) {
+        let entries = node.as_map().unwrap_or_default();
+        if entries.iter().all(|entry| entry.key.as_str() == Some("when")) {
+            let label = "leave it out, or say what must hold";
+            self.error(node, "this `expect` expects nothing", label);
+        }
     }
 
     fn matrix(&mut self, node: Option<&Node>) -> Vec<Axis> {
@@ -450,6 +577,9 @@ impl Reader<'_> {
         else {
             return requires;
         };
+        if node.as_map().is_some_and(<[_]>::is_empty) {
+            self.error(node, "`requires` is empty", "leave it out, or name something");
+        }
         if let Some(node) = map.get("tidb")
             && let Some(text) = self.text(node, "a range of versions")
         {
@@ -484,13 +614,14 @@ impl Reader<'_> {
             .get("docker")
             .and_then(|node| self.ok(read::boolean(node)))
             .unwrap_or(false);
-        requires.vars = self.pairs(map.get("vars"), "vars");
+        requires.vars = self.settings(map.get("vars"), "vars");
         requires
     }
 
     fn servers(&mut self, node: Option<&Node>) -> Vec<ServerDecl> {
         let mut servers = Vec::new();
         for (name, node) in self.pairs(node, "servers") {
+            self.plain_name(&name, "a server's name");
             if matches!(node.kind, NodeKind::Null) {
                 servers.push(ServerDecl {
                     name,
@@ -513,9 +644,12 @@ impl Reader<'_> {
                     false
                 }
             };
-            let flags = self.pairs(map.get("flags"), "flags");
-            let vars = self.pairs(map.get("vars"), "vars");
-            let setup = self.statements(map.get("setup"), "SQL");
+            let flags = self.settings(map.get("flags"), "flags");
+            for (flag, _) in &flags {
+                self.check_flag(flag);
+            }
+            let vars = self.settings(map.get("vars"), "vars");
+            let setup = self.statements(map.get("setup"));
             servers.push(ServerDecl {
                 name,
                 persistent,
@@ -544,28 +678,47 @@ impl ConnectionDecl {
     }
 }
 
+/// A statement that lost its end to YAML, which takes ` #` in a plain value for a comment.
+pub(crate) fn lost_comment(file: &SourceFile, node: &Node, statement: &str) -> Option<Diagnostic> {
+    let comment = comment_after(file, node)?;
+    let message = format!("the server would get only `{}`", shortened(statement));
+    let problem = Diagnostic::warning(comment, message).label(comment, "this is a comment of YAML");
+    Some(problem.help("quote the statement to keep `#` in it, or put the comment on a line of its own"))
+}
+
 /// Reads `when: {axis: value}`; a value may be a list of values.
 pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> {
-    let NodeKind::Map(entries) = &node.kind else {
-        let problem = Diagnostic::error(node.span, "`when` is a mapping");
-        problems.push(problem.label(node.span, "write `when: {isolation: read committed}`"));
-        return None;
+    let entries = match &node.kind {
+        NodeKind::Map(entries) if !entries.is_empty() => entries,
+        _ => {
+            let problem = Diagnostic::error(node.span, "`when` is a mapping of axes to values");
+            problems.push(problem.label(node.span, "write `when: {isolation: read committed}`"));
+            return None;
+        }
     };
     let mut conditions = Vec::new();
     for entry in entries {
-        let Some(name) = entry.key.as_str() else {
-            let problem = Diagnostic::error(entry.key.span, "the name of an axis is text");
-            problems.push(problem.label(entry.key.span, format!("this is {}", entry.key.describe())));
+        let Some(name) = entry.key.text() else {
             continue;
         };
         let values = entry
             .value
             .as_seq()
             .map_or_else(|| vec![entry.value.clone()], <[Node]>::to_vec);
+        let single = !values.is_empty() && values.iter().all(|value| value.text().is_some());
+        if !single {
+            let problem = Diagnostic::error(
+                entry.value.span,
+                "`when` has a value of the axis, or a list of them",
+            );
+            let label = format!("such as `{name}: value`");
+            problems.push(problem.label(entry.value.span, label));
+            continue;
+        }
         conditions.push((
             Located {
                 span: entry.key.span,
-                value: name.to_owned(),
+                value: name.into_owned(),
             },
             values,
         ));

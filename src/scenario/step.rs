@@ -3,12 +3,22 @@
 use super::keys;
 use super::read::{Reader, when};
 use super::{ActionDecl, Duplicates, ExpectDecl, LoadDecl, Located, StepDecl};
-use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, read};
+use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, read};
 
 impl Reader<'_> {
     pub(super) fn step(&mut self, node: &Node, connections: &[&str]) -> Option<StepDecl> {
         let NodeKind::Map(entries) = &node.kind else {
-            self.error(node, "a step is a mapping", "write `- alice: select 1`");
+            let text = node.as_str().unwrap_or_default();
+            let glued = text
+                .split_once(':')
+                .filter(|(name, rest)| connections.contains(name) && !rest.starts_with(' '));
+            match glued {
+                Some((name, rest)) => {
+                    let label = format!("write `- {name}: {}`", crate::source::shortened(rest));
+                    self.error(node, "a space is missing after `:`", label);
+                }
+                None => self.error(node, "a step is a mapping", "write `- alice: select 1`"),
+            }
             return None;
         };
         let known = keys::step_names();
@@ -44,6 +54,12 @@ impl Reader<'_> {
             }
         }
         let Some(owner) = named.first() else {
+            // A key that is no text is told already.
+            let inside = |span: Span| node.span.start <= span.start && span.end <= node.span.end;
+            let told = self.problems.iter().filter_map(Diagnostic::span).any(inside);
+            if entries.is_empty() && told {
+                return None;
+            }
             self.error(
                 node,
                 "this step names no connection",
@@ -68,7 +84,17 @@ impl Reader<'_> {
         let mut body = None;
         match &owner.value.kind {
             NodeKind::Map(inner) => {
-                MapReader::new(&owner.value, "a step", &known, self.problems)?;
+                for entry in inner {
+                    let same = |other: &&Entry| other.key.text() == entry.key.text();
+                    if let Some(beside) = all.iter().find(same).filter(|_| is_key(&entry)) {
+                        let key = entry.key.text().unwrap_or_default();
+                        let message = format!("the key `{key}` is there twice");
+                        let problem = Diagnostic::error(entry.key.span, message)
+                            .label(entry.key.span, "inside the step")
+                            .label(beside.key.span, "and beside it");
+                        self.problems.push(problem.help("keep one of them"));
+                    }
+                }
                 all.extend(inner.iter().cloned());
             }
             NodeKind::Null => {}
@@ -79,8 +105,13 @@ impl Reader<'_> {
         let action = self.action(node, body, &map)?;
         let expects = self.expects(&map);
         let save = self.pairs_of_text(map.get("save"), "save");
+        if let (Some(entry), false) = (map.entry("save"), action.is_statement()) {
+            let problem = Diagnostic::error(entry.key.span, "there is no result to save from");
+            self.problems
+                .push(problem.label(entry.key.span, "this step runs no statement"));
+        }
         let set = self.pairs(map.get("set"), "set");
-        let timeout = map.get("timeout").and_then(|node| self.ok(read::duration(node)));
+        let timeout = map.get("timeout").and_then(|node| self.ok(read::limit(node)));
         let name = map.get("as").and_then(|node| self.name(node, "a state's name"));
         let when = map.get("when").and_then(|node| when(node, self.problems));
         Some(StepDecl {
@@ -105,6 +136,14 @@ impl Reader<'_> {
         );
         let params = map.get("params");
         match found.as_slice() {
+            [] if params.is_some() => {
+                self.error(
+                    node,
+                    "`params` without a statement",
+                    "write the statement behind the name",
+                );
+                None
+            }
             [] if map.get("set").is_some() => Some(ActionDecl::Set),
             [] => {
                 let options = keys::names(keys::ACTION).join("`, `");
@@ -136,14 +175,9 @@ impl Reader<'_> {
     fn one_action(&mut self, key: &str, value: &Node, params: Option<&Node>) -> Option<ActionDecl> {
         match key {
             "sql" => {
-                let items = value
-                    .as_seq()
-                    .map_or_else(|| vec![value], |items| items.iter().collect());
+                let items = self.items(value);
                 let statements: Vec<_> = items.into_iter().filter_map(|item| self.sql(item)).collect();
                 if statements.is_empty() {
-                    if value.as_seq().is_none_or(|items| items.is_empty()) && value.as_str().is_none() {
-                        self.error(value, "a statement is text", "write SQL here");
-                    }
                     return None;
                 }
                 let params = match params.map(|node| (node, node.as_seq())) {
@@ -185,6 +219,9 @@ impl Reader<'_> {
                     }
                 };
                 let rows = map.get("rows").cloned();
+                if let Some(rows) = &rows {
+                    self.check_widths(rows, map.get("columns"));
+                }
                 let file = map.get("file").and_then(|node| self.text(node, "a path"));
                 if rows.is_some() == file.is_some() {
                     self.error(
@@ -243,20 +280,42 @@ impl Reader<'_> {
         }
     }
 
+    /// Rows of `load` that cannot go into one table.
+    fn check_widths(&mut self, rows: &Node, columns: Option<&Node>) {
+        let widths = rows.as_seq().unwrap_or_default().iter();
+        let mut widths = widths.filter_map(|row| Some((row, row.as_seq()?.len())));
+        let (first, wanted) = match columns.map(|node| (node, node.as_seq().map_or(1, <[Node]>::len))) {
+            Some(named) => named,
+            None => match widths.next() {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        for (row, width) in widths.filter(|(_, width)| *width != wanted) {
+            let values = |count: usize| format!("{count} value{}", if count == 1 { "" } else { "s" });
+            let problem = Diagnostic::error(row.span, "all rows of `load` have the same columns")
+                .label(row.span, format!("{} here", values(width)));
+            let label = if columns.is_some() {
+                format!("these are {wanted}")
+            } else {
+                format!("{} here", values(wanted))
+            };
+            self.problems.push(problem.label(first.span, label));
+        }
+    }
+
     /// The step's own expectations, and those in its `expect`.
     fn expects(&mut self, map: &MapReader<'_>) -> Vec<ExpectDecl> {
         let mut found = vec![self.expect_decl(map)];
         let Some(node) = map.get("expect") else {
             return found;
         };
-        let items = node
-            .as_seq()
-            .map_or_else(|| vec![node], |items| items.iter().collect());
         let known: Vec<&str> = keys::expectation_names().into_iter().chain(["when"]).collect();
-        for item in items {
+        for item in self.items(node) {
             let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else {
                 continue;
             };
+            self.check_expects(item);
             let mut decl = self.expect_decl(&map);
             decl.when = map.get("when").and_then(|node| when(node, self.problems));
             found.push(decl);
@@ -265,11 +324,12 @@ impl Reader<'_> {
     }
 
     fn expect_decl(&mut self, map: &MapReader<'_>) -> ExpectDecl {
-        let entries = keys::EXPECTATIONS
+        let mut entries: Vec<(Node, Node)> = keys::EXPECTATIONS
             .iter()
             .filter_map(|key| map.entry(key))
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
+        entries.sort_by_key(|(key, _)| key.span);
         let mut flag = |key: &str| {
             let node = map.get(key)?;
             let value = self.ok(read::boolean(node))?;
@@ -279,27 +339,20 @@ impl Reader<'_> {
             })
         };
         let (blocked, not_blocked) = (flag("blocked"), flag("not_blocked"));
-        if let (Some(one), Some(other)) = (&blocked, &not_blocked) {
-            self.exclude(
-                one.span,
-                other.span,
-                "`blocked` and `not_blocked` exclude each other",
-            );
-        }
         let blocked_by = self.texts(map.get("blocked_by"), "a connection's name");
-        if let (Some(flag), Some(by)) = (&not_blocked, map.entry("blocked_by")) {
-            self.exclude(
-                flag.span,
-                by.key.span,
-                "`not_blocked` and `blocked_by` exclude each other",
-            );
+        let mut exclude = |one: Span, other: Span, what: &str| {
+            self.exclude(one, other, &format!("{what} exclude each other"));
+            self.steps_are_whole = false;
+        };
+        if let (Some(one), Some(other)) = (&blocked, &not_blocked) {
+            exclude(one.span, other.span, "`blocked` and `not_blocked`");
         }
-        if let (Some(Located { value: false, span }), Some(by)) = (&blocked, map.entry("blocked_by")) {
-            self.exclude(
-                *span,
-                by.key.span,
-                "`blocked: false` and `blocked_by` exclude each other",
-            );
+        let by = map.entry("blocked_by");
+        if let (Some(flag), Some(by)) = (&not_blocked, by) {
+            exclude(flag.span, by.key.span, "`not_blocked` and `blocked_by`");
+        }
+        if let (Some(Located { value: false, span }), Some(by)) = (&blocked, by) {
+            exclude(*span, by.key.span, "`blocked: false` and `blocked_by`");
         }
         let blocked = blocked.or(not_blocked.map(|flag| Located {
             value: !flag.value,

@@ -41,6 +41,7 @@ pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
 pub use url::UrlError;
 
 use crate::connection::{ConnectionConfig, ConnectionOptions, Tls};
+use crate::scenario::keys;
 use lifeline::Lifeline;
 use probe::{Identity, ProbeError};
 
@@ -49,21 +50,6 @@ use probe::{Identity, ProbeError};
 const TOKEN_LIMIT: u32 = 100_000;
 /// How much of a log a failed start carries, in lines.
 const FAILED_LINES: usize = 25;
-/// Flags that decide where the server is and what it is; they are ours.
-const OUR_FLAGS: [&str; 12] = [
-    "P",
-    "status",
-    "host",
-    "status-host",
-    "advertise-address",
-    "socket",
-    "store",
-    "path",
-    "temp-dir",
-    "log-slow-query",
-    "log-file",
-    "config-check",
-];
 
 /// Where a server of ours keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +88,7 @@ impl ServerSpec {
                     .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
         };
         for (name, _) in &self.flags {
-            if !word(name, "-.") || name.starts_with('-') || OUR_FLAGS.contains(&name.as_str()) {
+            if !word(name, "-.") || name.starts_with('-') || keys::OUR_FLAGS.contains(&name.as_str()) {
                 return Err(StartError::Flag { name: name.clone() });
             }
         }

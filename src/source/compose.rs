@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use base64::Engine;
 use serde_yaml::granit_parser::{self, Event, ScalarStyle, StructureStyle, Tag};
 
+use super::lookup::shortened;
 use super::parse::{Step, span_of};
 use super::{DEPTH_MAX, Diagnostic, Entry, NODES_MAX, Node, NodeKind, SourceFile, Span, nearest, scalar};
 
@@ -60,15 +61,6 @@ impl<'f> Composer<'f> {
         (self.root, self.problems)
     }
 
-    /// The bracket of the innermost `[` or `{` that is still open.
-    pub(super) fn open_bracket(&self) -> Option<Span> {
-        self.open
-            .iter()
-            .rev()
-            .find(|frame| frame.flow)
-            .map(|frame| frame.start)
-    }
-
     pub(super) fn take(&mut self, event: Event<'_>, place: granit_parser::Span) -> Step {
         let span = span_of(place);
         let tag_span = place.tag_span().map_or(span, span_of);
@@ -98,9 +90,19 @@ impl<'f> Composer<'f> {
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                let problem = self.unknown_alias(&name, span);
-                self.problems.push(problem);
-                self.push(Node::new(span, NodeKind::Null))
+                let near = nearest(&name, self.anchor_names.iter().map(|(name, _)| name.as_str()));
+                let near = near.map(str::to_owned);
+                self.problems.push(unknown_alias(&name, near.as_deref(), span));
+                // What was meant stands in for it, so that nothing more is said of it.
+                let meant = self
+                    .anchor_names
+                    .iter()
+                    .rev()
+                    .find(|(name, _)| Some(name) == near.as_ref());
+                match meant.map(|(_, id)| *id) {
+                    Some(id) if self.anchors.contains_key(&id) => self.alias(id, span),
+                    _ => self.push(Node::new(span, NodeKind::Str(format!("*{name}")))),
+                }
             }
             Event::Anchor(id, name) => {
                 self.anchor_names.push((name.into_owned(), id));
@@ -239,15 +241,6 @@ impl<'f> Composer<'f> {
             return Err(Box::new(too_deep(span)));
         }
         self.push(node)
-    }
-
-    fn unknown_alias(&self, name: &str, span: Span) -> Diagnostic {
-        let known = self.anchor_names.iter().map(|(name, _)| name.as_str());
-        let message = match nearest(name, known) {
-            Some(near) => format!("no anchor `&{name}` stands above; did you mean `*{near}`?"),
-            None => format!("no anchor `&{name}` stands above, and a plain `*` means an alias"),
-        };
-        Diagnostic::error(span, message).help(format!("if the text is meant, quote it: '*{name}'"))
     }
 
     fn scalar(
@@ -393,6 +386,14 @@ impl<'f> Composer<'f> {
     }
 }
 
+fn unknown_alias(name: &str, near: Option<&str>, span: Span) -> Diagnostic {
+    let message = match near {
+        Some(near) => format!("no anchor `&{name}` stands above; did you mean `*{near}`?"),
+        None => format!("no anchor `&{name}` stands above, and a plain `*` means an alias"),
+    };
+    Diagnostic::error(span, message).help(format!("if the text is meant, quote it: '*{name}'"))
+}
+
 /// How deep the deepest list or mapping in this node stands.
 fn depth(node: &Node) -> usize {
     match &node.kind {
@@ -440,21 +441,13 @@ fn wrong_tag(tag: &Tag, span: Span) -> Diagnostic {
 fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
     let problem = Diagnostic::error(key.span, format!("a key must be text, not {}", key.describe()));
     let raw = key.raw(file);
-    if raw.starts_with('{') {
+    let before = file.slice(Span::new(0, key.span.start)).trim_end();
+    if raw.starts_with('{') && before.ends_with('{') {
         problem.help(format!(
             "a plain `{{` begins a mapping; if the text is meant, quote it: '{{{}}}'",
             shortened(raw)
         ))
     } else {
-        problem.help("quote it")
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= 40 {
-        line.to_owned()
-    } else {
-        line.chars().take(39).chain(['…']).collect()
+        problem.help(format!("if the text is meant, quote it: '{}'", shortened(raw)))
     }
 }

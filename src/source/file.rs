@@ -135,6 +135,11 @@ impl SourceFile {
         &self.text
     }
 
+    /// The whole text, to be kept.
+    pub(super) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The number of lines; an empty file has one.
     #[must_use]
     pub fn line_count(&self) -> usize {
@@ -183,7 +188,7 @@ impl SourceFile {
     }
 
     /// `offset`, or the nearest byte before it at which a character begins.
-    fn floor(&self, offset: usize) -> usize {
+    pub(super) fn floor(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset)
     }
 }

@@ -4,9 +4,11 @@ use super::{Diagnostic, Entry, Node, NodeKind};
 
 /// The known word that was probably meant, if one is near enough to suggest it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let length = word.chars().count();
+    let limit = (length / 3).clamp(1, 3);
     known
         .into_iter()
+        .filter(|known| known.chars().count().abs_diff(length) <= limit)
         .map(|known| {
             (
                 strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase()),
@@ -18,14 +20,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// A mapping whose keys are all known.
-#[derive(Debug, Clone, Copy)]
+/// A mapping by its keys.
+#[derive(Debug, Clone)]
 pub struct MapReader<'n> {
-    entries: &'n [Entry],
+    /// Each entry with the known key that it has, or that it was meant to have.
+    entries: Vec<(String, &'n Entry)>,
 }
 
 impl<'n> MapReader<'n> {
-    /// Looks at a mapping; a node that is none, and keys that are not known, are mistakes.
+    /// Looks at a mapping; a node that is none, and keys that are not known, are mistakes. A misspelt key is
+    /// read as the known one, so that what stands there is not missed elsewhere as well.
     pub fn new(node: &'n Node, what: &str, known: &[&str], problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let NodeKind::Map(entries) = &node.kind else {
             let message = format!("{what} is a mapping, not {}", node.describe());
@@ -37,17 +41,27 @@ impl<'n> MapReader<'n> {
             );
             return None;
         };
+        let mut read: Vec<(String, &Entry)> = Vec::new();
+        let mut misspelt = Vec::new();
         for entry in entries {
             let Some(key) = entry.key.text() else {
                 let message = format!("a key of {what} is text, not {}", entry.key.describe());
                 problems.push(Diagnostic::error(entry.key.span, message));
                 continue;
             };
-            if !known.contains(&key.as_ref()) {
+            if known.contains(&key.as_ref()) {
+                read.push((key.into_owned(), entry));
+            } else {
                 problems.push(unknown_key(&entry.key, &key, what, known));
+                misspelt.extend(nearest(&key, known.iter().copied()).map(|near| (near, entry)));
             }
         }
-        Some(Self { entries })
+        for (near, entry) in misspelt {
+            if !read.iter().any(|(name, _)| name == near) {
+                read.push((near.to_owned(), entry));
+            }
+        }
+        Some(Self { entries: read })
     }
 
     /// The value of a key.
@@ -61,16 +75,28 @@ impl<'n> MapReader<'n> {
     pub fn entry(&self, key: &str) -> Option<&'n Entry> {
         self.entries
             .iter()
-            .find(|entry| entry.key.text().as_deref() == Some(key))
+            .find(|(name, _)| name == key)
+            .map(|(_, entry)| *entry)
     }
 }
 
 /// The mistake of a key that is not known.
 pub(crate) fn unknown_key(node: &Node, key: &str, what: &str, known: &[&str]) -> Diagnostic {
+    let shown = shortened(key);
     let message = match nearest(key, known.iter().copied()) {
-        Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
-        None => format!("unknown key `{key}` in {what}"),
+        Some(near) => format!("unknown key `{shown}`; did you mean `{near}`?"),
+        None => format!("unknown key `{shown}` in {what}"),
     };
     let problem = Diagnostic::error(node.span, message).label(node.span, "not known here");
     problem.help(format!("known here: {}", known.join(", ")))
+}
+
+/// A word of a file as a message shows it: what was meant as text may be long.
+pub(crate) fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= 40 {
+        line.to_owned()
+    } else {
+        line.chars().take(39).chain(['…']).collect()
+    }
 }

@@ -1,8 +1,8 @@
 //! What is wrong where the text is no YAML, in words that help.
 
-use serde_yaml::granit_parser::ScanError;
+use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
-use super::compose::Composer;
+use super::compose::too_deep;
 use super::{Diagnostic, Node, NodeKind, SourceFile, Span};
 
 /// A tab where YAML wants spaces.
@@ -32,60 +32,58 @@ pub fn comment_after(file: &SourceFile, node: &Node) -> Option<Span> {
     (plain && comment).then(|| Span::new(start, start + line.trim_start().trim_end().len()))
 }
 
-/// The parser's error, with what to write instead where that can be told from the line.
-pub(super) fn explain(file: &SourceFile, error: &ScanError, composer: &Composer<'_>) -> Diagnostic {
-    let at = error
-        .marker()
-        .byte_offset()
-        .unwrap_or_default()
-        .min(file.text().len());
-    let place = file.place(at);
-    let line_number = place.line;
-    let line = file.line_text(line_number);
-    let start = at - (at - file.line_span(line_number).start).min(at);
-    if let Some(found) = tab_near(file, line_number) {
+/// The parser's error, with what to write instead where that can be told from its kind or from the line.
+pub(super) fn explain(file: &SourceFile, error: &ScanError) -> Diagnostic {
+    let at = error.marker().byte_offset().unwrap_or_default();
+    let at = file.floor(at.min(file.text().len()));
+    let character = file.text()[at..].chars().next().map_or(0, char::len_utf8);
+    let here = Span::new(at, at + character);
+    if let Some(found) = by_kind(error.kind(), here) {
         return found;
     }
-    for (number, text) in [
-        (line_number, line),
-        (line_number.saturating_sub(1), previous(file, line_number)),
-    ] {
-        if let Some(found) = second_colon(file, number, text).or_else(|| reserved(file, number, text)) {
+    let line = file.place(at).line;
+    if let Some(found) = tab_near(file, line) {
+        return found;
+    }
+    for number in [line, line.saturating_sub(1)] {
+        if let Some(found) = second_colon(file, number).or_else(|| reserved(file, number)) {
             return found;
         }
     }
-    if let Some(found) = indentation(file, line_number) {
+    if let Some(found) = dash(file, line).or_else(|| indentation(file, line)) {
         return found;
     }
-    let at_end = file.text()[at..].trim().is_empty();
-    if at_end && let Some(span) = composer.open_bracket() {
-        return Diagnostic::error(span, "this bracket is never closed").label(span, "opened here");
-    }
-    let info = error.info();
-    if info.contains("quote") || (at_end && info.contains("scalar")) {
-        let text = &file.text()[..at];
-        if let Some(open) = text
-            .rfind(": \"")
-            .or_else(|| text.rfind(": '"))
-            .or_else(|| text.rfind('"'))
-        {
-            let open = if text[open..].starts_with(": ") {
-                open + 2
-            } else {
-                open
-            };
-            let span = Span::new(open, open + 1);
-            return Diagnostic::error(span, "this quote is never closed").label(span, "opened here");
-        }
-    }
-    let _ = start;
-    let end = (at + file.text()[at..].chars().next().map_or(0, char::len_utf8)).min(file.text().len());
-    let span = Span::new(at, end);
-    Diagnostic::error(span, format!("this is no YAML: {info}")).label(span, "here")
+    let problem = Diagnostic::error(here, format!("this is no YAML: {}", error.info()));
+    problem.label(here, if here.is_empty() { "at the end" } else { "here" })
 }
 
-fn previous(file: &SourceFile, line: usize) -> &str {
-    if line > 1 { file.line_text(line - 1) } else { "" }
+/// Mistakes that the parser itself tells apart.
+fn by_kind(kind: &ErrorKind, here: Span) -> Option<Diagnostic> {
+    let found = match kind {
+        ErrorKind::UnclosedFlowCollection { .. } => {
+            Diagnostic::error(here, "this bracket is never closed").label(here, "opened here")
+        }
+        ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
+            let problem = Diagnostic::error(here, format!("`{close}` does not close `{open}`"));
+            problem.label(here, format!("opened here, and the next to close is `{close}`"))
+        }
+        ErrorKind::UnclosedQuotedScalar => Diagnostic::error(here, "this quote is never closed")
+            .label(here, "opened here")
+            .help("a quote inside single quotes is written twice, inside double quotes `\\\"`"),
+        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            Diagnostic::error(here, "text after a closing quote")
+                .label(here, "the quote before this has ended the text")
+                .help("a quote inside single quotes is written twice, inside double quotes `\\\"`; or write the text as a block, with `|`")
+        }
+        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape => {
+            Diagnostic::error(here, "in double quotes a `\\` begins an escape, and there is none like this")
+                .label(here, "in this text")
+                .help("write `\\\\` for the character itself, or use single quotes")
+        }
+        ErrorKind::RecursionLimitExceeded => too_deep(here),
+        _ => return None,
+    };
+    Some(found)
 }
 
 fn tab_near(file: &SourceFile, line: usize) -> Option<Diagnostic> {
@@ -104,10 +102,8 @@ fn tab_near(file: &SourceFile, line: usize) -> Option<Diagnostic> {
 }
 
 /// `sql: SELECT 1: 2`.
-fn second_colon(file: &SourceFile, number: usize, line: &str) -> Option<Diagnostic> {
-    if number == 0 {
-        return None;
-    }
+fn second_colon(file: &SourceFile, number: usize) -> Option<Diagnostic> {
+    let line = file.line_text(number);
     let first = line.find(": ")?;
     let value = &line[first + 2..];
     let lead = value.len() - value.trim_start().len();
@@ -120,23 +116,20 @@ fn second_colon(file: &SourceFile, number: usize, line: &str) -> Option<Diagnost
     let second = value.find(": ").filter(|at| *at > lead)?;
     let start = file.line_start(number) + first + 2 + second;
     let span = Span::new(start, start + 1);
-    let indent = " ".repeat(line.len() - line.trim_start_matches([' ', '-']).len());
     let key = line[..first].trim_start_matches([' ', '-']);
     Some(
         Diagnostic::error(span, "`: ` starts a new key here")
             .label(span, "a plain value cannot have `: ` in it")
             .help(format!(
-                "quote the value, or write it as a block:\n{indent}{key}: |\n{indent}  {}",
+                "quote the value, or write it as a block:\n{key}: |\n  {}",
                 value.trim()
             )),
     )
 }
 
 /// `sql: @@version`.
-fn reserved(file: &SourceFile, number: usize, line: &str) -> Option<Diagnostic> {
-    if number == 0 {
-        return None;
-    }
+fn reserved(file: &SourceFile, number: usize) -> Option<Diagnostic> {
+    let line = file.line_text(number);
     let after = line
         .find(": ")
         .map(|at| at + 2)
@@ -156,6 +149,41 @@ fn reserved(file: &SourceFile, number: usize, line: &str) -> Option<Diagnostic> 
                 "quote it: \"{}\"",
                 line[at..].trim().replace('"', "\\\"")
             )),
+    )
+}
+
+/// An item of a list beside a key, or a key beside items.
+fn dash(file: &SourceFile, line: usize) -> Option<Diagnostic> {
+    let indent = |text: &str| text.chars().take_while(|c| *c == ' ').count();
+    let text = file.line_text(line);
+    let mine = indent(text);
+    let is_item = |text: &str| text.trim_start().starts_with("- ");
+    let is_blank = |text: &str| text.trim().is_empty() || text.trim_start().starts_with('#');
+    let before = (1..line)
+        .rev()
+        .filter(|number| !is_blank(file.line_text(*number)))
+        .find(|number| indent(file.line_text(*number)) <= mine)?;
+    let sibling = file.line_text(before);
+    if indent(sibling) != mine || is_item(text) == is_item(sibling) || is_blank(text) {
+        return None;
+    }
+    let mark = |line: usize| {
+        let start = file.line_start(line) + mine;
+        Span::new(start, start + 1)
+    };
+    let (item, key) = if is_item(text) {
+        (line, before)
+    } else {
+        (before, line)
+    };
+    Some(
+        Diagnostic::error(
+            mark(line),
+            "items of a list and keys cannot stand beside each other",
+        )
+        .label(mark(item), "an item")
+        .label(mark(key), "no item")
+        .help("put `- ` before each item"),
     )
 }
 
@@ -189,6 +217,9 @@ fn indentation(file: &SourceFile, line: usize) -> Option<Diagnostic> {
         Diagnostic::error(here, "this key is indented otherwise than its sibling")
             .label(here, format!("indented {mine}"))
             .label(there, format!("its sibling {theirs}"))
-            .help(format!("indent both by {theirs}")),
+            .help(match theirs {
+                0 => "indent neither".to_owned(),
+                theirs => format!("indent both by {theirs}"),
+            }),
     )
 }

@@ -18,8 +18,8 @@ mod scalar;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use file::{FILE_SIZE_MAX, Place, SourceFile, Span, Unreadable};
-pub(crate) use lookup::unknown_key;
 pub use lookup::{MapReader, nearest};
+pub(crate) use lookup::{shortened, unknown_key};
 pub use mistakes::comment_after;
 pub use node::{Entry, Node, NodeKind};
 pub use parse::{DEPTH_MAX, NODES_MAX, Parsed, parse};

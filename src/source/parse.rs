@@ -49,7 +49,7 @@ pub fn parse(file: &SourceFile) -> Parsed {
                 }
             }
             Ok((event, place)) => composer.take(event, place),
-            Err(error) => Err(Box::new(mistakes::explain(file, &error, &composer))),
+            Err(error) => Err(Box::new(mistakes::explain(file, &error))),
         };
         if let Err(problem) = step {
             stopped = Some(problem);

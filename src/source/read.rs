@@ -13,10 +13,14 @@ const UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000_000),
 ];
 
+/// The longest duration that a file can ask for. Every limit is counted from now on, and the clock has an
+/// end.
+const DURATION_MAX: Duration = Duration::from_hours(24);
+
 /// A duration with its unit, such as `500ms` or `1.5s`.
 ///
 /// # Errors
-/// A number without a unit, another unit, or no duration at all.
+/// A number without a unit, another unit, a negative or endless duration, or no duration at all.
 pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
     let wrong = |label: String| {
         Diagnostic::error(node.span, "this is no duration")
@@ -26,26 +30,46 @@ pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
     match &node.kind {
         NodeKind::Int(_) | NodeKind::Decimal(_) => {
             let number = node.text().unwrap_or_default();
+            let number = number.trim_start_matches(['-', '+']);
             Err(Diagnostic::error(node.span, "a duration needs a unit")
                 .label(node.span, format!("write `{number}s`"))
                 .help("units: us, ms, s, m, h"))
         }
         NodeKind::Str(text) => {
+            let text = text.trim();
+            if text.starts_with('-') {
+                return Err(wrong("it is negative".to_owned()));
+            }
             let digits = text
                 .find(|c: char| !c.is_ascii_digit() && c != '.')
                 .unwrap_or(text.len());
             let (number, unit) = text.split_at(digits);
-            let unit = UNITS.iter().find(|(name, _)| *name == unit.trim());
-            match (number.parse::<f64>(), unit) {
-                (Ok(number), Some((_, micros))) if number.is_finite() => {
-                    let micros = number * *micros as f64;
-                    Duration::try_from_secs_f64(micros / 1e6).map_err(|_| wrong("too long".to_owned()))
-                }
-                _ => Err(wrong("such as `500ms` or `5s`".to_owned())),
+            let (number, unit) = (number.parse::<f64>(), unit.trim());
+            match (number, UNITS.iter().find(|(name, _)| *name == unit)) {
+                (Ok(number), Some((_, micros))) => Duration::try_from_secs_f64(number * *micros as f64 / 1e6)
+                    .ok()
+                    .filter(|duration| *duration <= DURATION_MAX)
+                    .ok_or_else(|| wrong("too long: at most `24h`".to_owned())),
+                (Ok(_), None) => Err(wrong(format!("`{unit}` is no unit"))),
+                (Err(_), _) => Err(wrong("such as `500ms` or `5s`".to_owned())),
             }
         }
         _ => Err(wrong(format!("this is {}", node.describe()))),
     }
+}
+
+/// A duration that a limit can have: more than nothing.
+///
+/// # Errors
+/// As for [`duration`], and `0s`.
+pub fn limit(node: &Node) -> Result<Duration, Diagnostic> {
+    let duration = duration(node)?;
+    if duration.is_zero() {
+        let problem = Diagnostic::error(node.span, "a limit of no time at all")
+            .label(node.span, "nothing can be done within it");
+        return Err(problem.help("leave the key out for the default"));
+    }
+    Ok(duration)
 }
 
 /// `true` or `false`.

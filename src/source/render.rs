@@ -1,12 +1,13 @@
 //! Draws problems with their places. Carets are miette's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as Level, SourceCode,
 };
 
-use super::{Diagnostic, Severity, SourceFile};
+use super::{Diagnostic, Severity, SourceFile, Span};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,8 @@ impl RenderStyle {
 
 #[derive(Debug)]
 struct Drawn<'a> {
-    file: NamedSource<String>,
+    source: &'a SourceFile,
+    file: NamedSource<Arc<str>>,
     problem: &'a Diagnostic,
 }
 
@@ -61,11 +63,17 @@ impl miette::Diagnostic for Drawn<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let labels = self.problem.labels.iter().map(|label| {
             let text = Some(label.text.clone()).filter(|text| !text.is_empty());
-            LabeledSpan::new(text, label.span.start, label.span.len())
+            let span = first_line(self.source, label.span);
+            LabeledSpan::new(text, span.start, span.len())
         });
         Some(Box::new(labels))
     }
 }
+
+/// More problems than this of one file are counted, not shown.
+const SHOWN_MAX: usize = 50;
+/// Lines over this many bytes are not drawn: no terminal shows them.
+const LINE_MAX: usize = 1_000;
 
 /// One problem: `file:line:column: error: message`, then the lines that it is about.
 #[must_use]
@@ -79,6 +87,10 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
+    let head = format!("{place}: {word}: {}", problem.message);
+    if problem.labels.iter().any(|label| is_long(file, label.span)) {
+        return format!("{head}\n{}", without_lines(file, problem));
+    }
     let theme = match (style.color, style.unicode) {
         (true, true) => GraphicalTheme::unicode(),
         (false, true) => GraphicalTheme::unicode_nocolor(),
@@ -90,7 +102,8 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
         .with_context_lines(1)
         .without_syntax_highlighting();
     let drawn = Drawn {
-        file: NamedSource::new(file.name(), file.text().to_owned()),
+        source: file,
+        file: NamedSource::new(file.name(), file.shared_text()),
         problem,
     };
     let mut body = String::new();
@@ -105,13 +118,48 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
         .iter()
         .map(|line| line.trim_end())
         .filter(|line| !line.is_empty());
-    let body = lines.collect::<Vec<_>>().join("\n");
-    let head = format!("{place}: {word}: {}", problem.message);
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    // And there it names the topmost place, which need not be the one that the problem is at.
+    if let Some(first) = lines.first_mut()
+        && let Some(at) = first.find(&format!("[{}:", file.name()))
+    {
+        let rest = first
+            .rfind(']')
+            .map(|end| first.split_off(end))
+            .unwrap_or_default();
+        first.truncate(at + 1);
+        first.push_str(&place);
+        first.push_str(&rest);
+    }
+    let body = lines.join("\n");
     if body.is_empty() {
         head
     } else {
         format!("{head}\n{body}")
     }
+}
+
+/// The part of `span` on its first line: a list or mapping of a thousand lines is marked where it begins.
+fn first_line(file: &SourceFile, span: Span) -> Span {
+    let text = file.slice(span);
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    Span::new(span.start, span.start + line.len())
+}
+
+/// Whether one of the lines that would be drawn around `span` is too long for it.
+fn is_long(file: &SourceFile, span: Span) -> bool {
+    let line = file.place(span.start).line;
+    (line.saturating_sub(1)..=line + 1).any(|line| file.line_text(line).len() > LINE_MAX)
+}
+
+/// What is said about each place, without the lines themselves.
+fn without_lines(file: &SourceFile, problem: &Diagnostic) -> String {
+    let labels = problem.labels.iter().map(|label| {
+        let place = file.place(label.span.start);
+        format!("  {}:{}: {}", place.line, place.column, label.text)
+    });
+    let help = problem.help.iter().map(|help| format!("  help: {help}"));
+    labels.chain(help).collect::<Vec<_>>().join("\n")
 }
 
 /// All problems of a file, in the order of the file, with their count at the end.
@@ -121,8 +169,12 @@ pub fn render_all(file: &SourceFile, problems: &[Diagnostic], style: RenderStyle
     sorted.sort_by_key(|problem| problem.span());
     let mut text: Vec<String> = sorted
         .iter()
+        .take(SHOWN_MAX)
         .map(|problem| render(file, problem, style))
         .collect();
+    if sorted.len() > SHOWN_MAX {
+        text.push(format!("… and {} more", sorted.len() - SHOWN_MAX));
+    }
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = problems.len() - errors;
     let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });

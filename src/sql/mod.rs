@@ -12,4 +12,4 @@ pub use error::{
     ErrorEntry, RetryClass, TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use split::{Piece, SplitError, split};
-pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, verb};
+pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, placeholders, verb};

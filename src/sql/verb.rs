@@ -163,6 +163,13 @@ pub fn verb(sql: &str) -> Option<String> {
     Cursor::new(sql).verb().map(str::to_ascii_lowercase)
 }
 
+/// How many `?` a statement has, for the values of a prepared one.
+#[must_use]
+pub fn placeholders(sql: &str) -> usize {
+    let (found, _) = tokens(sql);
+    found.iter().filter(|token| token.is_symbol('?')).count()
+}
+
 /// Tells what the statement `sql` is. Text that is no SQL is [`Kind::Other`].
 #[must_use]
 pub fn classify(sql: &str) -> Statement {
