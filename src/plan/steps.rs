@@ -3,7 +3,7 @@
 use super::names::{BUILT_IN, Scope};
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
-use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Statement, Step};
+use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Step};
 use crate::expect::{self, Expectation, Reading};
 use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl};
 use crate::source::{Diagnostic, Node, Span};
@@ -137,6 +137,7 @@ impl Context<'_> {
         }
         step.expectations = self.read_expectations(&entries, scope);
         self.check_kinds(decl, step);
+        self.check_params(decl, step);
         self.check_times(step);
     }
 
@@ -299,7 +300,6 @@ impl Context<'_> {
                             .iter()
                             .filter_map(|node| self.plan_value(node, scope))
                             .collect();
-                        self.check_params(statement, params);
                         Some(Action::Prepared(statement.clone(), values))
                     }
                     (_, []) => None,
@@ -326,9 +326,15 @@ impl Context<'_> {
         }
     }
 
-    /// `params` against the `?` of the statement. A variable may bring some with it.
-    fn check_params(&mut self, statement: &Statement, params: &[Node]) {
-        if statement.text.variables().next().is_some() {
+    /// `params` against the `?` of the statement. A variable may bring some with it, and a wrong number may be
+    /// what the step is about.
+    fn check_params(&mut self, decl: &StepDecl, step: &Step) {
+        let (Action::Prepared(statement, _), ActionDecl::Sql { params, .. }) = (&step.action, &decl.action)
+        else {
+            return;
+        };
+        let params = params.as_deref().unwrap_or_default();
+        if statement.text.variables().next().is_some() || step.wants_error() {
             return;
         }
         let marks = crate::sql::placeholders(statement.text.source());

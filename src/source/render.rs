@@ -131,7 +131,8 @@ pub fn render(file: &SourceFile, problem: &Diagnostic, style: RenderStyle) -> St
         first.push_str(&place);
         first.push_str(&rest);
     }
-    let body = lines.join("\n");
+    // A NUL byte would be swallowed on the way to a person's eyes.
+    let body = lines.join("\n").replace('\0', "␀");
     if body.is_empty() {
         head
     } else {
