@@ -175,7 +175,17 @@ impl Harness {
                 show,
                 repeat,
             };
-            let run = move || handle.block_on(job.run());
+            let run = move || {
+                // In a task of the runtime, so that what the trial's own tasks say reaches it without a way
+                // from thread to thread.
+                match handle.block_on(handle.spawn(job.run())) {
+                    Ok(result) => result,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(error) => Err(error.to_string().into()),
+                    },
+                }
+            };
             trials.push((Some(plan), Trial::ignorable_test(name, run)));
         }
         trials
