@@ -5,14 +5,15 @@ mod csv;
 pub(crate) use action::explain;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
 use crate::coordinator::Coordinator;
-use crate::history::{Status, StepEnd};
+use crate::history::{Outcome, Status, StepEnd};
 use crate::plan::TrialPlan;
+use crate::sql::QUERY_INTERRUPTED;
 
 /// What the driver asks of a machine.
 #[derive(Debug)]
@@ -47,7 +48,12 @@ pub(crate) struct Machine {
     pub config: ConnectionConfig,
     pub options: ConnectionOptions,
     pub connection: Option<Connection>,
+    /// Whether its last statement may have been ended by a KILL.
+    pub interrupted: bool,
 }
+
+/// How long a session that was killed in a statement may take to roll back.
+const ROLLBACK_MAX: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// Connects.
@@ -88,6 +94,7 @@ impl Machine {
                     break;
                 }
                 Command::Fail => {
+                    self.interrupted = true;
                     self.close().await;
                     self.coordinator.set_status(self.number, Status::Failed);
                 }
@@ -95,7 +102,22 @@ impl Machine {
         }
     }
 
+    /// Rolls back before the session of a statement that was killed is closed. TiDB 8.5 remembers the KILL until
+    /// the session's next statement, and where it meets it while it rolls back for a closed connection, the
+    /// whole server ends with a panic.
+    async fn settle(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|_| self.interrupted)
+            && tokio::time::timeout(ROLLBACK_MAX, connection.execute("rollback"))
+                .await
+                .is_err()
+        {
+            tracing::warn!(connection = %self.config.id, "no roll-back in time");
+        }
+    }
+
     async fn close(&mut self) {
+        self.settle().await;
+        self.interrupted = false;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
@@ -110,6 +132,8 @@ impl Machine {
         let done = self.act(step, target).await;
         let took = sent.elapsed();
         let at_us = self.coordinator.now_us();
+        self.interrupted =
+            matches!(&done.outcome, Outcome::Refused(error) if error.code == QUERY_INTERRUPTED);
         // Without its text, which may hold a password.
         tracing::debug!(
             state = step.state,

@@ -642,7 +642,12 @@ impl<'c> Script<'c> {
         };
         let timeout = self.plan.steps[self.history.steps[record].step].timeout;
         let began = Instant::now();
-        let soon = began + timeout.min(RELEASE_MAX);
+        // The locks of a killed session may stay until their time to live ends: its roll-back is killed, too.
+        let killed = matches!(
+            self.plan.steps[self.history.steps[by].step].action,
+            Action::Kill { connection: true, .. }
+        );
+        let soon = began + if killed { timeout } else { timeout.min(RELEASE_MAX) };
         while !self.is_done(record) && Instant::now() < soon {
             self.next_report(soon).await;
         }
@@ -674,12 +679,7 @@ impl<'c> Script<'c> {
         let connection = self.history.steps[record].connection;
         let name = self.plan.connections[connection].name.as_str();
         tracing::warn!(connection = name, ?limit, "over its limit: KILL QUERY");
-        let control = self.seats[connection].control;
-        if let Some(session) = self.coordinator.session(connection) {
-            self.controls[control]
-                .execute(&format!("kill query {session}"))
-                .await;
-        }
+        self.kill_query(connection).await;
         let deadline = Instant::now() + KILL_MAX;
         while !self.is_done(record) && Instant::now() < deadline {
             self.next_report(deadline).await;
@@ -745,15 +745,33 @@ impl<'c> Script<'c> {
         }
     }
 
-    /// Ends all machines; what still waits is killed.
+    /// Ends all machines. What still waits is ended by KILL QUERY; what comes of it is no part of the history.
     pub async fn finish(&mut self) {
         self.drain();
+        // A KILL of the whole session would do, but it can end the whole server: see `Machine::settle`.
+        for connection in 0..self.seats.len() {
+            if self.seats[connection].busy.is_some() {
+                self.kill_query(connection).await;
+            }
+        }
+        // Locks that are let go of now end waits at once; TiDB looks for a KILL once a second.
+        for seat in &self.seats {
+            if seat.busy.is_none() && seat.failed.is_none() {
+                let _ = seat.commands.send(Command::Finish);
+            }
+        }
+        let deadline = Instant::now() + KILL_MAX;
+        while self.seats.iter().any(|seat| seat.busy.is_some()) {
+            let report = tokio::time::timeout_at(deadline.into(), self.inbox.recv()).await;
+            let Ok(Some(report)) = report else { break };
+            let seat = &mut self.seats[report.connection];
+            seat.busy = None;
+            let _ = seat.commands.send(Command::Fail);
+        }
         for connection in 0..self.seats.len() {
             if self.seats[connection].busy.take().is_some() {
                 // What it answers to its end is of our doing, and no outcome.
                 self.discard(connection).await;
-            } else if self.seats[connection].failed.is_none() {
-                let _ = self.seats[connection].commands.send(Command::Finish);
             }
         }
         let deadline = tokio::time::Instant::now() + KILL_MAX;
@@ -765,7 +783,16 @@ impl<'c> Script<'c> {
                 seat.task.abort();
             }
         }
-        self.drain();
+    }
+
+    /// KILL QUERY of a connection's session.
+    async fn kill_query(&mut self, connection: usize) {
+        let control = self.seats[connection].control;
+        if let Some(session) = self.coordinator.session(connection) {
+            self.controls[control]
+                .execute(&format!("kill query {session}"))
+                .await;
+        }
     }
 }
 

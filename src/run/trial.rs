@@ -360,6 +360,7 @@ async fn connect_and_run(
             config,
             options,
             connection: None,
+            interrupted: false,
         });
     }
     let connects = machines.into_iter().map(|mut machine| async move {

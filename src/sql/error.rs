@@ -2,6 +2,13 @@
 
 use super::error_table::TABLE;
 
+/// `ER_LOCK_WAIT_TIMEOUT`: a statement gave up waiting for a lock.
+pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// `ER_QUERY_INTERRUPTED`: KILL QUERY.
+pub const QUERY_INTERRUPTED: u16 = 1317;
+/// `ER_QUERY_TIMEOUT`: a statement took longer than `max_execution_time`.
+pub const QUERY_TIMEOUT: u16 = 3024;
+
 /// One error that a TiDB server or a MySQL client library gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorEntry {

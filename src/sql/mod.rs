@@ -9,7 +9,8 @@ mod split;
 mod verb;
 
 pub use error::{
-    ErrorEntry, RetryClass, TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
+    ErrorEntry, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TransactionEffect, by_code,
+    by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use split::{Piece, SplitError, split};
 pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, placeholders, verb};

@@ -4,13 +4,7 @@ use super::Finding;
 use crate::history::{Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
-
-/// Errors that end a wait without anybody's doing: `ER_LOCK_WAIT_TIMEOUT` …
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
-/// … and `ER_QUERY_TIMEOUT`, over `max_execution_time`.
-const MAX_EXECUTION_TIME: u16 = 3024;
-/// `ER_QUERY_INTERRUPTED`: KILL QUERY.
-const QUERY_INTERRUPTED: u16 = 1317;
+use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
 
 fn name(plan: &TrialPlan, connection: usize) -> &str {
     plan.connections
@@ -99,8 +93,7 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
         // A wait that ended while its holder was looked for did not stop the script. If nobody ended it, it
         // was one; otherwise the server took its time to get a lock.
         (None, Some(_)) => {
-            let outcome = record.end.as_ref().map(|end| &end.outcome);
-            if history.stopped.is_none() && outcome.is_some_and(|got| ended_by(got) == EndedBy::OwnLimit) {
+            if history.stopped.is_none() && ended_by(plan, history, number) == Some(EndedBy::OwnLimit) {
                 unexpected(plan, history, number, findings);
             }
         }
@@ -139,10 +132,7 @@ fn holder(
     }
     // Nobody is named by the server; what ended the wait shows who held it. A wait that ended by its own
     // limit, or by a KILL of the waiter, shows nothing.
-    let released = record
-        .end
-        .as_ref()
-        .is_some_and(|end| ended_by(&end.outcome) == EndedBy::Release);
+    let released = ended_by(plan, history, number) == Some(EndedBy::Release);
     if let Some(release) = release_of(history, number).filter(|_| released) {
         // A killed session lets go of its locks.
         let let_go = match plan.steps.get(release.step).map(|step| &step.action) {
@@ -196,21 +186,35 @@ enum EndedBy {
     Release,
     /// The statement's own limit: nobody has to do anything for it.
     OwnLimit,
-    /// Its session or its statement was ended from outside.
+    /// Its session or its statement was killed.
     Kill,
 }
 
-fn ended_by(outcome: &Outcome) -> EndedBy {
-    match outcome {
+fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedBy> {
+    let record = history.steps.get(number)?;
+    let end = record.end.as_ref()?;
+    Some(match &end.outcome {
         Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
-            LOCK_WAIT_TIMEOUT | MAX_EXECUTION_TIME => EndedBy::OwnLimit,
+            LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,
             QUERY_INTERRUPTED => EndedBy::Kill,
             _ => EndedBy::Release,
         },
         Outcome::TimedOut { .. } => EndedBy::OwnLimit,
-        Outcome::Lost { .. } => EndedBy::Kill,
-    }
+        // Sessions are also lost for what their statement meets when it goes on.
+        Outcome::Lost { .. } => {
+            let mut later = history.steps.iter().skip(number + 1);
+            let killed = later.any(|other| {
+                let action = plan.steps.get(other.step).map(|step| &step.action);
+                let own = match action {
+                    Some(Action::Kill { target, .. }) => *target == record.connection,
+                    _ => classify(&other.text).kind == Kind::Kill,
+                };
+                own && other.started_us <= end.at_us
+            });
+            if killed { EndedBy::Kill } else { EndedBy::Release }
+        }
+    })
 }
 
 /// The step that says that it ends this wait, with the place where it says so.
@@ -247,7 +251,7 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
     }
     // Where the script stopped before the end of the wait, that is what is wrong.
     let Some(end) = &record.end else { return };
-    let by = ended_by(&end.outcome);
+    let by = ended_by(plan, history, number);
     match claim(plan, history, number) {
         Some((claimer, span)) => {
             let wrong = |what: String| {
@@ -255,7 +259,7 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
                     .label("did not unblock it")
                     .also(step.span, "waited since here")
             };
-            if by == EndedBy::OwnLimit {
+            if by == Some(EndedBy::OwnLimit) {
                 let got = crate::expect::describe(&end.outcome);
                 findings.push(wrong(format!(
                     "its wait ended by its own limit ({got}), not with this step"
@@ -268,7 +272,7 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
                 });
             }
         }
-        None if by == EndedBy::Release => match release_of(history, number) {
+        None if by == Some(EndedBy::Release) => match release_of(history, number) {
             Some(release) => {
                 let message = format!("{own}: its wait ended with this step, which does not say so");
                 let finding = Finding::new(span_of(plan, release), message);
@@ -315,9 +319,7 @@ fn unexpected(plan: &TrialPlan, history: &History, number: usize, findings: &mut
     });
     for holder in holders {
         let took_locks = |other: &&StepRecord| {
-            other.connection == holder
-                && other.end.is_some()
-                && crate::sql::classify(&other.text).can_lock_rows()
+            other.connection == holder && other.end.is_some() && classify(&other.text).can_lock_rows()
         };
         if let Some(last) = history.steps.iter().rfind(took_locks) {
             finding = finding.also(

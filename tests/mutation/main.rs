@@ -6,8 +6,9 @@
 //! change that decides how the trial goes on (who waits, what ends it, that an error is wanted) has to be run;
 //! and so have some of the others, to see that the way from the file to the verdict is whole.
 //!
-//! Without a word a sample is tried. `TIDB_SCENARIOS_MUTANTS`: how many are run, or `all`;
-//! `TIDB_SCENARIOS_MUTANTS_SEED`: which; `TIDB_SCENARIOS`: of the scenarios of another folder.
+//! Without a word a sample is tried. `TIDB_SCENARIOS_MUTANTS`: how many are run; or `all`: all are tried, and
+//! run where a history cannot judge them; or `every`: all are run, which takes hours.
+//! `TIDB_SCENARIOS_MUTANTS_SEED`: which sample; `TIDB_SCENARIOS`: of the scenarios of another folder.
 
 mod edit;
 mod mutants;
@@ -23,7 +24,7 @@ use std::time::Instant;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use sha2::{Digest as _, Sha256};
 use tidb_scenarios::expect::Expectation;
-use tidb_scenarios::harness::{Ended, PlannedFile, Runner, collect};
+use tidb_scenarios::harness::{Ended, PlannedFile, Runner, Trouble, collect};
 use tidb_scenarios::history::History;
 use tidb_scenarios::plan::{PlanInput, Planned, Query, TrialPlan, plan};
 use tidb_scenarios::server::{ServerSettings, run_reaper_if_asked};
@@ -42,6 +43,8 @@ const OWN: &str = "tests/mutation/scenarios";
 const SAMPLE: usize = 100;
 /// For each mutant that is run, so many are made and judged, if they can be, by a history.
 const MADE_FOR_EACH_RUN: usize = 30;
+/// Where all are tried, one of so many that a history judges is run as well.
+const JUDGED_FOR_EACH_RUN: u8 = 16;
 /// Trials spend their time with waiting, so that more of them run at once than there are processors.
 const AT_ONCE: usize = 6;
 
@@ -62,6 +65,17 @@ const SAME_MEANING: &[(&str, &str, &str, &str, &str)] = &[
         "a session that is lost may have been ended from outside, which no step has to say",
     ),
 ];
+
+/// How many mutants are tried, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// So many are run, each in one variant, and those of their files that can be judged are.
+    Sample(usize),
+    /// All are judged or run, in each variant.
+    All,
+    /// All are run, whether they could be judged or not.
+    Every,
+}
 
 /// One file with its mutants.
 struct Subject {
@@ -86,12 +100,13 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(AT_ONCE));
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let how_many = match variable("TIDB_SCENARIOS_MUTANTS").as_deref() {
-        None => SAMPLE,
-        Some("all") => usize::MAX,
+    let extent = match variable("TIDB_SCENARIOS_MUTANTS").as_deref() {
+        None => Extent::Sample(SAMPLE),
+        Some("all") => Extent::All,
+        Some("every") => Extent::Every,
         Some(number) => match number.parse() {
-            Ok(number) => number,
-            Err(_) => return complain("TIDB_SCENARIOS_MUTANTS is a number or `all`"),
+            Ok(number) => Extent::Sample(number),
+            Err(_) => return complain("TIDB_SCENARIOS_MUTANTS is a number, `all` or `every`"),
         },
     };
     let seed = variable("TIDB_SCENARIOS_MUTANTS_SEED").unwrap_or_else(|| "1".to_owned());
@@ -119,6 +134,10 @@ fn main() -> ExitCode {
         env,
         tally: Tally::default(),
     });
+    let how_many = match extent {
+        Extent::Sample(number) => number,
+        Extent::All | Extent::Every => usize::MAX,
+    };
     let subjects = files(&subjects, how_many, &seed);
     let mut trials = Vec::new();
     for subject in &subjects {
@@ -129,14 +148,15 @@ fn main() -> ExitCode {
         }));
     }
     let chosen = sample(&subjects, how_many, &seed);
+    // Whoever asks for one wants to see it run.
+    let extent = if args.exact { Extent::Every } else { extent };
     for (subject, number) in &chosen {
         let (subject, number) = (Arc::clone(subject), *number);
         let (work, handle) = (Arc::clone(&work), runtime.handle().clone());
         let name = subject.mutant_name(number);
         let seed = seed.clone();
         trials.push(Trial::ignorable_test(name, move || {
-            let all = how_many == usize::MAX;
-            handle.block_on(work.run_one(&subject, number, &seed, all))
+            handle.block_on(work.run_one(&subject, number, &seed, extent))
         }));
     }
     if !args.list {
@@ -332,7 +352,7 @@ impl Work {
                         Err(format!("{} must pass as it is: {first}", own.name))
                     }
                 },
-                Err(trouble) => Err(format!("{}: {trouble}", own.name)),
+                Err(trouble) => Err(trouble_text(&own.name, &trouble)),
             }
         };
         subject.unchanged[variant].get_or_init(run).await.clone()
@@ -386,14 +406,14 @@ impl Work {
         }
     }
 
-    /// One mutant, run: in one of the variants that it concerns, or, where `all` are asked for and it decides
-    /// how the trial goes, in each.
+    /// One mutant, run: in one of the variants that it concerns, or, where all are asked for and it decides how
+    /// the trial goes, in each.
     async fn run_one(
         &self,
         subject: &Subject,
         number: usize,
         seed: &str,
-        all: bool,
+        extent: Extent,
     ) -> Result<Completion, Failed> {
         let mutant = &subject.mutants[number];
         let planned = subject.plan(mutant, &self.env);
@@ -407,14 +427,18 @@ impl Work {
             .enumerate()
             .filter(|(_, plan)| mutant.concerns(&plan.variant))
             .collect();
+        let judged = concerned
+            .iter()
+            .all(|(variant, plan)| runs_alike(&subject.planned.trials[*variant], plan));
+        let rank = rank(seed, &subject.mutant_name(number));
+        if judged && extent == Extent::All && !rank[0].is_multiple_of(JUDGED_FOR_EACH_RUN) {
+            return Ok(Completion::ignored_with(
+                "judged by the history of the unchanged trial",
+            ));
+        }
         // What is only compared is judged in every variant anyway.
-        let every = all
-            && !concerned
-                .iter()
-                .all(|(variant, plan)| runs_alike(&subject.planned.trials[*variant], plan));
-        if !every {
-            let pick = rank(seed, &subject.mutant_name(number))[31];
-            let pick = usize::from(pick) % concerned.len();
+        if judged || matches!(extent, Extent::Sample(_)) {
+            let pick = usize::from(rank[31]) % concerned.len();
             concerned = concerned.into_iter().skip(pick).take(1).collect();
         }
         let mut fate = None;
@@ -431,7 +455,7 @@ impl Work {
             let judged = match ended {
                 Ok(Ended::Judged(judged)) => judged,
                 Ok(Ended::Ignored(_)) => continue,
-                Err(trouble) => return Err(format!("{}: {trouble}", plan.name).into()),
+                Err(trouble) => return Err(trouble_text(&plan.name, &trouble).into()),
             };
             if matches!(judged.verdict, Verdict::Failed(_)) {
                 fate = fate.max(Some(Fate::Caught));
@@ -452,6 +476,16 @@ impl Work {
         } else {
             Err(survivors.join("\n").into())
         }
+    }
+}
+
+fn trouble_text(name: &str, trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::NotRun {
+            server_log: Some(log),
+            ..
+        } => format!("{name}: {trouble}; the server is gone; the end of its log:\n{log}"),
+        Trouble::NotRun { .. } | Trouble::NoServer(_) => format!("{name}: {trouble}"),
     }
 }
 
