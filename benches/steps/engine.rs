@@ -17,16 +17,17 @@ use crate::plain::Statement;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 const HEAD: &str = "scenario: a benchmark
+timeout: 10m
 setup: |
   create table t (id int primary key, v int not null);
   insert into t values (1, 0), (2, 0);
-connections: [alice, bob]
 ";
 
 /// A whole small trial: six steps on two connections, and a final table.
 pub fn trial_text() -> String {
     format!(
-        "{HEAD}steps:
+        "{HEAD}connections: [alice, bob]
+steps:
   - alice: begin pessimistic
   - alice: update t set v = 10 where id = 1
     affected: 1
@@ -51,7 +52,7 @@ pub fn statements_text(statement: Statement, count: usize) -> String {
         Statement::Update => "  - alice: update t set v = v + 1 where id = 1\n    affected: 1\n",
     };
     let steps = one.repeat(count);
-    format!("{HEAD}steps:\n  - alice: begin pessimistic\n{steps}  - alice: commit\ntimeout: 10m\n")
+    format!("{HEAD}connections: [alice]\nsteps:\n  - alice: begin pessimistic\n{steps}  - alice: commit\n")
 }
 
 /// Steps of one round of [`waits_text`]; the fourth of each waits.
@@ -60,7 +61,7 @@ const WAITER: usize = 3;
 
 /// Alice holds a row and bob waits for it, many times over.
 pub fn waits_text(count: usize) -> String {
-    let mut text = format!("{HEAD}timeout: 10m\nsteps:\n");
+    let mut text = format!("{HEAD}connections: [alice, bob]\nsteps:\n");
     for _ in 0..count {
         text.push_str(
             "  - alice: begin pessimistic

@@ -129,7 +129,11 @@ async fn measured(args: &Args) -> Result<Vec<String>, Trouble> {
 
 /// Reading and planning are pure, so that they need no server and no pair.
 fn planning(quick: bool) -> Result<(), Trouble> {
-    let collected = collect(&[PathBuf::from("scenarios")], &std::env::vars().collect())?;
+    let input = PlanInput {
+        env: std::env::vars().collect(),
+        ..PlanInput::default()
+    };
+    let collected = collect(&[PathBuf::from("scenarios")], &input.env)?;
     let files: Vec<_> = collected.files.iter().map(|one| Arc::clone(&one.file)).collect();
     let mut times = Times::new()?;
     let mut trials = 0;
@@ -137,7 +141,7 @@ fn planning(quick: bool) -> Result<(), Trouble> {
         let began = Instant::now();
         trials = 0;
         for file in &files {
-            let planned = plan(Arc::clone(file), &PlanInput::default());
+            let planned = plan(Arc::clone(file), &input);
             if planned.is_broken() {
                 return Err(format!("{} is broken", file.name()).into());
             }
