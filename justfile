@@ -28,9 +28,14 @@ downstream:
 bench:
     cargo bench
 
+# every expectation of every scenario changed in turn (hours)
+mutants:
+    TIDB_SCENARIOS_MUTANTS=all cargo test --test mutation
+
 # write the files anew that are made from the code: the schema, the failure in README
 bless:
     UPDATE_EXPECT=1 cargo test --test schema --test docs
+    TIDB_SCENARIOS_BLESS=1 cargo test --test language
 
 # the library's documentation
 docs:
