@@ -131,6 +131,17 @@ pub enum SqlValue {
     Json(serde_json::Value),
 }
 
+/// Whether it is a number of any type.
+#[must_use]
+pub fn is_number(value: &SqlValue) -> bool {
+    match value {
+        SqlValue::Int(_) | SqlValue::Decimal(_) | SqlValue::Float(_) => true,
+        SqlValue::Null | SqlValue::Text(_) | SqlValue::Bytes(_) | SqlValue::Time(_) | SqlValue::Json(_) => {
+            false
+        }
+    }
+}
+
 /// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
 /// since the trial's connections were opened.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -149,6 +160,12 @@ pub struct History {
     pub checks: Vec<CheckRecord>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
+    /// Events in the order in which they came.
+    pub events: Vec<EventRecord>,
+    /// Recorded series, each value with its time.
+    pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
+    /// Import jobs and schema changes that were watched, in the order in which they were first seen.
+    pub jobs: Vec<JobRecord>,
     /// Why the script was not followed to its end, if it was not.
     pub stopped: Option<Stopped>,
     /// The whole trial.
@@ -166,6 +183,64 @@ pub struct ConnectionRecord {
     pub sessions: Vec<u64>,
     /// How it ended.
     pub status: Status,
+    /// How often it went back after an error.
+    pub retries: u32,
+    /// Why it ended early, if it did: in a line.
+    pub failure: Option<String>,
+}
+
+/// An event that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When.
+    pub at_us: u64,
+    /// Which.
+    pub name: String,
+    /// The number of the connection that brought it.
+    pub connection: usize,
+    /// Whether it came of a job that is watched, not of a `signal`.
+    pub of_job: bool,
+}
+
+/// A kind of job that can be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// IMPORT INTO.
+    Import,
+    /// A schema change.
+    Ddl,
+}
+
+impl JobKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Import, Self::Ddl];
+
+    /// The word for it: events of its jobs begin with it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Ddl => "ddl",
+        }
+    }
+}
+
+/// A job that was watched, as it was seen last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// What it is.
+    pub kind: JobKind,
+    /// Its number.
+    pub id: i128,
+    /// The connections that watched it.
+    pub watchers: Vec<usize>,
+    /// Its status and phase each time that one of them changed, with the time.
+    pub phases: Vec<(u64, String)>,
+    /// What was seen of it last: status, phase, rows, size, elapsed, error, table.
+    pub fields: Vars,
+    /// Whether it has ended: finished, failed or cancelled.
+    pub ended: bool,
 }
 
 /// Where a connection is in its life.
@@ -213,7 +288,7 @@ impl Status {
 }
 
 /// One step that was started.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The step's number in the plan.
     pub step: usize,
@@ -227,6 +302,50 @@ pub struct StepRecord {
     pub end: Option<StepEnd>,
     /// Each wait that the server told of.
     pub wait: Option<Wait>,
+    /// How often the state had done it before, in this visit.
+    pub iteration: u32,
+    /// How long it waited for events and barriers before it acted.
+    pub waited_us: u64,
+    /// Where its connection went then.
+    pub went: Went,
+}
+
+/// Where a connection went after a state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Went {
+    /// On, to what follows.
+    #[default]
+    On,
+    /// To another state, since `on` says so of a result: what is expected of the result is not asked then.
+    Elsewhere,
+    /// Back after an error, for the n-th time in a row, after a pause.
+    Retry {
+        /// Counted from 1.
+        number: u32,
+        /// The pause.
+        pause_us: u64,
+    },
+    /// Nowhere: it had gone back as often as it may.
+    RetriesUsedUp {
+        /// How often.
+        number: u32,
+    },
+    /// Nowhere: what it waited for could not come any more, or did not come in time.
+    WaitedInVain {
+        /// What it waited for.
+        wanted: String,
+        /// The number of the want among the state's own; `None`: its barrier.
+        want: Option<usize>,
+        /// Why it did not come, a line for each reason.
+        reasons: Vec<String>,
+        /// The connections that wait for each other, each with what it waits for, if they do.
+        cycle: Vec<String>,
+    },
+    /// Nowhere: what it looked for was not there in time.
+    NeverSeen {
+        /// How often it looked.
+        looks: u32,
+    },
 }
 
 impl StepRecord {

@@ -33,15 +33,26 @@ pub fn schema() -> Value {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A scenario of tidb-scenarios",
     });
+    extend(&mut root, object(keys::TOP, &["scenario", "connections"]));
+    // A script, or connections that all have states of their own.
+    let states = json!({"type": "object", "required": ["states"]});
     extend(
         &mut root,
-        object(keys::TOP, &["scenario", "connections", "steps"]),
+        json!({"anyOf": [
+            {"required": ["steps"]},
+            {"properties": {"connections": {
+                "description": "connections that run through states of their own",
+                "type": "object",
+                "additionalProperties": states,
+            }}},
+        ]}),
     );
     extend(
         &mut root,
         json!({
             "definitions": {
                 "step": step(),
+                "state": state(),
                 "query": query(),
                 "expectations": expectations(),
                 "rows": {"type": "array", "items": reference("row")},
@@ -90,6 +101,23 @@ fn form(form: Form) -> Value {
         Form::ForVariants(keys) => or_list(object(&with(keys, &[keys::WHEN]), &[]), 0),
         Form::Connections => connections(),
         Form::Steps => list(1, reference("step")),
+        Form::States => list(1, reference("state")),
+        Form::Wants => {
+            let one = json!({
+                "type": ["string", "object"],
+                "pattern": NOT_BLANK,
+                "minProperties": 1,
+                "additionalProperties": self::form(Form::Whole(1, keys::TIMES_MAX)),
+            });
+            or_list(one, 1)
+        }
+        Form::Transitions => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": ERROR_NAME},
+            "additionalProperties": self::form(Form::Text),
+        }),
+        Form::StateExpect => or_list(object(&with(&kinds(), &[keys::WHEN]), &[]), 0),
         Form::Matrix => matrix(),
         Form::StepExpect => or_list(
             object(&with(&with(keys::WAITING, &kinds()), &[keys::WHEN]), &[]),
@@ -277,6 +305,17 @@ fn step() -> Value {
         }),
     );
     step
+}
+
+/// A state of a connection that runs freely.
+fn state() -> Value {
+    let all = with(
+        &with(keys::ACTION, &kinds()),
+        &with(keys::STATE_ACTION, keys::STATE),
+    );
+    let mut state = object(&all, &[]);
+    extend(&mut state, json!({"minProperties": 1}));
+    state
 }
 
 fn expectations() -> Value {

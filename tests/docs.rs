@@ -292,6 +292,12 @@ fn the_language_reference_has_every_key() {
         keys::LOAD,
         keys::SHARED,
         keys::KILL,
+        keys::STATE_ACTION,
+        keys::STATE,
+        keys::BARRIER,
+        keys::RETRIES,
+        keys::WATCH_DDL,
+        keys::SERIES,
         tidb_scenarios::expect::MATCHERS,
         tidb_scenarios::expect::ERROR_KEYS,
     ];

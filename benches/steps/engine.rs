@@ -102,6 +102,7 @@ pub async fn run_trial(
     database: String,
 ) -> Result<(History, Duration), Trouble> {
     let settings = RunSettings {
+        live: None,
         database,
         keep_databases: false,
     };

@@ -1,18 +1,26 @@
 //! What connections share: state, and who is blocked by whom.
 
 pub(crate) mod blocking;
+mod shared;
 pub(crate) mod transactions;
+pub(crate) mod waits;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::history::{ConnectionRecord, Status, Vars};
+use crate::history::{ConnectionRecord, EventRecord, JobRecord, SqlValue, Status, StepRecord, Vars};
+
+pub use shared::JobSeen;
+
+use waits::{Map, Waits};
 
 /// The state that all connections of a trial share.
 #[derive(Debug)]
 pub struct Coordinator {
     began: Instant,
     shared: Mutex<SharedState>,
+    waits: Mutex<Waits>,
 }
 
 /// What is shared.
@@ -22,12 +30,32 @@ pub struct SharedState {
     pub vars: Vars,
     /// One for each connection, in the plan's order.
     pub connections: Vec<ConnectionRecord>,
+    /// Steps of connections that run freely, in the order in which they began.
+    pub steps: Vec<StepRecord>,
+    /// Events in the order in which they came.
+    pub events: Vec<EventRecord>,
+    /// Recorded values by series.
+    pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
+    /// Jobs that are watched.
+    pub jobs: Vec<JobRecord>,
+    /// The records of steps that have not ended, by their connections.
+    pub running: BTreeMap<usize, usize>,
+    /// Connections whose statement the server says is waiting for a lock.
+    pub blocked: BTreeSet<usize>,
 }
 
 impl Coordinator {
     /// A coordinator for these connections.
     #[must_use]
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, vars: Vars) -> Self {
+        Self::with_map(names, vars, Map::default())
+    }
+
+    /// A coordinator for connections that run freely: the map tells what may come of each of their states.
+    #[must_use]
+    pub fn with_map<'n>(names: impl IntoIterator<Item = &'n str>, vars: Vars, map: Map) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let waits = Waits::new(names.iter().map(|&name| name.to_owned()).collect(), map);
         let connections = names.into_iter().map(|name| ConnectionRecord {
             name: name.to_owned(),
             states: vec![(0, "initial".to_owned())],
@@ -36,10 +64,12 @@ impl Coordinator {
         let shared = SharedState {
             vars,
             connections: connections.collect(),
+            ..SharedState::default()
         };
         Self {
             began: Instant::now(),
             shared: Mutex::new(shared),
+            waits: Mutex::new(waits),
         }
     }
 

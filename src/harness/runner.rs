@@ -7,7 +7,7 @@ use super::requires;
 use super::servers::{Servers, with_causes};
 use crate::history::History;
 use crate::plan::TrialPlan;
-use crate::run::{RunSettings, TrialError, drop_databases, run};
+use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::verdict::{Verdict, judge};
 
@@ -20,6 +20,7 @@ const LOG_LINES: usize = 20;
 pub struct Runner {
     pub(super) servers: Arc<Servers>,
     keep_databases: bool,
+    live: Option<Live>,
 }
 
 /// What became of a trial.
@@ -70,6 +71,7 @@ impl Runner {
         Self {
             servers,
             keep_databases: false,
+            live: None,
         }
     }
 
@@ -80,6 +82,12 @@ impl Runner {
             keep_databases,
             ..self
         }
+    }
+
+    /// Shows the status of connections that run freely while they do.
+    #[must_use]
+    pub fn live(self, live: Option<Live>) -> Self {
+        Self { live, ..self }
     }
 
     /// Runs one trial and judges it. Its databases are dropped, except those of a trial that fails where
@@ -156,6 +164,7 @@ impl Runner {
     ) -> Result<Box<Judged>, Trouble> {
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
+            live: self.live.clone(),
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
             keep_databases: self.keep_databases || ours,

@@ -15,7 +15,7 @@ pub(super) struct Acted {
 }
 
 impl Acted {
-    fn single(outcome: Outcome) -> Self {
+    pub(super) fn single(outcome: Outcome) -> Self {
         Self {
             outcome,
             statement: 0,
@@ -26,11 +26,15 @@ impl Acted {
 
 impl Machine {
     /// The variables that this connection's texts may name.
-    fn vars(&self) -> Vars {
+    pub(super) fn vars(&self) -> Vars {
         let mut vars = self.coordinator.vars();
         if let Some(own) = self.plan.connections.get(self.number) {
             vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
             vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
+        }
+        if self.plan.is_free() {
+            vars.insert("round".to_owned(), SqlValue::Int(self.round.into()));
+            vars.insert("iteration".to_owned(), SqlValue::Int(self.iteration.into()));
         }
         vars
     }
@@ -42,7 +46,7 @@ impl Machine {
         statement.text.fill(&self.vars()).map_err(unknown_variable)
     }
 
-    fn value(&self, value: &Value) -> Result<SqlValue, Outcome> {
+    pub(super) fn value(&self, value: &Value) -> Result<SqlValue, Outcome> {
         match value {
             Value::Plain(value) => Ok(value.clone()),
             Value::Template(template) => template.value(&self.vars()).map_err(unknown_variable),
@@ -108,7 +112,8 @@ impl Machine {
                 Acted::single(Outcome::Done(Done::default()))
             }
             Action::Reconnect => Acted::single(self.reconnect().await),
-            Action::Set => Acted::single(Outcome::Done(Done::default())),
+            Action::Set | Action::Nothing => Acted::single(Outcome::Done(Done::default())),
+            Action::Watch(watch) => self.look_at_job(watch).await.0,
         }
     }
 
@@ -237,7 +242,7 @@ fn without_rows(outcome: &Outcome) -> Outcome {
     }
 }
 
-fn saved(source: &SaveSource, outcome: &Outcome) -> Result<SqlValue, String> {
+pub(super) fn saved(source: &SaveSource, outcome: &Outcome) -> Result<SqlValue, String> {
     match (source, outcome) {
         (SaveSource::Affected, Outcome::Done(done)) => Ok(SqlValue::Int(done.affected.into())),
         (SaveSource::LastInsertId, Outcome::Done(done)) => Ok(SqlValue::Int(done.last_insert_id.into())),
@@ -269,13 +274,13 @@ fn refused(message: &str) -> Outcome {
     })
 }
 
-fn unknown_variable(name: String) -> Outcome {
+pub(super) fn unknown_variable(name: String) -> Outcome {
     refused(&format!(
         "`${{{name}}}` has no value (the step that sets it has not run)"
     ))
 }
 
-fn closed() -> Outcome {
+pub(super) fn closed() -> Outcome {
     Outcome::Lost {
         message: "the connection is closed; `reconnect: true` opens it again".to_owned(),
     }

@@ -2,7 +2,10 @@
 
 mod action;
 mod csv;
+mod free;
+mod watch;
 pub(crate) use action::explain;
+pub(crate) use free::{Around, KillRequest};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +53,12 @@ pub(crate) struct Machine {
     pub connection: Option<Connection>,
     /// Whether its last statement may have been ended by a KILL.
     pub interrupted: bool,
+    /// How often it has run through its states, and how often the state has done what it does.
+    pub round: u32,
+    /// The same of the state that it is in.
+    pub iteration: u32,
+    /// The schema change of a table that it followed last; before, the newest one of the server.
+    pub followed_ddl: Option<i128>,
 }
 
 /// How long a session that was killed in a statement may take to roll back.

@@ -28,6 +28,11 @@ pub struct ConnectionPlan {
     pub database: Option<String>,
     /// The number of the server of the trial's own; `None`: the run's server.
     pub server: Option<usize>,
+    /// Its states, by their numbers in [`super::TrialPlan::steps`], where it runs freely. Several connections
+    /// of one name share theirs.
+    pub states: std::ops::Range<usize>,
+    /// How often it runs through them.
+    pub rounds: u32,
 }
 
 /// The connections and what they bring with them.
@@ -223,6 +228,8 @@ impl Context<'_> {
             user,
             database,
             server,
+            states: 0..0,
+            rounds: 1,
         }
     }
 

@@ -6,7 +6,6 @@ use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 use super::variants::Context;
 use super::{Final, IsTrue, Query, Step};
 use crate::expect::{Expectation, Reading, ValuePattern};
-use crate::history::Status;
 use crate::scenario::{Located, keys, lost_comment};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
 use crate::sql::{by_name, nearest as nearest_name};
@@ -24,11 +23,11 @@ impl Context<'_> {
             let mut named = Vec::new();
             for (key, node) in &decl.entries {
                 match key.as_str() {
-                    Some("states") => named = self.states(node, &mut found),
+                    Some("states") => named = self.sequences(node, &mut found),
                     Some("tables") => self.tables(node, scope, &mut found),
                     Some("queries") => found.queries = self.queries(node, scope, false),
                     Some("always") => found.always = self.queries(node, scope, true),
-                    Some("shared") => self.shared(node, scope, &mut found),
+                    Some("shared") => self.shared(node, connections, steps, scope, &mut found),
                     Some("errors") => self.errors(key, node, &mut found),
                     Some(_) | None => {}
                 }
@@ -42,7 +41,7 @@ impl Context<'_> {
     }
 
     /// A mapping that names at least one thing: one that names none can't fail.
-    fn mapping<'n>(&mut self, node: &'n Node, what: &str, example: &str) -> &'n [Entry] {
+    pub(super) fn mapping<'n>(&mut self, node: &'n Node, what: &str, example: &str) -> &'n [Entry] {
         match &node.kind {
             NodeKind::Map(entries) => {
                 if entries.is_empty() && what != "errors" {
@@ -63,7 +62,7 @@ impl Context<'_> {
     }
 
     /// Reads the patterns; returns the states that they name, each with its connection and its place.
-    fn states(&mut self, node: &Node, found: &mut Final) -> Vec<(usize, String, Span)> {
+    fn sequences(&mut self, node: &Node, found: &mut Final) -> Vec<(usize, String, Span)> {
         let mut named = Vec::new();
         for entry in self.mapping(node, "states", "states: {alice: [begin, commit]}") {
             let name = Located {
@@ -110,7 +109,15 @@ impl Context<'_> {
                 continue;
             }
             let mut known: Vec<&str> = Vec::new();
-            for step in steps.iter().filter(|step| step.connection == *number) {
+            let own = connections
+                .get(*number)
+                .map(|own| own.states.clone())
+                .unwrap_or_default();
+            let own = steps
+                .iter()
+                .enumerate()
+                .filter(|(at, step)| own.contains(at) || (own.is_empty() && step.connection == *number));
+            for (_, step) in own {
                 if !known.contains(&step.state.as_str()) {
                     known.push(&step.state);
                 }
@@ -274,55 +281,6 @@ impl Context<'_> {
             });
         }
         found
-    }
-
-    fn shared(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
-        let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
-            return;
-        };
-        let (vars, status) = (map.get("vars"), map.get("status"));
-        if vars.is_none() && status.is_none() {
-            let problem = Diagnostic::error(node.span, "`shared` needs `vars` or `status`");
-            self.problems
-                .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
-        }
-        for entry in vars
-            .map(|node| self.mapping(node, "vars", "vars: {job: 1}"))
-            .unwrap_or_default()
-        {
-            let Some(name) = entry.key.text() else { continue };
-            scope.check_name(&name, entry.key.span, self.problems);
-            let mut reading = Reading {
-                file: self.file,
-                problems: self.problems,
-            };
-            if let Some(pattern) = ValuePattern::read(&entry.value, &mut reading) {
-                found.vars.push((name.into_owned(), entry.key.span, pattern));
-            }
-        }
-        for entry in status
-            .map(|node| self.mapping(node, "status", "status: {alice: completed}"))
-            .unwrap_or_default()
-        {
-            let name = Located {
-                span: entry.key.span,
-                value: entry.key.text().unwrap_or_default().into_owned(),
-            };
-            let Some(number) = self.connection_number(&name) else {
-                continue;
-            };
-            let word = entry.value.text().unwrap_or_default().to_string();
-            match Status::ALL.iter().find(|status| status.word() == word) {
-                Some(status) => found.status.push((number, entry.value.span, *status)),
-                None => {
-                    let name = Located {
-                        span: entry.value.span,
-                        value: word,
-                    };
-                    self.unknown(&name, "status", Status::ALL.iter().map(|status| status.word()));
-                }
-            }
-        }
     }
 
     fn errors(&mut self, key: &Node, node: &Node, found: &mut Final) {

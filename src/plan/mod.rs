@@ -7,8 +7,11 @@ mod connections;
 mod finals;
 mod flow;
 mod load;
+mod machine;
 mod names;
 mod pattern;
+mod shared;
+mod states;
 mod steps;
 mod variants;
 
@@ -23,7 +26,12 @@ use crate::source::{Diagnostic, Severity, SourceFile, Span};
 
 pub use connections::ConnectionPlan;
 pub use load::LoadContent;
+pub use machine::{
+    BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
+    describe_action, is_there,
+};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
+pub use shared::{EventsPattern, JobPattern, SeriesPattern};
 pub use variants::label;
 
 /// The default limit of one step.
@@ -86,8 +94,15 @@ pub struct TrialPlan {
     pub connections: Vec<ConnectionPlan>,
     /// Further databases, by the names that the file uses.
     pub databases: Vec<String>,
-    /// The steps, in the order in which they start.
+    /// The steps, in the order in which they start; where connections run freely, the states of one after
+    /// those of another.
     pub steps: Vec<Step>,
+    /// Whether the connections run through states of their own.
+    pub free: bool,
+    /// Where connections that run freely wait for each other.
+    pub barriers: Vec<BarrierPlan>,
+    /// For everything that is left to chance.
+    pub seed: u64,
     /// What must hold at the end.
     pub finals: Vec<Final>,
     /// What the server has to have.
@@ -151,6 +166,8 @@ pub struct Step {
     pub set: Vec<(String, Value)>,
     /// Its limit.
     pub timeout: Duration,
+    /// What it has to do with other states.
+    pub coordination: Coordination,
 }
 
 impl Step {
@@ -209,6 +226,10 @@ pub enum Action {
     Reconnect,
     /// Nothing but `set`.
     Set,
+    /// Nothing but what stands beside it.
+    Nothing,
+    /// Follows a job to its end.
+    Watch(Watch),
 }
 
 /// A value: as it stands, or with variables in it.
@@ -246,6 +267,14 @@ pub struct Final {
     pub always: Vec<Query>,
     /// Variables of the shared state.
     pub vars: Vec<(String, Span, ValuePattern)>,
+    /// Events of the shared state.
+    pub events: Option<EventsPattern>,
+    /// Series of the shared state.
+    pub series: Vec<SeriesPattern>,
+    /// How often connections must have gone back after an error.
+    pub retries: Vec<(usize, Span, ValuePattern)>,
+    /// What jobs must have come to.
+    pub jobs: Vec<JobPattern>,
     /// How connections must have ended.
     pub status: Vec<(usize, Span, crate::history::Status)>,
     /// How many of an error, over all connections; `None` as the number means any.

@@ -3,17 +3,18 @@
 use super::names::{BUILT_IN, Scope};
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
-use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Step};
+use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Step, Watch};
 use crate::expect::{self, Expectation, Reading};
-use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl};
-use crate::source::{Diagnostic, Node, Span};
+use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl, WatchDdl};
+use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 impl Context<'_> {
     pub(super) fn steps(&mut self, scope: &mut Scope<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         for decl in &self.scenario.steps {
             // Names are checked in all variants; only the steps of this one are kept.
-            let step = self.step_plan(decl, scope);
+            let connection = self.connection_number(&decl.connection);
+            let step = self.step_plan(decl, connection, scope);
             self.waits_are_clear &= step.is_some();
             if self.variant.is_in(decl.when.as_ref()) {
                 steps.extend(step);
@@ -22,8 +23,12 @@ impl Context<'_> {
         steps
     }
 
-    fn step_plan(&mut self, decl: &StepDecl, scope: &mut Scope<'_>) -> Option<Step> {
-        let connection = self.connection_number(&decl.connection);
+    pub(super) fn step_plan(
+        &mut self,
+        decl: &StepDecl,
+        connection: Option<usize>,
+        scope: &mut Scope<'_>,
+    ) -> Option<Step> {
         let action = self.action_plan(&decl.action, connection, scope);
         let planned = action.is_some();
         let state = match &decl.name {
@@ -84,6 +89,7 @@ impl Context<'_> {
                 .timeout
                 .or(self.scenario.step_timeout)
                 .unwrap_or(STEP_TIMEOUT),
+            coordination: super::Coordination::default(),
         };
         self.step_expectations(decl, &mut step, scope);
         connection.filter(|_| planned).map(|_| step)
@@ -92,6 +98,7 @@ impl Context<'_> {
     /// A name that a variable gets.
     pub(super) fn check_new_name(&mut self, name: &Located<String>) {
         let reserved = BUILT_IN.contains(&name.value.as_str())
+            || ["iteration", "round"].contains(&name.value.as_str())
             || name.value.starts_with("env.")
             || name.value.starts_with("database.");
         let plain = name.value.chars().all(|c| c.is_alphanumeric() || c == '_');
@@ -323,6 +330,18 @@ impl Context<'_> {
             ActionDecl::Disconnect => Some(Action::Disconnect),
             ActionDecl::Reconnect => Some(Action::Reconnect),
             ActionDecl::Set => Some(Action::Set),
+            ActionDecl::Nothing => Some(Action::Nothing),
+            ActionDecl::WatchImport(node) => match node.kind {
+                NodeKind::Bool(true) => Some(Action::Watch(Watch::AllImports)),
+                _ => Some(Action::Watch(Watch::Import(self.plan_value(node, scope)?))),
+            },
+            ActionDecl::WatchDdl(WatchDdl::Job(node)) => {
+                Some(Action::Watch(Watch::Ddl(self.plan_value(node, scope)?)))
+            }
+            ActionDecl::WatchDdl(WatchDdl::Table(name)) => {
+                let table = self.statement(name, scope)?;
+                Some(Action::Watch(Watch::DdlOf(table.text)))
+            }
         }
     }
 
@@ -370,10 +389,13 @@ fn default_name(action: &ActionDecl) -> String {
         ActionDecl::Disconnect => "disconnect".to_owned(),
         ActionDecl::Reconnect => "reconnect".to_owned(),
         ActionDecl::Set => "set".to_owned(),
+        ActionDecl::Nothing => "wait".to_owned(),
+        ActionDecl::WatchImport(_) => "watch_import".to_owned(),
+        ActionDecl::WatchDdl(_) => "watch_ddl".to_owned(),
     }
 }
 
-fn save_source(text: &str) -> SaveSource {
+pub(super) fn save_source(text: &str) -> SaveSource {
     let cell = text.strip_prefix("row.").and_then(|rest| rest.split_once('.'));
     let cell = cell.and_then(|(row, column)| Some((row.parse().ok()?, column.parse().ok()?)));
     match (text, cell) {

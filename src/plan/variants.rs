@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connections::{Connections, isolation, txn};
 use super::names::Scope;
+use super::states::States;
 use super::{PLAN_SIZE_MAX, PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan, VARIANTS_MAX};
 use crate::expect::{Template, TemplateError, value_of_node};
 use crate::history::{SqlValue, Vars};
@@ -79,7 +80,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
         .connections
         .iter()
         .map(|one| one.count.as_ref().map_or(1, |count| count.value));
-    let size = scenario.steps.len() + connections.sum::<usize>();
+    let size = scenario.all_steps().count() + connections.sum::<usize>();
     let mut all = vec![Variant::default()];
     for axis in &scenario.matrix {
         let name = axis.name.value.as_str();
@@ -136,8 +137,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
 /// name elsewhere.
 pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problems: &mut Vec<Diagnostic>) {
     let in_steps: HashSet<&str> = scenario
-        .steps
-        .iter()
+        .all_steps()
         .map(|step| step.connection.value.as_str())
         .map(|name| name.split_once('.').map_or(name, |(name, _)| name))
         .collect();
@@ -183,7 +183,7 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
 
 /// Every `when` of a scenario.
 fn whens(scenario: &Scenario) -> impl Iterator<Item = &When> {
-    let in_steps = scenario.steps.iter().flat_map(|step| {
+    let in_steps = scenario.all_steps().flat_map(|step| {
         step.when
             .iter()
             .chain(step.expects.iter().filter_map(|expect| expect.when.as_ref()))
@@ -229,7 +229,7 @@ pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnosti
 
 /// Finds expectations of a step that hold `when` the step does not run: nobody would ever look at them.
 fn check_when_meets(scenario: &Scenario, problems: &mut Vec<Diagnostic>) {
-    for step in &scenario.steps {
+    for step in scenario.all_steps() {
         let whens = step.expects.iter().filter_map(|expect| expect.when.as_ref());
         for (outer, inner) in whens.filter_map(|inner| Some((step.when.as_ref()?, inner))) {
             for (axis, values) in &inner.conditions {
@@ -293,7 +293,7 @@ impl Context<'_> {
         let mut scope = Scope::new(self.input, self.file, &vars);
         let servers = self.servers(&mut scope);
         let Connections {
-            connections,
+            mut connections,
             databases,
             secrets,
         } = self.connections(&servers, &vars, &mut scope);
@@ -303,10 +303,18 @@ impl Context<'_> {
             scope.add(&format!("database.{database}"));
         }
         let setup = self.statements(&self.scenario.setup, &mut scope);
-        let steps = self.steps(&mut scope);
+        let free = self.scenario.runs_freely();
+        let States { steps, barriers } = if free {
+            self.states(&mut connections, &mut scope)
+        } else {
+            States {
+                steps: self.steps(&mut scope),
+                barriers: Vec::new(),
+            }
+        };
         let finals = self.finals(&connections, &steps, &mut scope);
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
-        if self.waits_are_clear {
+        if self.waits_are_clear && !free {
             self.check_flow(&connections, &steps);
         }
         self.check_whole_server(&setup, &connections, &steps, &vars);
@@ -324,7 +332,11 @@ impl Context<'_> {
         }
         used.extend(scope.used());
         secrets.retain(|secret| !secret.is_empty());
+        let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
         Some(TrialPlan {
+            free,
+            barriers,
+            seed,
             name,
             file: Arc::clone(self.file),
             title: self.scenario.title.value.clone(),
@@ -542,4 +554,11 @@ fn variable_inside(node: &Node) -> Option<Span> {
         Some(text) => names(text).then_some(node.span),
         None => first_variable(node),
     }
+}
+
+/// FNV-1a: the same for the same name on every machine and with every version.
+fn seed_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

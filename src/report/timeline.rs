@@ -1,7 +1,7 @@
 //! One column for each connection, one line for each thing that happened, with milliseconds.
 
 use crate::expect::describe;
-use crate::history::{History, Wait};
+use crate::history::{History, Wait, Went};
 use crate::plan::TrialPlan;
 use crate::verdict::{evidence_in_words, rule_in_words};
 
@@ -9,6 +9,11 @@ use crate::verdict::{evidence_in_words, rule_in_words};
 const WIDTH_MAX: usize = 44;
 /// At most this many columns stand side by side; more connections are shown in one, with their names.
 const COLUMNS_MAX: usize = 4;
+
+/// At most this many lines; the middle of a longer story is left out.
+const LINES_MAX: usize = 150;
+/// A shorter wait before a state is not worth a word.
+const WAIT_SHOWN_US: u64 = 1_000;
 
 struct Line {
     at_us: u64,
@@ -24,7 +29,13 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
             .steps
             .get(record.step)
             .map_or(0, |step| plan.file.place(step.span.start).line);
-        let text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if record.iteration > 0 {
+            text = format!("#{} {text}", record.iteration);
+        }
+        if record.waited_us >= WAIT_SHOWN_US {
+            text.push_str(&format!(" (waited {:.1} ms)", record.waited_us as f64 / 1_000.0));
+        }
         let push = |lines: &mut Vec<Line>, at_us: u64, text: String| {
             lines.push(Line {
                 at_us,
@@ -40,7 +51,10 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
                 push(
                     &mut lines,
                     record.started_us,
-                    format!("  → {} ({took:.1} ms)", describe(&end.outcome)),
+                    match &record.went {
+                        Went::WaitedInVain { .. } => format!("  ✗ in vain ({took:.1} ms)"),
+                        went => format!("  → {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
+                    },
                 );
             }
             end => {
@@ -59,7 +73,7 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
                         push(
                             &mut lines,
                             end.at_us,
-                            format!("  → {line}: {outcome} (after {took:.1} ms)"),
+                            format!("  → {line}: {outcome} (after {took:.1} ms){}", then(&record.went)),
                         );
                     }
                     None => push(&mut lines, u64::MAX, format!("  … line {line} had not returned")),
@@ -68,11 +82,21 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
         }
     }
     lines.sort_by_key(|line| line.at_us);
+    let left_out = lines.len().saturating_sub(LINES_MAX);
+    if left_out > 0 {
+        // What went wrong is most often near the end; how it began says how it was meant.
+        let begin = LINES_MAX / 3;
+        lines.drain(begin..begin + left_out);
+    }
     let mut text = if plan.connections.len() <= COLUMNS_MAX {
         columns(plan, &lines)
     } else {
         list(plan, &lines)
     };
+    if left_out > 0 {
+        let after = text.len().saturating_sub(LINES_MAX) + LINES_MAX / 3;
+        text.insert(after, format!("{:>10} │ … {left_out} lines are left out", ""));
+    }
     for record in &history.steps {
         if let Some(wait) = &record.wait {
             let line = plan
@@ -90,6 +114,18 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
         }
     }
     text.join("\n")
+}
+
+/// Where the connection went then, if not on.
+fn then(went: &Went) -> String {
+    match went {
+        Went::On | Went::Elsewhere | Went::WaitedInVain { .. } => String::new(),
+        Went::Retry { number, pause_us } => {
+            format!(", retry {number} after {:.1} ms", *pause_us as f64 / 1_000.0)
+        }
+        Went::RetriesUsedUp { .. } => ", no more retries".to_owned(),
+        Went::NeverSeen { looks } => format!(", not there after {looks} looks"),
+    }
 }
 
 fn blocked_by(plan: &TrialPlan, wait: &Wait) -> String {

@@ -16,7 +16,7 @@ use crate::history::{
     WaitRule,
 };
 use crate::machine::{Command, Machine, Report};
-use crate::plan::{Action, TrialPlan};
+use crate::plan::{Action, TrialPlan, describe_action};
 use crate::sql::{Kind, classify};
 
 /// The first look at a statement that must not wait comes after this: most have returned by then.
@@ -177,8 +177,7 @@ impl<'c> Script<'c> {
             connection: step.connection,
             text: describe_action(&step.action, &plan),
             started_us: self.coordinator.now_us(),
-            end: None,
-            wait: None,
+            ..StepRecord::default()
         });
         let seat = &mut self.seats[step.connection];
         seat.busy = Some(record);
@@ -793,29 +792,5 @@ impl<'c> Script<'c> {
                 .execute(&format!("kill query {session}"))
                 .await;
         }
-    }
-}
-
-/// What a step does, for the report, before its variables are filled in.
-fn describe_action(action: &Action, plan: &TrialPlan) -> String {
-    match action {
-        Action::Sql(statements) => statements
-            .iter()
-            .map(|one| one.text.source())
-            .collect::<Vec<_>>()
-            .join("; "),
-        Action::Prepared(statement, _) | Action::Load { statement, .. } => statement.text.source().to_owned(),
-        Action::Sleep(duration) => format!("sleep {duration:?}"),
-        Action::Kill { target, connection } => {
-            let name = plan.connections.get(*target).map_or("?", |one| one.name.as_str());
-            if *connection {
-                format!("kill connection {name}")
-            } else {
-                format!("kill query {name}")
-            }
-        }
-        Action::Disconnect => "disconnect".to_owned(),
-        Action::Reconnect => "reconnect".to_owned(),
-        Action::Set => "set".to_owned(),
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use tokio::sync::{Mutex, mpsc};
 use tracing::Instrument as _;
 
+use super::free::{self, Free};
+use super::live::Live;
 use super::script::Script;
 use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
 use crate::coordinator::{Coordinator, blocking};
@@ -21,6 +24,8 @@ const CONTROL_MAX: Duration = Duration::from_secs(60);
 /// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
 /// up the others for ever.
 const TURN_MAX: Duration = Duration::from_secs(10);
+/// At most this many connections are opened at the same time.
+const CONNECTS_MAX: usize = 64;
 /// How long tear-down waits until the server has forgotten the trial's transactions.
 const FORGET_MAX: Duration = Duration::from_secs(10);
 
@@ -32,6 +37,8 @@ pub struct RunSettings {
     /// Leave the databases: for a look at them, or since the server itself goes after the run. Servers of the
     /// trial's own go right after it, so that theirs are left in any case.
     pub keep_databases: bool,
+    /// Who is shown the status while connections run freely.
+    pub live: Option<Live>,
 }
 
 /// Trouble of ours, not of TiDB: the trial could not be run.
@@ -165,7 +172,7 @@ pub async fn run(
     .await
 }
 
-fn main_control(plan: &TrialPlan) -> usize {
+pub(super) fn main_control(plan: &TrialPlan) -> usize {
     plan.servers
         .iter()
         .position(|server| server.name == "main")
@@ -333,8 +340,58 @@ async fn connect_and_run(
     let began = Instant::now();
     let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
-    let coordinator = Arc::new(Coordinator::new(names, vars));
+    let coordinator = Arc::new(if plan.is_free() {
+        Coordinator::with_map(names, vars, free::map(&plan))
+    } else {
+        Coordinator::new(names, vars)
+    });
     let main = main_control(&plan);
+    let machines = connect(&plan, &coordinator, controls, settings).await?;
+    clock.ends("connect");
+    let mut history = if plan.is_free() {
+        let mut free = Free::new(
+            Arc::clone(&plan),
+            Arc::clone(&coordinator),
+            controls,
+            settings.live.clone(),
+        );
+        free.follow(machines).await;
+        free.into_history()
+    } else {
+        let (reports, inbox) = mpsc::unbounded_channel::<Report>();
+        let mut script = Script::new(Arc::clone(&plan), Arc::clone(&coordinator), controls, inbox);
+        for machine in machines {
+            script.start_machine(machine, reports.clone());
+        }
+        drop(reports);
+        if tokio::time::timeout(plan.timeout, script.follow()).await.is_err() {
+            script.over_time(plan.timeout);
+        }
+        clock.ends("steps");
+        script.finish().await;
+        script.into_history()
+    };
+    history.server = format!("{} TiDB {}", server.kind(), server.version());
+    history.database.clone_from(&settings.database);
+    forget(controls, &history).await;
+    clock.ends("finish");
+    if history.stopped.is_none() {
+        final_checks(&plan, &mut controls[main], &mut history).await;
+    }
+    clock.ends("checks");
+    history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(history)
+}
+
+/// Opens the sessions of all connections. Where they run freely, one that cannot connect has failed, and the
+/// others go on.
+async fn connect(
+    plan: &Arc<TrialPlan>,
+    coordinator: &Arc<Coordinator>,
+    controls: &[Control],
+    settings: &RunSettings,
+) -> Result<Vec<Machine>, TrialError> {
+    let main = main_control(plan);
     let mut machines = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {
         let control = &controls[own.server.map_or(main, |server| server + 1)];
@@ -352,61 +409,50 @@ async fn connect_and_run(
             session_vars: own.vars.clone(),
             ..control.options.clone()
         };
-        let (plan, coordinator) = (Arc::clone(&plan), Arc::clone(&coordinator));
         machines.push(Machine {
             number,
-            plan,
-            coordinator,
+            plan: Arc::clone(plan),
+            coordinator: Arc::clone(coordinator),
             config,
             options,
             connection: None,
             interrupted: false,
+            round: 0,
+            iteration: 0,
+            followed_ddl: None,
         });
     }
     let connects = machines.into_iter().map(|mut machine| async move {
         let result = machine.connect().await;
         (machine, result)
     });
+    let connects = futures::stream::iter(connects).buffered(CONNECTS_MAX);
     let mut ready = Vec::new();
-    let mut failed = None;
-    for (machine, result) in futures::future::join_all(connects).await {
-        if let Err(error) = result {
-            failed = failed.or(Some(TrialError {
-                span: plan.connections.get(machine.number).map(|own| own.span),
-                message: format!("{} cannot connect: {error}", machine.config.id),
-            }));
+    let mut failed: Option<TrialError> = None;
+    for (machine, result) in connects.collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => ready.push(machine),
+            Err(error) => {
+                let message = format!("{} cannot connect: {error}", machine.config.id);
+                if plan.is_free() {
+                    coordinator.end(machine.number, Some(format!("cannot connect: {error}")));
+                }
+                failed = failed.or(Some(TrialError {
+                    span: plan.connections.get(machine.number).map(|own| own.span),
+                    message,
+                }));
+            }
         }
-        ready.push(machine);
     }
-    if let Some(error) = failed {
-        for connection in ready.into_iter().filter_map(|machine| machine.connection) {
-            connection.close().await;
+    match failed {
+        Some(error) if !plan.is_free() || ready.is_empty() => {
+            for connection in ready.into_iter().filter_map(|machine| machine.connection) {
+                connection.close().await;
+            }
+            Err(error)
         }
-        return Err(error);
+        _ => Ok(ready),
     }
-    clock.ends("connect");
-    let (reports, inbox) = mpsc::unbounded_channel::<Report>();
-    let mut script = Script::new(Arc::clone(&plan), Arc::clone(&coordinator), controls, inbox);
-    for machine in ready {
-        script.start_machine(machine, reports.clone());
-    }
-    drop(reports);
-    if tokio::time::timeout(plan.timeout, script.follow()).await.is_err() {
-        script.over_time(plan.timeout);
-    }
-    clock.ends("steps");
-    script.finish().await;
-    let mut history = script.into_history();
-    history.server = format!("{} TiDB {}", server.kind(), server.version());
-    history.database.clone_from(&settings.database);
-    forget(controls, &history).await;
-    clock.ends("finish");
-    if history.stopped.is_none() {
-        final_checks(&plan, &mut controls[main], &mut history).await;
-    }
-    clock.ends("checks");
-    history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(history)
 }
 
 /// Waits until the server has no transaction of the trial's sessions any more: a session whose client is

@@ -56,10 +56,18 @@ pub enum Form {
     Connections,
     /// The steps of a scenario.
     Steps,
+    /// The states of a connection.
+    States,
+    /// What a state waits for.
+    Wants,
+    /// A mapping of what came of a state to the state that follows.
+    Transitions,
     /// The axes of a matrix.
     Matrix,
     /// Expectations of a step, or a list of them of which each holds `when` its variant runs.
     StepExpect,
+    /// The same of a state: one that runs freely is not asked whether it waits.
+    StateExpect,
     /// A mapping of expectations of a result.
     Expectations,
     /// A mapping of tables to their rows or to expectations of their rows.
@@ -81,13 +89,16 @@ pub enum Form {
 }
 
 use Form::{
-    Any, Connections, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name, Object,
-    OneOf, OneOrMany, Query, Settings, Single, Status, StepExpect, Steps, Tables, Text, Value, Whole, Words,
-    Yes,
+    Any, Connections, Count, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name,
+    Number, Object, OneOf, OneOrMany, Query, Settings, Single, StateExpect, States, Status, StepExpect,
+    Steps, Tables, Text, Transitions, Value, Wants, Whole, Words, Yes,
 };
 
 /// At most this many connections of one name.
 pub const CONNECTIONS_MAX: u32 = 10_000;
+
+/// At most this many times, for `repeat` and for parties of a barrier.
+pub const TIMES_MAX: u32 = 1_000_000;
 
 /// The levels of isolation that TiDB has, each with its short form.
 pub const ISOLATION: &[&str] = &["repeatable read", "read committed", "rr", "rc"];
@@ -143,6 +154,12 @@ pub const TOP: &[Key] = &[
     ),
     ("step_timeout", "the limit of one step, 10s by default", Duration),
     ("servers", "servers of the scenario's own", Map(&Settings(SERVER))),
+    (
+        "seed",
+        "for everything that is left to chance, such as the pause before a retry; by default it comes from \
+         the trial's name",
+        Whole(0, u32::MAX),
+    ),
 ];
 
 /// Keys of a connection.
@@ -167,6 +184,16 @@ pub const CONNECTION: &[Key] = &[
         Text,
     ),
     ("server", "another server of the scenario", Text),
+    (
+        "states",
+        "the states that it runs through by itself, beside the others; takes the place of `steps`",
+        States,
+    ),
+    (
+        "repeat",
+        "how often it runs through its states; ${round} counts from 0",
+        Whole(1, TIMES_MAX),
+    ),
 ];
 
 /// Keys of a step that say what it does.
@@ -195,28 +222,147 @@ pub const ACTION: &[Key] = &[
     ),
 ];
 
+/// Keys of a state that say what it does, beside those of [`ACTION`].
+pub const STATE_ACTION: &[Key] = &[
+    (
+        "watch_import",
+        "follow an import job, by its number or `true` for all of the trial's databases, until it ends",
+        Either(&[Yes, Single]),
+    ),
+    (
+        "watch_ddl",
+        "follow a schema change, by its job's number or {table: name}, until it ends",
+        Either(&[Single, Object(WATCH_DDL, &["table"])]),
+    ),
+];
+
+/// Keys of `watch_ddl`.
+pub const WATCH_DDL: &[Key] = &[(
+    "table",
+    "the newest schema change of this table, once there is one",
+    Text,
+)];
+
+/// Keys of a state beside its action and its expectations.
+pub const STATE: &[Key] = &[
+    (
+        "state",
+        "the state's name; without it, the statement's verb",
+        Name,
+    ),
+    PARAMS,
+    (
+        "wait_for",
+        "an event, `connection.state`, or {event: times}; several in a list",
+        Wants,
+    ),
+    (
+        "barrier",
+        "wait until all parties are here; by default those are all connections that name the barrier",
+        Either(&[Name, Object(BARRIER, &["name"])]),
+    ),
+    (
+        "signal",
+        "the event, or events, that this state brings when it ends",
+        OneOrMany(&Name),
+    ),
+    SAVE,
+    SET,
+    (
+        "add",
+        "add these numbers to variables when the state ends",
+        Map(&Either(&[Number, Text])),
+    ),
+    (
+        "record",
+        "append values of each result to series: a column, row.0.1, last_insert_id or affected",
+        Map(&Text),
+    ),
+    (
+        "repeat",
+        "how often the state does it; ${iteration} counts from 0",
+        Whole(1, TIMES_MAX),
+    ),
+    (
+        "until",
+        "do it again and again until the first row has these values",
+        Map(&Value),
+    ),
+    (
+        "every",
+        "the pause between two looks of `until` or `watch`, 20ms by default",
+        Duration,
+    ),
+    (
+        "next",
+        "the state that follows, or `end`; without it, the next one of the list",
+        Name,
+    ),
+    (
+        "on",
+        "what follows instead, by what came of it: an error's number or name, any, lost, timed_out, rows_empty, \
+         rows_found, none_affected, some_affected",
+        Transitions,
+    ),
+    (
+        "retries",
+        "how often `on` may go elsewhere after an error (10 by default), and how long it pauses before",
+        Either(&[Whole(0, TIMES_MAX), Object(RETRIES, &[])]),
+    ),
+    WHEN,
+    TIMEOUT,
+    (
+        "expect",
+        "expectations, or a list of them of which each holds `when` its variant runs",
+        StateExpect,
+    ),
+];
+
+/// Keys of the long form of `barrier`.
+pub const BARRIER: &[Key] = &[
+    ("name", "the barrier's name", Name),
+    ("parties", "how many have to be here", Whole(2, TIMES_MAX)),
+];
+
+/// Keys of the long form of `retries`.
+pub const RETRIES: &[Key] = &[
+    ("max", "how often, 10 by default", Whole(0, TIMES_MAX)),
+    ("backoff", "the longest first pause, 10ms by default", Duration),
+    (
+        "factor",
+        "by how much each pause may be longer than the one before, 2 by default",
+        Number,
+    ),
+    ("limit", "the longest pause of all, 1s by default", Duration),
+];
+
 /// Keys of a step beside its action and its expectations.
 pub const STEP: &[Key] = &[
     ("as", "the state's name; without it, the statement's verb", Name),
-    (
-        "params",
-        "values for ?, which makes the statement a prepared one",
-        List(0, &Any),
-    ),
-    (
-        "save",
-        "keep values of the result: a column, row.0.1, last_insert_id or affected",
-        Map(&Text),
-    ),
-    ("set", "keep values as they stand", Map(&Any)),
+    PARAMS,
+    SAVE,
+    SET,
     WHEN,
-    ("timeout", "the limit of this step", Duration),
+    TIMEOUT,
     (
         "expect",
         "expectations, or a list of them of which each holds `when` its variant runs",
         StepExpect,
     ),
 ];
+
+const PARAMS: Key = (
+    "params",
+    "values for ?, which makes the statement a prepared one",
+    List(0, &Any),
+);
+const SAVE: Key = (
+    "save",
+    "keep values of the result: a column, row.0.1, last_insert_id or affected",
+    Map(&Text),
+);
+const SET: Key = ("set", "keep values as they stand", Map(&Any));
+const TIMEOUT: Key = ("timeout", "the limit of this step", Duration);
 
 /// Keys of expectations about waiting.
 pub const WAITING: &[Key] = &[
@@ -251,7 +397,11 @@ pub const FINAL: &[Key] = &[
     ),
     ("tables", "the rows of each table, in any order", Tables),
     ("queries", "queries and what they must give", OneOrMany(&Query)),
-    ("shared", "the shared state: vars and status", Object(SHARED, &[])),
+    (
+        "shared",
+        "the state that the connections share",
+        Object(SHARED, &[]),
+    ),
     (
         "errors",
         "how many of each error, over all connections",
@@ -335,6 +485,42 @@ pub const SHARED: &[Key] = &[
         "connections and how far they must have come",
         Map(&Status),
     ),
+    (
+        "events",
+        "the events in the order in which they came, or a mapping of events to how often they came",
+        Either(&[List(0, &Text), Map(&Count)]),
+    ),
+    (
+        "series",
+        "recorded series and what must hold of them",
+        Map(&Object(SERIES, &[])),
+    ),
+    (
+        "retries",
+        "connections and how often they went back after an error",
+        Map(&Count),
+    ),
+    (
+        "imports",
+        "import jobs by their number, or `any`, and what they must have come to",
+        Map(&Map(&Value)),
+    ),
+    (
+        "ddl",
+        "schema changes by their table, or `any`, and what they must have come to",
+        Map(&Map(&Value)),
+    ),
+];
+
+/// Keys of what must hold of a series.
+pub const SERIES: &[Key] = &[
+    ("first", "its first value", Value),
+    ("last", "its last value", Value),
+    ("count", "how many values it has", Count),
+    ("min", "its smallest value", Value),
+    ("max", "its greatest value", Value),
+    ("increasing", "true: no value is smaller than the one before", Yes),
+    ("values", "all of its values, in order", List(0, &Value)),
 ];
 
 /// The key of an expectation that holds for some variants only.
@@ -373,6 +559,16 @@ pub fn step_names() -> Vec<&'static str> {
         .into_iter()
         .flat_map(names)
         .chain(expectation_names())
+        .collect()
+}
+
+/// The names of everything that can stand in a state.
+#[must_use]
+pub fn state_names() -> Vec<&'static str> {
+    [ACTION, STATE_ACTION, STATE]
+        .into_iter()
+        .flat_map(names)
+        .chain(EXPECTATIONS.iter().copied())
         .collect()
 }
 

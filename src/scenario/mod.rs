@@ -4,6 +4,7 @@
 
 pub mod keys;
 mod read;
+mod state;
 mod step;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::source::{Diagnostic, Node, SourceFile, Span};
 
 pub(crate) use read::lost_comment;
 pub use read::read_scenario;
+pub use state::{BarrierDecl, RetriesDecl, StateDecl, UntilDecl, WantDecl};
 
 /// Something with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,22 @@ pub struct Scenario {
     pub step_timeout: Option<Duration>,
     /// Servers of the scenario's own.
     pub servers: Vec<ServerDecl>,
+    /// For what is left to chance.
+    pub seed: Option<u64>,
+}
+
+impl Scenario {
+    /// The steps of the script and the states of all connections.
+    pub fn all_steps(&self) -> impl Iterator<Item = &StepDecl> {
+        let states = self.connections.iter().flat_map(|own| &own.states);
+        self.steps.iter().chain(states.map(|state| &state.step))
+    }
+
+    /// Whether the connections run through states of their own.
+    #[must_use]
+    pub fn runs_freely(&self) -> bool {
+        self.connections.iter().any(|own| own.states_span.is_some())
+    }
 }
 
 /// One connection, or `count` of them.
@@ -78,6 +96,12 @@ pub struct ConnectionDecl {
     pub database: Option<Located<String>>,
     /// Another server of the scenario.
     pub server: Option<Located<String>>,
+    /// Where its states begin, if it has any.
+    pub states_span: Option<Span>,
+    /// The states that it runs through by itself.
+    pub states: Vec<StateDecl>,
+    /// How often it runs through them.
+    pub rounds: Option<Located<u32>>,
 }
 
 /// One step of the script.
@@ -130,6 +154,21 @@ pub enum ActionDecl {
     Reconnect,
     /// Only `set`.
     Set,
+    /// Only what a state does beside: it waits, or brings an event.
+    Nothing,
+    /// Follows an import job, or all of them, to its end.
+    WatchImport(Node),
+    /// Follows a schema change to its end.
+    WatchDdl(WatchDdl),
+}
+
+/// Which schema change is followed.
+#[derive(Debug, Clone)]
+pub enum WatchDdl {
+    /// The one of this number.
+    Job(Node),
+    /// The newest of this table.
+    Table(Located<String>),
 }
 
 impl ActionDecl {
@@ -137,8 +176,13 @@ impl ActionDecl {
     #[must_use]
     pub fn is_statement(&self) -> bool {
         match self {
-            Self::Sql { .. } | Self::Load(_) => true,
-            Self::Sleep(_) | Self::Kill { .. } | Self::Disconnect | Self::Reconnect | Self::Set => false,
+            Self::Sql { .. } | Self::Load(_) | Self::WatchImport(_) | Self::WatchDdl(_) => true,
+            Self::Sleep(_)
+            | Self::Kill { .. }
+            | Self::Disconnect
+            | Self::Reconnect
+            | Self::Set
+            | Self::Nothing => false,
         }
     }
 }

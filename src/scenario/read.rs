@@ -311,7 +311,7 @@ impl Reader<'_> {
             .iter()
             .map(|connection| connection.name.value.as_str())
             .collect();
-        let steps = self.steps(map.get("steps"), root, &names);
+        let steps = self.script(map.entry("steps"), root, &connections, &names);
         let setup = self.statements(map.get("setup"));
         let teardown = self.statements(map.get("teardown"));
         let vars = self.pairs(map.get("vars"), "vars");
@@ -332,6 +332,17 @@ impl Reader<'_> {
             .get("step_timeout")
             .and_then(|node| self.ok(read::limit(node)));
         let servers = self.servers(map.get("servers"));
+        let seed = map.get("seed").and_then(|node| match node.kind {
+            NodeKind::Int(seed) if (0..=i128::from(u32::MAX)).contains(&seed) => u64::try_from(seed).ok(),
+            _ => {
+                self.error(
+                    node,
+                    "`seed` is a whole number",
+                    format!("from 0 to {}", u32::MAX),
+                );
+                None
+            }
+        });
         Some(Scenario {
             title: title?,
             setup,
@@ -348,7 +359,36 @@ impl Reader<'_> {
             timeout,
             step_timeout,
             servers,
+            seed,
         })
+    }
+
+    /// The script, where the connections have no states of their own.
+    fn script(
+        &mut self,
+        entry: Option<&crate::source::Entry>,
+        root: &Node,
+        connections: &[ConnectionDecl],
+        names: &[&str],
+    ) -> Vec<StepDecl> {
+        let free = connections.iter().find_map(|own| own.states_span);
+        let Some(states) = free else {
+            return self.steps(entry.map(|entry| &entry.value), root, names);
+        };
+        if let Some(entry) = entry {
+            self.exclude(states, entry.key.span, "`states` and `steps` exclude each other");
+            self.steps_are_whole = false;
+        }
+        for idle in connections.iter().filter(|own| own.states_span.is_none()) {
+            let name = &idle.name;
+            let problem = Diagnostic::error(name.span, format!("`{}` has no states", name.value));
+            self.problems.push(
+                problem
+                    .label(name.span, "it would do nothing")
+                    .label(states, "while another has some"),
+            );
+        }
+        Vec::new()
     }
 
     fn steps(&mut self, node: Option<&Node>, root: &Node, connections: &[&str]) -> Vec<StepDecl> {
@@ -513,8 +553,21 @@ impl Reader<'_> {
                 None
             }
         });
+        let states_entry = map.entry("states");
+        let states = states_entry
+            .map(|entry| self.states(&name, &entry.value))
+            .unwrap_or_default();
+        let rounds = map.get("repeat").and_then(|node| self.times(node, "`repeat`", 1));
+        if let (Some(entry), None) = (map.entry("repeat"), states_entry) {
+            let problem = Diagnostic::error(entry.key.span, "`repeat` goes with `states`");
+            self.problems
+                .push(problem.label(entry.key.span, "there are none to run through again"));
+        }
         let mut text = |key: &str| map.get(key).and_then(|node| self.text(node, key));
         Some(ConnectionDecl {
+            states_span: states_entry.map(|entry| entry.key.span),
+            states,
+            rounds,
             name,
             isolation: map.get("isolation").cloned(),
             txn: map.get("txn").cloned(),
@@ -674,6 +727,9 @@ impl ConnectionDecl {
             password: None,
             database: None,
             server: None,
+            states_span: None,
+            states: Vec::new(),
+            rounds: None,
         }
     }
 }

@@ -102,7 +102,13 @@ impl Reader<'_> {
         }
         let merged = Node::new(node.span, NodeKind::Map(all));
         let map = MapReader::new(&merged, "a step", &known, self.problems)?;
-        let action = self.action(node, body, &map)?;
+        let mut found: Vec<(&str, &Node)> = body.map(|body| ("sql", body)).into_iter().collect();
+        found.extend(
+            keys::names(keys::ACTION)
+                .into_iter()
+                .filter_map(|key| map.get(key).map(|node| (key, node))),
+        );
+        let action = self.action(node, &map, "a step", &found)?;
         let expects = self.expects(&map);
         let save = self.pairs_of_text(map.get("save"), "save");
         if let (Some(entry), false) = (map.entry("save"), action.is_statement()) {
@@ -127,15 +133,16 @@ impl Reader<'_> {
         })
     }
 
-    fn action(&mut self, node: &Node, body: Option<&Node>, map: &MapReader<'_>) -> Option<ActionDecl> {
-        let mut found: Vec<(&str, &Node)> = body.map(|body| ("sql", body)).into_iter().collect();
-        found.extend(
-            keys::names(keys::ACTION)
-                .into_iter()
-                .filter_map(|key| map.get(key).map(|node| (key, node))),
-        );
+    /// The one thing that a step or a state does, of those that were found.
+    pub(super) fn action(
+        &mut self,
+        node: &Node,
+        map: &MapReader<'_>,
+        what: &str,
+        found: &[(&str, &Node)],
+    ) -> Option<ActionDecl> {
         let params = map.get("params");
-        match found.as_slice() {
+        match found {
             [] if params.is_some() => {
                 self.error(
                     node,
@@ -156,10 +163,10 @@ impl Reader<'_> {
             }
             [(_, first), (_, second), ..] => {
                 self.problems.push(
-                    Diagnostic::error(second.span, "a step does one thing")
+                    Diagnostic::error(second.span, format!("{what} does one thing"))
                         .label(first.span, "one thing")
                         .label(second.span, "and another")
-                        .help("make two steps of it"),
+                        .help(format!("make two {}s of it", what.trim_start_matches("a "))),
                 );
                 None
             }
@@ -324,12 +331,7 @@ impl Reader<'_> {
     }
 
     fn expect_decl(&mut self, map: &MapReader<'_>) -> ExpectDecl {
-        let mut entries: Vec<(Node, Node)> = keys::EXPECTATIONS
-            .iter()
-            .filter_map(|key| map.entry(key))
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect();
-        entries.sort_by_key(|(key, _)| key.span);
+        let own = own_expectations(map);
         let mut flag = |key: &str| {
             let node = map.get(key)?;
             let value = self.ok(read::boolean(node))?;
@@ -360,11 +362,24 @@ impl Reader<'_> {
         }));
         let unblocks = self.texts(map.get("unblocks"), "a connection's name");
         ExpectDecl {
-            when: None,
-            entries,
             blocked,
             blocked_by,
             unblocks,
+            ..own
         }
+    }
+}
+
+/// What is expected of the result.
+pub(super) fn own_expectations(map: &MapReader<'_>) -> ExpectDecl {
+    let mut entries: Vec<(Node, Node)> = keys::EXPECTATIONS
+        .iter()
+        .filter_map(|key| map.entry(key))
+        .map(|entry| (entry.key.clone(), entry.value.clone()))
+        .collect();
+    entries.sort_by_key(|(key, _)| key.span);
+    ExpectDecl {
+        entries,
+        ..ExpectDecl::default()
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn judge(plan: &TrialPlan, history: &History, findings: &mut Vec<Find
         };
         check_query(plan, query, after, &seen, findings);
     }
-    // After a script that was not followed to its end, its end says nothing.
+    // After a trial that was not followed to its end, its end says nothing.
     if cut_short(history) {
         return;
     }
@@ -79,6 +79,7 @@ pub(super) fn judge(plan: &TrialPlan, history: &History, findings: &mut Vec<Find
                 None => findings.push(Finding::new(*span, format!("`{name}` was never set"))),
             }
         }
+        super::shared::judge(one, history, findings);
         let all = errors(history);
         for (code, span, pattern) in &one.errors {
             let count = all

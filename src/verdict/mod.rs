@@ -1,10 +1,13 @@
 //! Judges a history against a plan. Pure: no clock, no SQL, no waiting.
 
 mod finals;
+mod machines;
+mod shared;
 mod waiting;
 
 pub(crate) use waiting::{evidence_in_words, rule_in_words};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::expect::{Expectation, Mismatch, Seen, describe};
@@ -65,10 +68,20 @@ impl Finding {
 #[must_use]
 pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     let mut findings = Vec::new();
-    for number in 0..history.steps.len() {
-        step(plan, history, number, &mut findings);
-        waiting::step(plan, history, number, &mut findings);
+    for (number, record) in history.steps.iter().enumerate() {
+        if machines::is_judged(record) {
+            step(plan, history, number, &mut findings);
+        }
+        if plan.is_free() {
+            machines::step(plan, record, &mut findings);
+        } else {
+            waiting::step(plan, history, number, &mut findings);
+        }
     }
+    if plan.is_free() {
+        machines::ends(plan, history, &mut findings);
+    }
+    fold(plan, &mut findings);
     waiting::stopped(plan, history, &mut findings);
     for skipped in &history.skipped {
         if let Some(step) = plan.steps.get(skipped.step) {
@@ -87,9 +100,38 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     }
 }
 
+/// Many connections may find the same at the same place: what is told a few times is only counted from then on.
+fn fold(plan: &TrialPlan, findings: &mut Vec<Finding>) {
+    const TOLD_MAX: usize = 3;
+    if !plan.is_free() {
+        return;
+    }
+    let mut told: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut more: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    findings.retain(|finding| {
+        let place = (finding.span.start, finding.span.end);
+        let times = told.entry(place).or_default();
+        *times += 1;
+        if *times > TOLD_MAX {
+            *more.entry(place).or_default() += 1;
+        }
+        *times <= TOLD_MAX
+    });
+    for ((start, end), count) in more {
+        let at = Span { start, end };
+        if let Some(last) = findings.iter_mut().rfind(|finding| finding.span == at) {
+            let so = format!("and {count} more times at this place");
+            let detail = last.detail.take().map(|detail| format!("{detail}\n{so}"));
+            last.detail = Some(detail.unwrap_or(so));
+        }
+    }
+}
+
 /// What the file asks for and the history tells nothing of: what was never looked at has not passed.
 fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
-    for (number, step) in plan.steps.iter().enumerate() {
+    // Where connections run freely, a state may be one of several that can follow: `expect.states` says which.
+    let script = plan.steps.iter().enumerate().filter(|_| !plan.is_free());
+    for (number, step) in script {
         let record = history.steps.iter().find(|record| record.step == number);
         if record.is_none_or(|record| record.end.is_none()) {
             let message = match record {

@@ -6,6 +6,9 @@ use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
 use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
 
+/// At most this many connections are listed that had not ended at the trial's limit.
+const OPEN_MAX: usize = 20;
+
 fn name(plan: &TrialPlan, connection: usize) -> &str {
     plan.connections
         .get(connection)
@@ -373,11 +376,19 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             let last = history.steps.last();
             let span = last.map_or(Span { start: 0, end: 0 }, |record| span_of(plan, record));
             let message = format!("the trial took longer than its limit of {limit_ms} ms");
-            findings.push(
-                Finding::new(span, message)
-                    .label("it was here then")
-                    .also(span, ""),
-            );
+            let mut finding = Finding::new(span, message)
+                .label("it was here then")
+                .also(span, "");
+            let open = history.connections.iter().filter_map(|record| {
+                let failure = record.failure.as_ref().filter(|_| plan.is_free())?;
+                Some(format!("  {} {failure}", record.name))
+            });
+            let open: Vec<String> = open.take(OPEN_MAX).collect();
+            if !open.is_empty() {
+                finding = finding.label("this began last");
+                finding.detail = Some(open.join("\n"));
+            }
+            findings.push(finding);
         }
         Stopped::ServerLost { reason } => {
             let span = history

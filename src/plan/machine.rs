@@ -1,0 +1,391 @@
+//! What a state has to do with the other connections and with the states after it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{Action, SaveSource, Step, TrialPlan, Value};
+use crate::expect::{Template, ValuePattern, describe, show};
+use crate::history::{JobKind, Outcome, Vars};
+use crate::source::Span;
+
+/// How often a state goes elsewhere after an error, where `retries` does not say.
+pub const RETRIES_MAX: u32 = 10;
+/// The pause between two looks, where `every` does not say.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What stands beside a state's action; for a step of a script nothing.
+#[derive(Debug, Default)]
+pub struct Coordination {
+    /// What has to come first, in the order of the file.
+    pub wait_for: Vec<Want>,
+    /// The number of the barrier in [`TrialPlan::barriers`].
+    pub barrier: Option<(usize, Span)>,
+    /// Events that it brings when it ends.
+    pub signal: Vec<String>,
+    /// Numbers to add to variables when it ends.
+    pub add: Vec<(String, Value, Span)>,
+    /// Values to append to series.
+    pub record: Vec<(String, SaveSource, Span)>,
+    /// How often it does what it does.
+    pub repetition: Repetition,
+    /// What follows.
+    pub next: Next,
+    /// What follows instead, by what came of it; the first that fits.
+    pub on: Vec<(Trigger, Next)>,
+    /// How often `on` may be followed after an error.
+    pub retries: Retries,
+}
+
+/// Something to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Where the file says so.
+    pub span: Span,
+    /// What.
+    pub what: Wanted,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// An event that has come so often.
+    Event {
+        /// Its name.
+        name: String,
+        /// How often, since the trial began.
+        times: u32,
+    },
+    /// A state that a connection has entered.
+    State {
+        /// The connection's number.
+        connection: usize,
+        /// The number of the state in [`TrialPlan::steps`].
+        step: usize,
+    },
+}
+
+/// How often a state does what it does.
+#[derive(Debug, Default)]
+pub enum Repetition {
+    /// Once.
+    #[default]
+    Once,
+    /// So often.
+    Times(u32),
+    /// Until all of this holds; a watch, which ends by itself, has nothing here.
+    Until {
+        /// Columns of the first row and the values that they must have.
+        until: Vec<(String, Span, ValuePattern)>,
+        /// The pause between two looks.
+        every: Duration,
+        /// How long it may take as a whole.
+        within: Duration,
+        /// Where the limit stands; the state, where it is the default.
+        span: Span,
+    },
+}
+
+/// Whether the first row has these values.
+///
+/// # Errors
+/// The first column that has not, with a line on what it has.
+pub fn is_there(
+    until: &[(String, Span, ValuePattern)],
+    outcome: &Outcome,
+    vars: &Vars,
+) -> Result<(), (Span, String)> {
+    for (name, span, pattern) in until {
+        let Outcome::Rows(set) = outcome else {
+            return Err((*span, describe(outcome)));
+        };
+        let column = set
+            .columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name));
+        let Some(column) = column else {
+            return Err((*span, format!("the result has no column `{name}`")));
+        };
+        match set.rows.first().and_then(|row| row.get(column)) {
+            Some(value) if pattern.matches(value, vars) => {}
+            Some(value) => {
+                let wanted = pattern.shown_with(vars);
+                return Err((*span, format!("expected {name} {wanted}, got {}", show(value))));
+            }
+            None => return Err((*span, "the result has no rows".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+/// What follows a state. The end is not a state, so it cannot lack an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Next {
+    /// This state, by its number in [`TrialPlan::steps`].
+    State(usize),
+    /// The connection has done all it has to do, or begins its next round.
+    #[default]
+    End,
+}
+
+/// What can come of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The server's error of this number.
+    Error(u16),
+    /// Any error of the server, and a lost connection.
+    AnyError,
+    /// The connection was lost.
+    Lost,
+    /// The state was over its limit.
+    TimedOut,
+    /// A result without rows.
+    RowsEmpty,
+    /// A result with rows.
+    RowsFound,
+    /// No row was changed.
+    NoneAffected,
+    /// Rows were changed.
+    SomeAffected,
+}
+
+/// The words for triggers, beside errors.
+pub(super) const TRIGGERS: &[(&str, Trigger)] = &[
+    ("any", Trigger::AnyError),
+    ("lost", Trigger::Lost),
+    ("timed_out", Trigger::TimedOut),
+    ("rows_empty", Trigger::RowsEmpty),
+    ("rows_found", Trigger::RowsFound),
+    ("none_affected", Trigger::NoneAffected),
+    ("some_affected", Trigger::SomeAffected),
+];
+
+impl Trigger {
+    /// Whether this outcome is it.
+    #[must_use]
+    pub fn fits(self, outcome: &Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Error(code), outcome) => outcome.error().is_some_and(|error| error.code == code),
+            (Self::AnyError, Outcome::Refused(_) | Outcome::Lost { .. }) => true,
+            (Self::Lost, Outcome::Lost { .. }) | (Self::TimedOut, Outcome::TimedOut { .. }) => true,
+            (Self::RowsEmpty, Outcome::Rows(set)) => set.rows.is_empty(),
+            (Self::RowsFound, Outcome::Rows(set)) => !set.rows.is_empty(),
+            (Self::NoneAffected, Outcome::Done(done)) => done.affected == 0,
+            (Self::SomeAffected, Outcome::Done(done)) => done.affected > 0,
+            _ => false,
+        }
+    }
+
+    /// Whether it is an error, so that going elsewhere is a retry.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        match self {
+            Self::Error(_) | Self::AnyError | Self::Lost | Self::TimedOut => true,
+            Self::RowsEmpty | Self::RowsFound | Self::NoneAffected | Self::SomeAffected => false,
+        }
+    }
+}
+
+/// How often, and after which pause, `on` is followed after an error: exponential backoff with full jitter,
+/// each pause between nothing and `backoff · factor^n`, which is at most `limit`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retries {
+    /// How often in a row.
+    pub max: u32,
+    /// The longest first pause.
+    pub backoff: Duration,
+    /// By how much each pause may be longer.
+    pub factor: f64,
+    /// The longest pause of all.
+    pub limit: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            max: RETRIES_MAX,
+            backoff: Duration::from_millis(10),
+            factor: 2.0,
+            limit: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Retries {
+    /// The longest pause before this retry, counted from 0.
+    #[must_use]
+    pub fn longest_pause(&self, retry: u32) -> Duration {
+        let exponent = i32::try_from(retry).unwrap_or(i32::MAX);
+        let seconds = self.backoff.as_secs_f64() * self.factor.powi(exponent);
+        Duration::try_from_secs_f64(seconds).map_or(self.limit, |pause| pause.min(self.limit))
+    }
+}
+
+/// A place where connections wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarrierPlan {
+    /// Its name.
+    pub name: String,
+    /// How many have to be there.
+    pub parties: u32,
+    /// Where it is first named.
+    pub span: Span,
+}
+
+/// What is watched until it ends.
+#[derive(Debug, Clone)]
+pub enum Watch {
+    /// An import job of this number.
+    Import(Value),
+    /// All import jobs into the trial's databases.
+    AllImports,
+    /// The schema change of this number.
+    Ddl(Value),
+    /// The newest schema change of this table.
+    DdlOf(Template),
+}
+
+impl Watch {
+    /// What kind of job it is.
+    #[must_use]
+    pub fn kind(&self) -> JobKind {
+        match self {
+            Self::Import(_) | Self::AllImports => JobKind::Import,
+            Self::Ddl(_) | Self::DdlOf(_) => JobKind::Ddl,
+        }
+    }
+}
+
+/// What a connection may still bring from some state on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Events.
+    pub events: BTreeSet<String>,
+    /// Kinds of jobs whose events it may bring.
+    pub jobs: BTreeSet<JobKind>,
+    /// States that it may enter, by their numbers.
+    pub states: BTreeSet<usize>,
+    /// Barriers that it may come to.
+    pub barriers: BTreeSet<usize>,
+}
+
+impl Reach {
+    /// Takes in what another brings.
+    pub fn take_in(&mut self, other: &Self) {
+        self.events.extend(other.events.iter().cloned());
+        self.jobs.extend(&other.jobs);
+        self.states.extend(&other.states);
+        self.barriers.extend(&other.barriers);
+    }
+}
+
+impl Step {
+    /// What a state brings itself: the events when it ends, the barrier before it acts.
+    #[must_use]
+    pub fn brings(&self) -> Reach {
+        let mut reach = Reach {
+            events: self.coordination.signal.iter().cloned().collect(),
+            ..Reach::default()
+        };
+        reach
+            .barriers
+            .extend(self.coordination.barrier.map(|(number, _)| number));
+        if let Action::Watch(watch) = &self.action {
+            reach.jobs.insert(watch.kind());
+        }
+        reach
+    }
+
+    /// All states that can follow it.
+    pub fn followers(&self) -> impl Iterator<Item = Next> {
+        let on = self.coordination.on.iter().map(|(_, next)| *next);
+        on.chain([self.coordination.next])
+    }
+}
+
+impl TrialPlan {
+    /// Whether the connections run through states of their own.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.free
+    }
+
+    /// What may come after each of these states, in the same round: a fixpoint over the transitions.
+    #[must_use]
+    pub fn reach_after(&self, states: &Range<usize>) -> Vec<Reach> {
+        reach_after(&self.steps, states)
+    }
+}
+
+pub(super) fn reach_after(steps: &[Step], states: &Range<usize>) -> Vec<Reach> {
+    let mut after = vec![Reach::default(); states.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for at in states.clone().rev() {
+            let Some(step) = steps.get(at) else { continue };
+            let mut reach = Reach::default();
+            for next in step.followers() {
+                let Next::State(next) = next else { continue };
+                let Some(follower) = steps.get(next) else { continue };
+                reach.take_in(&follower.brings());
+                reach.states.insert(next);
+                if let Some(later) = after.get(next - states.start) {
+                    reach.take_in(&later.clone());
+                }
+            }
+            if after[at - states.start] != reach {
+                after[at - states.start] = reach;
+                changed = true;
+            }
+        }
+    }
+    after
+}
+
+/// What a step does, for the report, before its variables are filled in.
+#[must_use]
+pub fn describe_action(action: &Action, plan: &TrialPlan) -> String {
+    match action {
+        Action::Sql(statements) => statements
+            .iter()
+            .map(|one| one.text.source())
+            .collect::<Vec<_>>()
+            .join("; "),
+        Action::Prepared(statement, _) | Action::Load { statement, .. } => statement.text.source().to_owned(),
+        Action::Sleep(duration) => format!("sleep {duration:?}"),
+        Action::Kill { target, connection } => {
+            let name = plan.connections.get(*target).map_or("?", |one| one.name.as_str());
+            if *connection {
+                format!("kill connection {name}")
+            } else {
+                format!("kill query {name}")
+            }
+        }
+        Action::Disconnect => "disconnect".to_owned(),
+        Action::Reconnect => "reconnect".to_owned(),
+        Action::Set => "set".to_owned(),
+        Action::Nothing => "nothing".to_owned(),
+        Action::Watch(Watch::Import(_) | Watch::AllImports) => "watches imports".to_owned(),
+        Action::Watch(Watch::Ddl(_) | Watch::DdlOf(_)) => "watches schema changes".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit() {
+        let retries = Retries {
+            max: 5,
+            backoff: Duration::from_millis(10),
+            factor: 2.0,
+            limit: Duration::from_millis(50),
+        };
+        let pauses: Vec<u128> = [0, 1, 2, 3, 4, u32::MAX]
+            .map(|retry| retries.longest_pause(retry).as_millis())
+            .to_vec();
+        assert_eq!(pauses, [10, 20, 40, 50, 50, 50]);
+    }
+}

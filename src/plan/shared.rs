@@ -1,0 +1,314 @@
+//! What must hold of the shared state: variables, status, events, series, retries and jobs.
+
+use super::names::Scope;
+use super::variants::Context;
+use super::{ConnectionPlan, Final, Step};
+use crate::expect::{Reading, ValuePattern};
+use crate::history::{JobKind, Status};
+use crate::scenario::{Located, keys};
+use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span, nearest};
+
+/// What must hold of events.
+#[derive(Debug)]
+pub enum EventsPattern {
+    /// Exactly these, in this order; those of watched jobs count only where one of them is named.
+    Order(Span, Vec<String>),
+    /// Each so often.
+    Counts(Vec<(String, Span, ValuePattern)>),
+}
+
+/// What must hold of one series.
+#[derive(Debug)]
+pub struct SeriesPattern {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// Its first value.
+    pub first: Option<ValuePattern>,
+    /// Its last value.
+    pub last: Option<ValuePattern>,
+    /// How many it has.
+    pub count: Option<ValuePattern>,
+    /// Its smallest value.
+    pub min: Option<ValuePattern>,
+    /// Its greatest value.
+    pub max: Option<ValuePattern>,
+    /// Where it says that no value is smaller than the one before.
+    pub increasing: Option<Span>,
+    /// All values.
+    pub values: Option<(Span, Vec<ValuePattern>)>,
+}
+
+/// What a job must have come to.
+#[derive(Debug)]
+pub struct JobPattern {
+    /// What it is.
+    pub kind: JobKind,
+    /// Its number or its table; `None`: at least one job of this kind.
+    pub which: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+    /// Fields and their values.
+    pub fields: Vec<(String, Span, ValuePattern)>,
+}
+
+/// What is known of a watched job.
+pub(crate) const JOB_FIELDS: &[&str] = &["status", "phase", "rows", "size", "elapsed", "error", "table"];
+
+impl Context<'_> {
+    pub(super) fn shared(
+        &mut self,
+        node: &Node,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+        scope: &mut Scope<'_>,
+        found: &mut Final,
+    ) {
+        let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
+            return;
+        };
+        if node.as_map().is_some_and(<[_]>::is_empty) {
+            let problem = Diagnostic::error(node.span, "`shared` is empty");
+            self.problems
+                .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
+        }
+        let free = connections.iter().any(|own| !own.states.is_empty());
+        for key in ["events", "series", "retries", "imports", "ddl"] {
+            if let (Some(entry), false) = (map.entry(key), free) {
+                let message = format!("`{key}` is of connections with `states`");
+                let problem = Diagnostic::error(entry.key.span, message);
+                self.problems
+                    .push(problem.label(entry.key.span, "a script of `steps` has none"));
+            }
+        }
+        if let Some(node) = map.get("vars") {
+            self.shared_vars(node, scope, found);
+        }
+        if let Some(node) = map.get("status") {
+            self.shared_status(node, found);
+        }
+        if let Some(node) = map.get("events") {
+            found.events = self.events(node, steps);
+        }
+        if let Some(node) = map.get("series") {
+            self.series(node, steps, found);
+        }
+        if let Some(node) = map.get("retries") {
+            for entry in self.mapping(node, "retries", "retries: {alice: 1}") {
+                let name = Located {
+                    span: entry.key.span,
+                    value: entry.key.text().unwrap_or_default().into_owned(),
+                };
+                let number = self.connection_number(&name);
+                let count = self.number_pattern(&entry.value);
+                if let (Some(number), Some(count)) = (number, count) {
+                    found.retries.push((number, entry.key.span, count));
+                }
+            }
+        }
+        for (key, kind) in [("imports", JobKind::Import), ("ddl", JobKind::Ddl)] {
+            if let Some(node) = map.get(key) {
+                self.jobs(key, node, kind, steps, found);
+            }
+        }
+    }
+
+    fn shared_vars(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
+        for entry in self.mapping(node, "vars", "vars: {job: 1}") {
+            let Some(name) = entry.key.text() else { continue };
+            scope.check_name(&name, entry.key.span, self.problems);
+            if let Some(pattern) = self.value_pattern(&entry.value) {
+                found.vars.push((name.into_owned(), entry.key.span, pattern));
+            }
+        }
+    }
+
+    fn shared_status(&mut self, node: &Node, found: &mut Final) {
+        for entry in self.mapping(node, "status", "status: {alice: completed}") {
+            let name = Located {
+                span: entry.key.span,
+                value: entry.key.text().unwrap_or_default().into_owned(),
+            };
+            let Some(number) = self.connection_number(&name) else {
+                continue;
+            };
+            let word = entry.value.text().unwrap_or_default().to_string();
+            match Status::ALL.iter().find(|status| status.word() == word) {
+                Some(status) => found.status.push((number, entry.value.span, *status)),
+                None => {
+                    let name = Located {
+                        span: entry.value.span,
+                        value: word,
+                    };
+                    self.unknown(&name, "status", Status::ALL.iter().map(|status| status.word()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn value_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
+        let mut reading = Reading {
+            file: self.file,
+            problems: self.problems,
+        };
+        ValuePattern::read(node, &mut reading)
+    }
+
+    fn number_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
+        let mut reading = Reading {
+            file: self.file,
+            problems: self.problems,
+        };
+        ValuePattern::read_number(node, &mut reading)
+    }
+
+    fn events(&mut self, node: &Node, steps: &[Step]) -> Option<EventsPattern> {
+        if let Some(items) = node.as_seq() {
+            let mut names = Vec::new();
+            for item in items {
+                let name = item.text().unwrap_or_default().into_owned();
+                self.check_event(&name, item.span, steps);
+                names.push(name);
+            }
+            return Some(EventsPattern::Order(node.span, names));
+        }
+        if !matches!(node.kind, NodeKind::Map(_)) {
+            let problem = Diagnostic::error(node.span, "`events` is a list of events or a mapping");
+            let label = "write `events: [started]` or `events: {started: 1}`";
+            self.problems.push(problem.label(node.span, label));
+            return None;
+        }
+        let mut counts = Vec::new();
+        for entry in self.mapping(node, "events", "events: {started: 1}") {
+            let name = entry.key.text().unwrap_or_default().into_owned();
+            self.check_event(&name, entry.key.span, steps);
+            if let Some(pattern) = self.number_pattern(&entry.value) {
+                counts.push((name, entry.key.span, pattern));
+            }
+        }
+        Some(EventsPattern::Counts(counts))
+    }
+
+    /// An event that no state can bring.
+    fn check_event(&mut self, name: &str, span: Span, steps: &[Step]) {
+        let brings: Vec<_> = steps.iter().map(Step::brings).collect();
+        let watched = name.split_once('.').is_some_and(|(word, _)| {
+            brings
+                .iter()
+                .any(|one| one.jobs.iter().any(|kind| kind.word() == word))
+        });
+        if watched || brings.iter().any(|one| one.events.contains(name)) {
+            return;
+        }
+        let known = brings.iter().flat_map(|one| &one.events).map(String::as_str);
+        let message = match nearest(name, known) {
+            Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
+            None => format!("nobody signals `{name}`"),
+        };
+        let problem = Diagnostic::error(span, message);
+        self.problems
+            .push(problem.label(span, "no state has it in its `signal`"));
+    }
+
+    fn series(&mut self, node: &Node, steps: &[Step], found: &mut Final) {
+        let known: Vec<&str> = steps
+            .iter()
+            .flat_map(|step| step.coordination.record.iter().map(|(name, ..)| name.as_str()))
+            .collect();
+        for entry in self.mapping(node, "series", "series: {progress: {last: 100}}") {
+            let name = Located {
+                span: entry.key.span,
+                value: entry.key.text().unwrap_or_default().into_owned(),
+            };
+            if !known.contains(&name.value.as_str()) {
+                self.unknown(&name, "series", known.iter().copied());
+            }
+            let Some(map) = MapReader::new(
+                &entry.value,
+                "a series",
+                &keys::names(keys::SERIES),
+                self.problems,
+            ) else {
+                continue;
+            };
+            if entry.value.as_map().is_some_and(<[_]>::is_empty) {
+                let problem = Diagnostic::error(entry.value.span, "nothing is expected of this series");
+                self.problems
+                    .push(problem.label(entry.value.span, "such as `{last: 100, increasing: true}`"));
+            }
+            let mut pattern = |key: &str| map.get(key).and_then(|node| self.value_pattern(node));
+            let mut series = SeriesPattern {
+                span: name.span,
+                name: name.value,
+                first: pattern("first"),
+                last: pattern("last"),
+                min: pattern("min"),
+                max: pattern("max"),
+                count: None,
+                increasing: None,
+                values: None,
+            };
+            series.count = map.get("count").and_then(|node| self.number_pattern(node));
+            if let Some(entry) = map.entry("increasing") {
+                if matches!(entry.value.kind, NodeKind::Bool(true)) {
+                    series.increasing = Some(entry.key.span);
+                } else {
+                    let problem = Diagnostic::error(entry.value.span, "`increasing` is written `true`");
+                    self.problems
+                        .push(problem.label(entry.value.span, "leave it out otherwise"));
+                }
+            }
+            if let Some(node) = map.get("values") {
+                match node.as_seq() {
+                    Some(items) => {
+                        let values = items.iter().filter_map(|item| self.value_pattern(item)).collect();
+                        series.values = Some((node.span, values));
+                    }
+                    None => {
+                        let problem = Diagnostic::error(node.span, "`values` is a list");
+                        self.problems
+                            .push(problem.label(node.span, "write `[0, 50, 100]`"));
+                    }
+                }
+            }
+            found.series.push(series);
+        }
+    }
+
+    fn jobs(&mut self, key: &str, node: &Node, kind: JobKind, steps: &[Step], found: &mut Final) {
+        if !steps.iter().any(|step| step.brings().jobs.contains(&kind)) {
+            let word = kind.word();
+            let problem = Diagnostic::error(node.span, format!("no state watches {key}"));
+            self.problems
+                .push(problem.label(node.span, format!("write `watch_{word}` in a state")));
+        }
+        for entry in self.mapping(node, key, &format!("{key}: {{any: {{status: finished}}}}")) {
+            let which = entry.key.text().unwrap_or_default().into_owned();
+            let mut fields = Vec::new();
+            for field in self.mapping(&entry.value, "a job", "{status: finished}") {
+                let name = Located {
+                    span: field.key.span,
+                    value: field.key.text().unwrap_or_default().into_owned(),
+                };
+                if !JOB_FIELDS.contains(&name.value.as_str()) {
+                    self.unknown_key(&field.key, &name.value, "a job", JOB_FIELDS);
+                }
+                if let Some(pattern) = self.value_pattern(&field.value) {
+                    fields.push((name.value, name.span, pattern));
+                }
+            }
+            found.jobs.push(JobPattern {
+                kind,
+                which: Some(which).filter(|which| which != "any"),
+                span: entry.key.span,
+                fields,
+            });
+        }
+    }
+
+    fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
+        self.problems
+            .push(crate::source::unknown_key(node, key, what, known));
+    }
+}

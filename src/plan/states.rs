@@ -1,0 +1,650 @@
+//! States of connections that run freely, with their names resolved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::connections::ConnectionPlan;
+use super::machine::{
+    BarrierPlan, Coordination, LOOK_EVERY, Next, Repetition, Retries, TRIGGERS, Trigger, Want, Wanted,
+};
+use super::names::Scope;
+use super::variants::Context;
+use super::{Action, Step};
+use crate::history::JobKind;
+use crate::scenario::{Located, StateDecl, WantDecl};
+use crate::source::{Diagnostic, Node, Span, nearest};
+use crate::sql::{by_name, nearest as nearest_error};
+
+/// What the file calls the end of a connection's states.
+const END: &str = "end";
+
+/// The states of all connections, one connection after another.
+#[derive(Default)]
+pub(super) struct States {
+    pub steps: Vec<Step>,
+    pub barriers: Vec<BarrierPlan>,
+}
+
+/// The states of one declaration that this variant has.
+struct Own<'s> {
+    first: usize,
+    decls: Vec<&'s StateDecl>,
+}
+
+impl Own<'_> {
+    /// The number of the state of this name; how many there are, where it is not one.
+    fn find(&self, steps: &[Step], name: &str) -> Result<usize, usize> {
+        let range = self.first..self.first + self.decls.len();
+        let found: Vec<usize> = range
+            .filter(|number| steps.get(*number).is_some_and(|step| step.state == name))
+            .collect();
+        match found.as_slice() {
+            [one] => Ok(*one),
+            several => Err(several.len()),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Plans all states, and gives each connection the range of its own.
+    pub(super) fn states(&mut self, connections: &mut [ConnectionPlan], scope: &mut Scope<'_>) -> States {
+        let scenario = self.scenario;
+        let mut all = States::default();
+        // Which connection gives a variable its value first is known only when it runs.
+        for state in scenario.connections.iter().flat_map(|own| &own.states) {
+            let step = &state.step;
+            let saved = step.save.iter().map(|(name, _)| name);
+            let set = step.set.iter().map(|(name, _)| name);
+            for name in saved.chain(set) {
+                scope.add(&name.value);
+            }
+        }
+        for name in ["iteration", "round"] {
+            scope.add(name);
+        }
+        let mut owns = Vec::new();
+        for decl in &scenario.connections {
+            let count = decl.count.as_ref().map_or(1, |count| count.value);
+            let base = connections.iter().position(|own| own.span == decl.name.span);
+            let first = all.steps.len();
+            let mut own = Own {
+                first,
+                decls: Vec::new(),
+            };
+            for state in &decl.states {
+                let step = self.step_plan(&state.step, base, scope);
+                if self.variant.is_in(state.step.when.as_ref())
+                    && let Some(step) = step
+                {
+                    all.steps.push(step);
+                    own.decls.push(state);
+                }
+            }
+            let base = base.unwrap_or(0);
+            for plan in connections.iter_mut().skip(base).take(count) {
+                plan.states = first..all.steps.len();
+                plan.rounds = decl.rounds.as_ref().map_or(1, |rounds| rounds.value);
+            }
+            owns.push((decl.name.value.clone(), own));
+        }
+        let owns: BTreeMap<String, Own<'_>> = owns.into_iter().collect();
+        self.barriers(connections, &owns, &mut all);
+        for own in owns.values() {
+            for (offset, decl) in own.decls.iter().enumerate() {
+                let number = own.first + offset;
+                let mut found = self.coordination(decl, number, own, &owns, connections, &all, scope);
+                let step = &mut all.steps[number];
+                found.barrier = step.coordination.barrier;
+                step.coordination = found;
+            }
+        }
+        if !self.problems.iter().any(Diagnostic::is_error) {
+            for own in owns.values() {
+                self.check_reached(own, &all.steps);
+            }
+            self.check_waits(connections, &all);
+        }
+        all
+    }
+
+    /// Barriers by their names; each connection that can come to one counts as a party.
+    fn barriers(
+        &mut self,
+        connections: &[ConnectionPlan],
+        owns: &BTreeMap<String, Own<'_>>,
+        all: &mut States,
+    ) {
+        let mut said: Vec<(String, Option<Located<u32>>, Span)> = Vec::new();
+        for own in owns.values() {
+            for (offset, decl) in own.decls.iter().enumerate() {
+                let Some(barrier) = &decl.barrier else { continue };
+                let name = &barrier.name;
+                let number = match said.iter().position(|(other, ..)| *other == name.value) {
+                    Some(number) => number,
+                    None => {
+                        said.push((name.value.clone(), None, name.span));
+                        said.len() - 1
+                    }
+                };
+                match (&mut said[number].1, &barrier.parties) {
+                    (Some(one), Some(other)) if one.value != other.value => {
+                        let problem = Diagnostic::error(
+                            other.span,
+                            format!("barrier `{}` has two numbers of parties", name.value),
+                        );
+                        self.problems.push(
+                            problem
+                                .label(one.span, "this one …")
+                                .label(other.span, "… and this one"),
+                        );
+                    }
+                    (slot @ None, Some(parties)) => *slot = Some(parties.clone()),
+                    _ => {}
+                }
+                all.steps[own.first + offset].coordination.barrier = Some((number, name.span));
+            }
+        }
+        for (number, (name, parties, span)) in said.into_iter().enumerate() {
+            let names = |step: &Step| {
+                step.coordination
+                    .barrier
+                    .is_some_and(|(other, _)| other == number)
+            };
+            let can = connections
+                .iter()
+                .filter(|own| all.steps[own.states.clone()].iter().any(names))
+                .count();
+            let can = u32::try_from(can).unwrap_or(u32::MAX);
+            let wanted = parties.as_ref().map_or(can, |parties| parties.value);
+            let place = parties.as_ref().map_or(span, |parties| parties.span);
+            if wanted > can || wanted < 2 {
+                let message = format!("barrier `{name}` can never fill");
+                let label = if wanted > can {
+                    format!("waits for {wanted}, and only {can} can come")
+                } else {
+                    "only one connection comes to it".to_owned()
+                };
+                self.problems
+                    .push(Diagnostic::error(place, message).label(place, label));
+            }
+            all.barriers.push(BarrierPlan {
+                name,
+                parties: wanted,
+                span,
+            });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one state against all that it can name")]
+    fn coordination(
+        &mut self,
+        decl: &StateDecl,
+        number: usize,
+        own: &Own<'_>,
+        owns: &BTreeMap<String, Own<'_>>,
+        connections: &[ConnectionPlan],
+        all: &States,
+        scope: &mut Scope<'_>,
+    ) -> Coordination {
+        let wait_for = decl
+            .wait_for
+            .iter()
+            .flat_map(|want| self.wants(want, owns, connections, &all.steps))
+            .collect();
+        let add = decl
+            .add
+            .iter()
+            .filter_map(|(name, node)| {
+                scope.check_name(&name.value, name.span, self.problems);
+                let value = self.plan_value(node, scope)?;
+                self.check_number(&value, node);
+                Some((name.value.clone(), value, name.span))
+            })
+            .collect();
+        let record = decl
+            .record
+            .iter()
+            .map(|(name, source)| {
+                (
+                    name.value.clone(),
+                    super::steps::save_source(&source.value),
+                    source.span,
+                )
+            })
+            .collect();
+        let following = number + 1;
+        let next = match &decl.next {
+            Some(name) => self.target(name, own, &all.steps).unwrap_or_default(),
+            None if offset_of(own, following) => Next::State(following),
+            None => Next::End,
+        };
+        let mut on: Vec<(Trigger, Next)> = Vec::new();
+        for (word, name) in &decl.on {
+            let trigger = self.trigger(word);
+            let target = self.target(name, own, &all.steps);
+            if let (Some(trigger), Some(target)) = (trigger, target) {
+                if on.iter().any(|(other, _)| *other == trigger) {
+                    let message = format!("`{}` is there twice", word.value);
+                    let problem = Diagnostic::error(word.span, message);
+                    self.problems.push(problem.label(word.span, "again here"));
+                }
+                on.push((trigger, target));
+            }
+        }
+        let mut retries = Retries::default();
+        if let Some(said) = &decl.retries {
+            if !on.iter().any(|(trigger, _)| trigger.is_error()) && decl.on.len() == on.len() {
+                let problem = Diagnostic::error(said.span, "`retries` goes with an error in `on`");
+                self.problems.push(
+                    problem
+                        .label(said.span, "nothing is tried again")
+                        .help("say where to go on: `on: {1213: begin}`"),
+                );
+            }
+            retries = Retries {
+                max: said.max.unwrap_or(retries.max),
+                backoff: said.backoff.unwrap_or(retries.backoff),
+                factor: said.factor.unwrap_or(retries.factor),
+                limit: said.limit.unwrap_or(retries.limit),
+            };
+        }
+        Coordination {
+            wait_for,
+            barrier: None,
+            signal: decl.signal.iter().map(|name| name.value.clone()).collect(),
+            add,
+            record,
+            repetition: self.repetition(decl, number, all, scope),
+            next,
+            on,
+            retries,
+        }
+    }
+
+    fn check_number(&mut self, value: &super::Value, node: &Node) {
+        let number = match value {
+            super::Value::Plain(value) => crate::history::is_number(value),
+            super::Value::Template(_) => true,
+        };
+        if !number {
+            let problem = Diagnostic::error(node.span, "only a number can be added");
+            self.problems
+                .push(problem.label(node.span, format!("this is {}", node.describe())));
+        }
+    }
+
+    fn repetition(
+        &mut self,
+        decl: &StateDecl,
+        number: usize,
+        all: &States,
+        scope: &mut Scope<'_>,
+    ) -> Repetition {
+        let Some(step) = all.steps.get(number) else {
+            return Repetition::Once;
+        };
+        let watches = matches!(step.action, Action::Watch(_));
+        let until = match &decl.until {
+            Some(until) => {
+                let entries = until.values.as_map().unwrap_or_default();
+                if entries.is_empty() {
+                    let problem = Diagnostic::error(until.values.span, "`until` is a mapping of columns");
+                    let label = "write `until: {state: finished}`";
+                    self.problems.push(problem.label(until.values.span, label));
+                    return Repetition::Once;
+                }
+                entries
+                    .iter()
+                    .filter_map(|entry| {
+                        let name = entry.key.text()?.into_owned();
+                        let pattern = self.value_pattern(&entry.value)?;
+                        for (name, span) in pattern.variables() {
+                            scope.check_name(&name, span, self.problems);
+                        }
+                        Some((name, entry.key.span, pattern))
+                    })
+                    .collect()
+            }
+            None if watches => Vec::new(),
+            None => {
+                return match &decl.repeat {
+                    Some(times) => Repetition::Times(times.value),
+                    None => Repetition::Once,
+                };
+            }
+        };
+        Repetition::Until {
+            until,
+            every: decl.every.unwrap_or(LOOK_EVERY),
+            within: decl.within.as_ref().map_or(step.timeout, |within| within.value),
+            span: decl.within.as_ref().map_or(step.span, |within| within.span),
+        }
+    }
+
+    /// What one name of `wait_for` stands for: an event, or a state of one connection or of several.
+    fn wants(
+        &mut self,
+        want: &WantDecl,
+        owns: &BTreeMap<String, Own<'_>>,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+    ) -> Vec<Want> {
+        let name = want.name.value.as_str();
+        let span = want.name.span;
+        let event = || {
+            let name = name.to_owned();
+            let times = want.times;
+            vec![Want {
+                span,
+                what: Wanted::Event { name, times },
+            }]
+        };
+        let mut signals: BTreeSet<&str> = BTreeSet::new();
+        for state in owns.values().flat_map(|own| &own.decls) {
+            signals.extend(state.signal.iter().map(|name| name.value.as_str()));
+        }
+        if signals.contains(name) {
+            return event();
+        }
+        let (who, state) = name.rsplit_once('.').unwrap_or((name, ""));
+        let mine = |own: &ConnectionPlan| {
+            own.name == who
+                || own.name.strip_prefix(who).is_some_and(|rest| {
+                    rest.strip_prefix('.')
+                        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+                })
+        };
+        let numbers: Vec<usize> = (0..connections.len())
+            .filter(|number| mine(&connections[*number]))
+            .collect();
+        let Some(first) = numbers.first().filter(|_| !state.is_empty()) else {
+            let watched = JobKind::ALL
+                .into_iter()
+                .find(|kind| who == kind.word() && !state.is_empty());
+            if let Some(kind) = watched {
+                let seen = |step: &Step| matches!(&step.action, Action::Watch(watch) if watch.kind() == kind);
+                if steps.iter().any(seen) {
+                    return event();
+                }
+            }
+            self.unknown_want(want, &signals, connections);
+            return Vec::new();
+        };
+        let states = connections[*first].states.clone();
+        let found: Vec<usize> = states
+            .clone()
+            .filter(|number| steps.get(*number).is_some_and(|step| step.state == state))
+            .collect();
+        match found.as_slice() {
+            [step] => {
+                if want.times > 1 {
+                    let problem = Diagnostic::error(span, "a state is reached or not");
+                    let label = "only an event can be waited for several times";
+                    self.problems.push(problem.label(span, label));
+                }
+                let what = |connection| Wanted::State {
+                    connection,
+                    step: *step,
+                };
+                numbers
+                    .into_iter()
+                    .map(|connection| Want {
+                        span,
+                        what: what(connection),
+                    })
+                    .collect()
+            }
+            [] => {
+                let known: Vec<&str> = steps[states].iter().map(|step| step.state.as_str()).collect();
+                let message = match nearest(state, known.iter().copied()) {
+                    Some(near) => format!("`{who}` has no state `{state}`; did you mean `{who}.{near}`?"),
+                    None => format!("`{who}` has no state `{state}`"),
+                };
+                let label = format!("it has {}", known.join(", "));
+                self.problems
+                    .push(Diagnostic::error(span, message).label(span, label));
+                Vec::new()
+            }
+            several => {
+                self.ambiguous(span, state, several.len());
+                Vec::new()
+            }
+        }
+    }
+
+    fn ambiguous(&mut self, span: Span, state: &str, count: usize) {
+        let message = format!("{count} states are called `{state}`");
+        self.problems.push(
+            Diagnostic::error(span, message)
+                .label(span, "which one?")
+                .help("give each a name of its own: `- state: name`"),
+        );
+    }
+
+    fn unknown_want(&mut self, want: &WantDecl, signals: &BTreeSet<&str>, connections: &[ConnectionPlan]) {
+        let name = want.name.value.as_str();
+        let span = want.name.span;
+        let message = match nearest(name, signals.iter().copied()) {
+            Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
+            None => format!("nobody signals `{name}`"),
+        };
+        let label = if connections.iter().any(|own| own.name == name) {
+            format!("for a state of `{name}` write `{name}.STATE`")
+        } else if signals.is_empty() {
+            "no state has `signal`".to_owned()
+        } else {
+            let known: Vec<&str> = signals.iter().copied().collect();
+            format!("signalled are {}", known.join(", "))
+        };
+        self.problems
+            .push(Diagnostic::error(span, message).label(span, label));
+    }
+
+    /// A state that another one of the same connection names.
+    fn target(&mut self, name: &Located<String>, own: &Own<'_>, steps: &[Step]) -> Option<Next> {
+        match own.find(steps, &name.value) {
+            Ok(number) => Some(Next::State(number)),
+            Err(0) if name.value == END => Some(Next::End),
+            Err(0) => {
+                let known: Vec<&str> = own
+                    .decls
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(offset, _)| steps.get(own.first + offset))
+                    .map(|step| step.state.as_str())
+                    .collect();
+                let message = match nearest(&name.value, known.iter().copied().chain([END])) {
+                    Some(near) => format!("there is no state `{}`; did you mean `{near}`?", name.value),
+                    None => format!("there is no state `{}`", name.value),
+                };
+                let label = format!("there are {}, and `end`", known.join(", "));
+                self.problems
+                    .push(Diagnostic::error(name.span, message).label(name.span, label));
+                None
+            }
+            Err(several) => {
+                self.ambiguous(name.span, &name.value, several);
+                None
+            }
+        }
+    }
+
+    fn trigger(&mut self, word: &Located<String>) -> Option<Trigger> {
+        let text = word.value.as_str();
+        if let Some((_, trigger)) = TRIGGERS.iter().find(|(name, _)| *name == text) {
+            return Some(*trigger);
+        }
+        let code = text.parse::<u16>().ok().filter(|code| *code >= 1_000);
+        if let Some(code) = code.or_else(|| by_name(text).map(|entry| entry.code)) {
+            return Some(Trigger::Error(code));
+        }
+        let words = TRIGGERS.iter().map(|(name, _)| *name);
+        let near = nearest(text, words.clone()).map(str::to_owned);
+        let near =
+            near.or_else(|| nearest_error(text).map(|entry| format!("{} ({})", entry.name, entry.code)));
+        let message = match near {
+            Some(near) => format!("nothing comes of a state as `{text}`; did you mean `{near}`?"),
+            None => format!("nothing comes of a state as `{text}`"),
+        };
+        let known: Vec<&str> = words.collect();
+        let label = format!("an error's number or name, or one of {}", known.join(", "));
+        self.problems
+            .push(Diagnostic::error(word.span, message).label(word.span, label));
+        None
+    }
+
+    /// States that nothing leads to.
+    fn check_reached(&mut self, own: &Own<'_>, steps: &[Step]) {
+        let mut reached = BTreeSet::from([own.first]);
+        let mut open = vec![own.first];
+        while let Some(number) = open.pop() {
+            let Some(step) = steps.get(number) else { continue };
+            for next in step.followers() {
+                if let Next::State(next) = next
+                    && reached.insert(next)
+                {
+                    open.push(next);
+                }
+            }
+        }
+        for (offset, _) in own.decls.iter().enumerate() {
+            let number = own.first + offset;
+            if let (false, Some(step)) = (reached.contains(&number), steps.get(number)) {
+                let message = format!("state `{}` can never be reached", step.state);
+                self.problems.push(
+                    Diagnostic::error(step.span, message)
+                        .label(step.span, "no state leads here")
+                        .help("name it in `next` or `on` of another state, or leave it out"),
+                );
+            }
+        }
+    }
+
+    /// Waits that end for nobody, whatever happens: what they wait for comes only after themselves, or after
+    /// waits that are no better.
+    fn check_waits(&mut self, connections: &[ConnectionPlan], all: &States) {
+        let steps = &all.steps;
+        // By connection, since several may share their states. Each state that can be entered, and each that
+        // can end.
+        let mut entered: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut ended: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for (number, own) in connections.iter().enumerate() {
+            if !own.states.is_empty() {
+                entered.insert((number, own.states.start));
+            }
+        }
+        let mut come;
+        loop {
+            let before = (entered.len(), ended.len());
+            come = Come::of(steps, all.barriers.len(), &entered, &ended);
+            for (connection, step) in entered.clone() {
+                let Some(plan) = steps.get(step).filter(|_| !ended.contains(&(connection, step))) else {
+                    continue;
+                };
+                let barrier = plan.coordination.barrier.is_none_or(|(number, _)| {
+                    let parties = all.barriers.get(number).map_or(0, |one| one.parties as usize);
+                    come.at_barrier
+                        .get(number)
+                        .is_some_and(|here| here.len() >= parties)
+                });
+                let may = |want: &Want| come.can(&want.what, &entered);
+                if !barrier || !plan.coordination.wait_for.iter().all(may) {
+                    continue;
+                }
+                ended.insert((connection, step));
+                for next in plan.followers() {
+                    if let Next::State(next) = next {
+                        entered.insert((connection, next));
+                    }
+                }
+            }
+            if before == (entered.len(), ended.len()) {
+                break;
+            }
+        }
+        let stuck: Vec<(usize, usize)> = entered.difference(&ended).copied().collect();
+        let mut told = BTreeSet::new();
+        for (_, number) in &stuck {
+            let Some(step) = steps.get(*number).filter(|_| told.insert(*number)) else {
+                continue;
+            };
+            let missing = step
+                .coordination
+                .wait_for
+                .iter()
+                .find(|want| !come.can(&want.what, &entered));
+            let (span, what) = match (missing, step.coordination.barrier) {
+                (Some(want), _) => (want.span, "what this waits for can never come"),
+                (None, Some((_, span))) => (span, "this barrier can never fill"),
+                (None, None) => continue,
+            };
+            let mut problem = Diagnostic::error(span, what).label(span, "waits here for ever");
+            let brings = |step: &&Step| match missing.map(|want| &want.what) {
+                Some(Wanted::Event { name, .. }) => step.coordination.signal.contains(name),
+                _ => false,
+            };
+            for bringer in steps.iter().filter(brings) {
+                problem = problem.label(
+                    bringer.span,
+                    "it comes from here, which is reached only after this wait",
+                );
+            }
+            self.problems.push(problem.help(
+                "connections that wait for each other in a ring never go on; one of them has to signal before it waits",
+            ));
+        }
+    }
+}
+
+fn offset_of(own: &Own<'_>, number: usize) -> bool {
+    (own.first..own.first + own.decls.len()).contains(&number)
+}
+
+/// What can come, by the states that can be entered and that can end.
+#[derive(Default)]
+struct Come {
+    events: BTreeSet<String>,
+    jobs: BTreeSet<JobKind>,
+    /// For each barrier the connections that can come to it.
+    at_barrier: Vec<BTreeSet<usize>>,
+}
+
+impl Come {
+    fn of(
+        steps: &[Step],
+        barriers: usize,
+        entered: &BTreeSet<(usize, usize)>,
+        ended: &BTreeSet<(usize, usize)>,
+    ) -> Self {
+        let mut come = Self {
+            at_barrier: vec![BTreeSet::new(); barriers],
+            ..Self::default()
+        };
+        let over: BTreeSet<usize> = ended.iter().map(|(_, step)| *step).collect();
+        for brings in over
+            .iter()
+            .filter_map(|number| steps.get(*number))
+            .map(Step::brings)
+        {
+            come.events.extend(brings.events);
+            come.jobs.extend(brings.jobs);
+        }
+        for (connection, step) in entered {
+            let barrier = steps.get(*step).and_then(|step| step.coordination.barrier);
+            if let Some(here) = barrier.and_then(|(number, _)| come.at_barrier.get_mut(number)) {
+                here.insert(*connection);
+            }
+        }
+        come
+    }
+
+    fn can(&self, what: &Wanted, entered: &BTreeSet<(usize, usize)>) -> bool {
+        match what {
+            Wanted::State { connection, step } => entered.contains(&(*connection, *step)),
+            Wanted::Event { name, .. } => {
+                let watched = name.split_once('.').map(|(kind, _)| kind);
+                self.events.contains(name)
+                    || watched.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Drives connections that run freely: one task for each, and this one, which has the control connection. It
+//! ends statements that are over their limit, sees who is blocked, asks `always` while nothing runs, and ends
+//! all of it at the trial's limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{RwLock, mpsc};
+use tokio::task::{Id, JoinError, JoinSet};
+use tracing::Instrument as _;
+
+use super::live::Live;
+use super::trial::{Control, main_control, query_record};
+use crate::coordinator::waits::{Map, Place, Prospect};
+use crate::coordinator::{Coordinator, blocking};
+use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
+use crate::machine::{Around, KillRequest, Machine};
+use crate::plan::{Action, Reach, TrialPlan, Watch};
+
+/// Between two looks at who is blocked.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A statement is asked about when it has run this long: most have returned by then.
+const SLOW: Duration = Duration::from_millis(100);
+/// How long connections may take to end after the trial's limit: the server looks for a KILL once a second.
+const END_MAX: Duration = Duration::from_secs(4);
+/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
+const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_200);
+
+/// What may come of each state, for the coordinator.
+pub(super) fn map(plan: &TrialPlan) -> Map {
+    let mut places = Vec::new();
+    let mut rounds: BTreeMap<(usize, usize), Arc<Prospect>> = BTreeMap::new();
+    places.resize_with(plan.steps.len(), Place::default);
+    let mut of_connections = Vec::new();
+    for own in &plan.connections {
+        let states = (own.states.start, own.states.end);
+        let round = rounds.entry(states).or_insert_with(|| {
+            let after = plan.reach_after(&own.states);
+            let mut whole = Reach::default();
+            for (step, after) in own.states.clone().zip(&after) {
+                let Some(state) = plan.steps.get(step) else {
+                    continue;
+                };
+                let mut from_here = state.brings();
+                from_here.take_in(after);
+                whole.take_in(&from_here);
+                whole.states.insert(step);
+                let past_barrier = Reach {
+                    // Its own barrier may be come to again, where a later state leads back.
+                    barriers: after.barriers.clone(),
+                    ..from_here.clone()
+                };
+                places[step] = Place {
+                    name: state.state.clone(),
+                    line: plan.file.place(state.span.start).line,
+                    from_here: prospect(from_here),
+                    past_barrier: prospect(past_barrier),
+                };
+            }
+            Arc::new(prospect(whole))
+        });
+        of_connections.push(Arc::clone(round));
+    }
+    let barriers = plan.barriers.iter();
+    Map {
+        places,
+        rounds: of_connections,
+        barriers: barriers.map(|one| (one.name.clone(), one.parties)).collect(),
+    }
+}
+
+fn prospect(reach: Reach) -> Prospect {
+    Prospect {
+        events: reach.events,
+        jobs: reach.jobs,
+        states: reach.states,
+        barriers: reach.barriers,
+    }
+}
+
+pub(super) struct Free<'c> {
+    plan: Arc<TrialPlan>,
+    coordinator: Arc<Coordinator>,
+    controls: &'c mut [Control],
+    live: Option<Live>,
+    /// Held for reading by whoever runs a statement.
+    idle: Arc<RwLock<()>>,
+    checks: Vec<CheckRecord>,
+    stopped: Option<Stopped>,
+    /// The lock wait that was seen of each connection: its transaction, since when, and when first.
+    waits: BTreeMap<usize, (i128, Option<String>)>,
+}
+
+impl<'c> Free<'c> {
+    pub fn new(
+        plan: Arc<TrialPlan>,
+        coordinator: Arc<Coordinator>,
+        controls: &'c mut [Control],
+        live: Option<Live>,
+    ) -> Self {
+        Self {
+            plan,
+            coordinator,
+            controls,
+            live,
+            idle: Arc::new(RwLock::new(())),
+            checks: Vec::new(),
+            stopped: None,
+            waits: BTreeMap::new(),
+        }
+    }
+
+    /// Runs all machines to their ends.
+    pub async fn follow(&mut self, mut machines: Vec<Machine>) {
+        let deadline = Instant::now() + self.plan.timeout;
+        self.always().await;
+        let newest = self.newest_schema_change().await;
+        let (kills, mut requests) = mpsc::channel(machines.len().max(1));
+        let watched = self.plan.finals.iter().any(|one| !one.always.is_empty());
+        let around = Around {
+            kills,
+            idle: watched.then(|| Arc::clone(&self.idle)),
+        };
+        let mut tasks = JoinSet::new();
+        let mut numbers: BTreeMap<Id, usize> = BTreeMap::new();
+        for mut machine in machines.drain(..) {
+            machine.followed_ddl = newest;
+            let number = machine.number;
+            // A task of its own has no span around it, so the scenario's is handed on.
+            let span = tracing::info_span!("connection", name = %machine.config.id);
+            let task = tasks.spawn(machine.run_freely(around.clone()).instrument(span));
+            numbers.insert(task.id(), number);
+        }
+        drop(around);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = tasks.join_next_with_id() => match ended {
+                    None => break,
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => self.broke(&numbers, &error),
+                },
+                Some(request) = requests.recv() => self.kill(request).await,
+                _ = look.tick() => {
+                    self.look().await;
+                    self.always_if_idle().await;
+                    self.show();
+                }
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    self.over_time(&mut tasks, &mut requests, &numbers).await;
+                    break;
+                }
+            }
+        }
+        if self.stopped.is_none() {
+            self.always().await;
+        }
+        self.show();
+    }
+
+    /// A task that ended by a panic: a mistake of ours, or of a handler.
+    fn broke(&self, numbers: &BTreeMap<Id, usize>, error: &JoinError) {
+        let Some(number) = numbers.get(&error.id()) else {
+            return;
+        };
+        self.coordinator
+            .end(*number, Some(format!("its task broke: {error}")));
+    }
+
+    pub fn into_history(self) -> History {
+        let shared = self.coordinator.snapshot();
+        History {
+            connections: shared.connections,
+            vars: shared.vars,
+            steps: shared.steps,
+            events: shared.events,
+            series: shared.series,
+            jobs: shared.jobs,
+            checks: self.checks,
+            stopped: self.stopped,
+            ..History::default()
+        }
+    }
+
+    fn show(&self) {
+        if let Some(live) = &self.live {
+            live.show(&self.coordinator);
+        }
+    }
+
+    fn control_of(&self, connection: usize) -> usize {
+        let server = self.plan.connections.get(connection).and_then(|own| own.server);
+        server.map_or_else(|| main_control(&self.plan), |server| server + 1)
+    }
+
+    /// The number of the server's newest schema change, where a state follows those of a table.
+    async fn newest_schema_change(&mut self) -> Option<i128> {
+        let follows = |action: &Action| matches!(action, Action::Watch(Watch::DdlOf(_)));
+        if !self.plan.steps.iter().any(|step| follows(&step.action)) {
+            return None;
+        }
+        let main = main_control(&self.plan);
+        let Outcome::Rows(set) = self.controls[main].execute("admin show ddl jobs 1").await else {
+            return None;
+        };
+        let numbers = set.rows.iter().filter_map(|row| match row.first() {
+            Some(SqlValue::Int(number)) => Some(*number),
+            _ => None,
+        });
+        numbers.max()
+    }
+
+    /// Looks who is blocked, where a statement has not returned for some time.
+    async fn look(&mut self) {
+        let slow = self.coordinator.slow(SLOW);
+        self.waits.retain(|connection, _| slow.contains_key(connection));
+        let mut by_control: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for connection in slow.keys() {
+            by_control
+                .entry(self.control_of(*connection))
+                .or_default()
+                .push(*connection);
+        }
+        let mut blocked = BTreeSet::new();
+        for (control, connections) in by_control {
+            let sessions: Vec<(usize, u64)> = connections
+                .into_iter()
+                .filter_map(|number| Some((number, self.coordinator.session(number)?)))
+                .collect();
+            let ids: Vec<u64> = sessions.iter().map(|(_, session)| *session).collect();
+            // A server that is gone is told by every statement that it leaves without an answer.
+            let Ok(rows) = blocking::transactions(&mut self.controls[control].connection, &ids).await else {
+                continue;
+            };
+            for (number, session) in sessions {
+                let Some(row) = rows.iter().find(|row| row.session == session) else {
+                    continue;
+                };
+                if row.state != "LockWaiting" {
+                    self.waits.remove(&number);
+                    continue;
+                }
+                // One sight proves nothing: a statement that gets its lock at once is seen so, too.
+                let sight = (row.id, row.waiting_since.clone());
+                if self.waits.insert(number, sight.clone()) == Some(sight) {
+                    blocked.insert(number);
+                }
+            }
+        }
+        self.coordinator.set_blocked(blocked);
+    }
+
+    /// Ends a statement that is over its limit, and writes down whom it waits for.
+    async fn kill(&mut self, request: KillRequest) {
+        let control = self.control_of(request.connection);
+        if let Some(session) = self.coordinator.session(request.connection) {
+            if !request.session {
+                self.note_wait(control, &request, session).await;
+            }
+            let what = if request.session { "kill" } else { "kill query" };
+            tracing::warn!(connection = request.connection, "over its limit: {what}");
+            self.controls[control].execute(&format!("{what} {session}")).await;
+        }
+        // Whoever asked may be gone by now.
+        let _ = request.done.send(());
+    }
+
+    async fn note_wait(&mut self, control: usize, request: &KillRequest, session: u64) {
+        let count = self.plan.connections.len();
+        let sessions: Vec<Option<u64>> = (0..count)
+            .map(|number| self.coordinator.session(number))
+            .collect();
+        let ids: Vec<u64> = sessions.iter().flatten().copied().collect();
+        let control = &mut self.controls[control].connection;
+        let Ok(rows) = blocking::transactions(control, &ids).await else {
+            return;
+        };
+        let own = rows.iter().find(|row| row.session == session);
+        let Some(own) = own.filter(|row| row.state == "LockWaiting") else {
+            return;
+        };
+        let began = Instant::now();
+        let mut found = None;
+        while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
+            found = blocking::lock_wait(control, own.id).await;
+            if found.is_none() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        let (holder, key) = found.unwrap_or_default();
+        let row = rows.iter().find(|row| row.id == holder);
+        let holder = row.and_then(|row| sessions.iter().position(|session| *session == Some(row.session)));
+        let wait = Wait {
+            seen_us: self.coordinator.now_us(),
+            rule: WaitRule::SameLockWaitTwice { apart_us: 0 },
+            candidates: Vec::new(),
+            holders: holder.into_iter().collect(),
+            evidence: holder.map(|_| Evidence::DataLockWaits),
+            key: Some(key).filter(|key| !key.is_empty()),
+            not_waiting_before: Vec::new(),
+        };
+        self.coordinator
+            .change_step(request.record, |record| record.wait = Some(wait));
+    }
+
+    /// The trial's limit: what still runs is ended by KILL QUERY, what still waits where it waits.
+    async fn over_time(
+        &mut self,
+        tasks: &mut JoinSet<()>,
+        requests: &mut mpsc::Receiver<KillRequest>,
+        numbers: &BTreeMap<Id, usize>,
+    ) {
+        let limit_ms = u64::try_from(self.plan.timeout.as_millis()).unwrap_or(u64::MAX);
+        self.stopped = Some(Stopped::OverTime { limit_ms });
+        self.coordinator.note_whereabouts();
+        let running = self.coordinator.slow(Duration::ZERO);
+        let running: Vec<usize> = running.into_keys().collect();
+        for connection in &running {
+            let control = self.control_of(*connection);
+            if let Some(session) = self.coordinator.session(*connection) {
+                self.controls[control]
+                    .execute(&format!("kill query {session}"))
+                    .await;
+            }
+        }
+        self.coordinator.end_all_waits();
+        let deadline = tokio::time::Instant::now() + END_MAX;
+        loop {
+            tokio::select! {
+                ended = tasks.join_next_with_id() => match ended {
+                    None => break,
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => self.broke(numbers, &error),
+                },
+                Some(request) = requests.recv() => self.kill(request).await,
+                () = tokio::time::sleep_until(deadline) => {
+                    tasks.shutdown().await;
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn always_if_idle(&mut self) {
+        if self.plan.finals.iter().all(|one| one.always.is_empty()) {
+            return;
+        }
+        let idle = Arc::clone(&self.idle);
+        if let Ok(_nobody) = idle.try_write() {
+            self.always().await;
+        }
+    }
+
+    /// Asks `always`; whoever calls it knows that no statement runs.
+    async fn always(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        let main = main_control(&plan);
+        for (number, one) in plan.finals.iter().enumerate() {
+            for (index, query) in one.always.iter().enumerate() {
+                let check = CheckId::Always {
+                    check: (number, index),
+                    after: None,
+                };
+                let vars = self.coordinator.vars();
+                let record = query_record(&mut self.controls[main], query, check, &vars).await;
+                // What held once more is not kept: there may be thousands of them.
+                let held = self
+                    .checks
+                    .iter()
+                    .any(|other| other.check == record.check && other.outcome == record.outcome);
+                if !held {
+                    self.checks.push(record);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Reads the states of a connection that runs freely.
+
+use std::time::Duration;
+
+use super::keys;
+use super::read::{Reader, when};
+use super::{ActionDecl, ExpectDecl, Located, StepDecl, WatchDdl};
+use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span, read};
+
+/// One state: a step, and what it has to do with the other connections and with the states after it.
+#[derive(Debug, Clone)]
+pub struct StateDecl {
+    /// What it does and what is expected of it.
+    pub step: StepDecl,
+    /// What has to come first.
+    pub wait_for: Vec<WantDecl>,
+    /// Who has to be here first.
+    pub barrier: Option<BarrierDecl>,
+    /// Events that it brings.
+    pub signal: Vec<Located<String>>,
+    /// Numbers to add to variables.
+    pub add: Vec<(Located<String>, Node)>,
+    /// Values to append to series.
+    pub record: Vec<(Located<String>, Located<String>)>,
+    /// How often it does it.
+    pub repeat: Option<Located<u32>>,
+    /// Until when it does it again.
+    pub until: Option<UntilDecl>,
+    /// The pause between two looks.
+    pub every: Option<Duration>,
+    /// How long `until` or a watch may take.
+    pub within: Option<Located<Duration>>,
+    /// The state that follows.
+    pub next: Option<Located<String>>,
+    /// What follows instead, by what came of it.
+    pub on: Vec<(Located<String>, Located<String>)>,
+    /// How often it may go elsewhere after an error.
+    pub retries: Option<RetriesDecl>,
+}
+
+/// Something to wait for.
+#[derive(Debug, Clone)]
+pub struct WantDecl {
+    /// An event, or `connection.state`.
+    pub name: Located<String>,
+    /// How often it must have come.
+    pub times: u32,
+}
+
+/// A place where several connections wait for each other.
+#[derive(Debug, Clone)]
+pub struct BarrierDecl {
+    /// Its name.
+    pub name: Located<String>,
+    /// How many; all that name it, where it is not said.
+    pub parties: Option<Located<u32>>,
+}
+
+/// What ends the looks of a state.
+#[derive(Debug, Clone)]
+pub struct UntilDecl {
+    /// The key `until` itself.
+    pub key: Node,
+    /// Columns of the first row and their values.
+    pub values: Node,
+}
+
+/// What `retries` says.
+#[derive(Debug, Clone)]
+pub struct RetriesDecl {
+    /// Where it stands.
+    pub span: Span,
+    /// How often.
+    pub max: Option<u32>,
+    /// The longest first pause.
+    pub backoff: Option<Duration>,
+    /// By how much each pause is longer.
+    pub factor: Option<f64>,
+    /// The longest pause of all.
+    pub limit: Option<Duration>,
+}
+
+impl Reader<'_> {
+    /// The states of a connection.
+    pub(super) fn states(&mut self, connection: &Located<String>, node: &Node) -> Vec<StateDecl> {
+        match &node.kind {
+            NodeKind::Seq(items) if !items.is_empty() => {
+                let found: Vec<StateDecl> = items
+                    .iter()
+                    .filter_map(|item| self.state(connection, item))
+                    .collect();
+                self.steps_are_whole &= found.len() == items.len();
+                found
+            }
+            _ => {
+                let label = "write `- sql: select 1` below it";
+                self.error(node, "`states` is a list of states", label);
+                self.steps_are_whole = false;
+                Vec::new()
+            }
+        }
+    }
+
+    fn state(&mut self, connection: &Located<String>, node: &Node) -> Option<StateDecl> {
+        let NodeKind::Map(entries) = &node.kind else {
+            let label = "write `- sql: select 1`, and before it `state: name` for a name of its own";
+            self.error(node, "a state is a mapping", label);
+            return None;
+        };
+        let mut known = keys::state_names();
+        known.extend(keys::names(keys::WAITING));
+        known.push("as");
+        let map = MapReader::new(node, "a state", &known, self.problems)?;
+        for key in keys::names(keys::WAITING) {
+            if let Some(entry) = map.entry(key) {
+                let message =
+                    format!("`{key}` is for `steps`: whether a state that runs freely waits is chance");
+                let problem = Diagnostic::error(entry.key.span, message);
+                self.problems.push(
+                    problem.label(entry.key.span, "not here").help(
+                        "write a script of `steps`, or order the connections by `wait_for` and `signal`",
+                    ),
+                );
+            }
+        }
+        if let Some(entry) = map.entry("as") {
+            self.error(&entry.key, "a state has its name from `state`", "write `state`");
+        }
+        let name = map
+            .get("state")
+            .and_then(|node| self.name(node, "a state's name"));
+        let first = entries.first().map_or(node.span, |entry| entry.key.span);
+        let place = name.as_ref().map_or(first, |name| name.span);
+        let action = self.state_action(node, &map)?;
+        let until = map.entry("until").map(|entry| UntilDecl {
+            key: entry.key.clone(),
+            values: entry.value.clone(),
+        });
+        self.check_until(&map, &action);
+        let within = match map.entry("within") {
+            Some(entry) if looks(&action, until.as_ref()) => {
+                self.ok(read::limit(&entry.value)).map(|value| Located {
+                    span: entry.key.span,
+                    value,
+                })
+            }
+            _ => None,
+        };
+        let mut expects = self.state_expects(&map);
+        if looks(&action, until.as_ref())
+            && let Some(own) = expects.first_mut()
+        {
+            own.entries.retain(|(key, _)| key.as_str() != Some("within"));
+        }
+        let save = self.pairs_of_text(map.get("save"), "save");
+        let record = self.pairs_of_text(map.get("record"), "record");
+        for key in ["save", "record"] {
+            if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
+                let verb = if key == "save" { "save" } else { "record" };
+                let problem = Diagnostic::error(entry.key.span, format!("there is no result to {verb} from"));
+                self.problems
+                    .push(problem.label(entry.key.span, "this state runs no statement"));
+            }
+        }
+        let step = StepDecl {
+            span: node.span,
+            connection: Located {
+                span: place,
+                value: connection.value.clone(),
+            },
+            action,
+            name,
+            when: map.get("when").and_then(|node| when(node, self.problems)),
+            expects,
+            save,
+            set: self.pairs(map.get("set"), "set"),
+            timeout: map.get("timeout").and_then(|node| self.ok(read::limit(node))),
+        };
+        let on = self.pairs(map.get("on"), "on");
+        Some(StateDecl {
+            step,
+            wait_for: map
+                .get("wait_for")
+                .map(|node| self.wants(node))
+                .unwrap_or_default(),
+            barrier: map.get("barrier").and_then(|node| self.barrier(node)),
+            signal: self.names(map.get("signal"), "an event's name"),
+            add: self.pairs(map.get("add"), "add"),
+            record,
+            repeat: map.get("repeat").and_then(|node| self.times(node, "repeat", 1)),
+            until,
+            every: map.get("every").and_then(|node| self.ok(read::limit(node))),
+            within,
+            next: map.get("next").and_then(|node| self.text(node, "a state's name")),
+            on: on
+                .into_iter()
+                .filter_map(|(trigger, node)| Some((trigger, self.text(&node, "a state's name")?)))
+                .collect(),
+            retries: map.get("retries").and_then(|node| self.retries(node)),
+        })
+    }
+
+    fn state_action(&mut self, node: &Node, map: &MapReader<'_>) -> Option<ActionDecl> {
+        let own = keys::names(keys::STATE_ACTION);
+        let all: Vec<(&str, &Node)> = keys::names(keys::ACTION)
+            .into_iter()
+            .chain(own.iter().copied())
+            .filter_map(|key| map.get(key).map(|node| (key, node)))
+            .collect();
+        let beside = ["wait_for", "barrier", "signal", "add", "next"];
+        match all.as_slice() {
+            [(key, value)] if own.contains(key) => {
+                if let Some(params) = map.get("params") {
+                    self.error(params, "`params` goes with `sql` only", "there is no `?` to fill");
+                }
+                self.watch(key, value)
+            }
+            [] if map.get("params").is_none() && map.get("set").is_none() => {
+                if beside.iter().any(|key| map.get(key).is_some()) {
+                    return Some(ActionDecl::Nothing);
+                }
+                let options = keys::names(keys::ACTION).join("`, `");
+                let own = own.join("`, `");
+                let label =
+                    format!("write `sql`, or one of `{options}`, `{own}`, `set`, `wait_for`, `signal`");
+                self.error(node, "this state does nothing", label);
+                None
+            }
+            _ => self.action(node, map, "a state", &all),
+        }
+    }
+
+    fn watch(&mut self, key: &str, value: &Node) -> Option<ActionDecl> {
+        let number = |node: &Node| matches!(node.kind, NodeKind::Int(_)) || node.as_str().is_some();
+        if key == "watch_import" {
+            if matches!(value.kind, NodeKind::Bool(true)) || number(value) {
+                return Some(ActionDecl::WatchImport(value.clone()));
+            }
+            let label = "write `${job}`, with `save: {job: …}` before, or `true`";
+            self.error(value, "`watch_import` takes a job's number or `true`", label);
+            return None;
+        }
+        match &value.kind {
+            NodeKind::Map(_) => {
+                let map = MapReader::new(value, "`watch_ddl`", &keys::names(keys::WATCH_DDL), self.problems)?;
+                let Some(node) = map.get("table") else {
+                    self.error(value, "`watch_ddl` needs `table`", "write `{table: name}`");
+                    return None;
+                };
+                let table = self.text(node, "a table's name")?;
+                Some(ActionDecl::WatchDdl(WatchDdl::Table(table)))
+            }
+            _ if number(value) => Some(ActionDecl::WatchDdl(WatchDdl::Job(value.clone()))),
+            _ => {
+                let label = "write `{table: name}`";
+                self.error(value, "`watch_ddl` takes a job's number or a table", label);
+                None
+            }
+        }
+    }
+
+    /// Keys that mean nothing without others.
+    fn check_until(&mut self, map: &MapReader<'_>, action: &ActionDecl) {
+        let watches = matches!(action, ActionDecl::WatchImport(_) | ActionDecl::WatchDdl(_));
+        let until = map.entry("until");
+        let mut wrong = |entry: Option<&crate::source::Entry>, message: &str, label: &str| {
+            if let Some(entry) = entry {
+                self.problems
+                    .push(Diagnostic::error(entry.key.span, message).label(entry.key.span, label));
+            }
+        };
+        if until.is_none() && !watches {
+            let label = "nothing is looked at again and again";
+            wrong(map.entry("every"), "`every` goes with `until` or a watch", label);
+        }
+        if watches {
+            wrong(until, "a watch ends by itself", "leave `until` out");
+            wrong(
+                map.entry("repeat"),
+                "a watch is one for each state",
+                "leave `repeat` out",
+            );
+        } else if !action.is_statement() {
+            wrong(until, "`until` looks at rows", "this state runs no statement");
+        }
+        if let (Some(until), Some(repeat)) = (until, map.entry("repeat")) {
+            self.exclude(
+                until.key.span,
+                repeat.key.span,
+                "`until` and `repeat` exclude each other",
+            );
+        }
+    }
+
+    fn wants(&mut self, node: &Node) -> Vec<WantDecl> {
+        let mut found: Vec<WantDecl> = Vec::new();
+        for item in self.items(node) {
+            match &item.kind {
+                NodeKind::Map(_) => {
+                    for (name, times) in self.pairs(Some(item), "wait_for") {
+                        if let Some(times) = self.times(&times, "how often an event must have come", 1) {
+                            found.push(WantDecl {
+                                name,
+                                times: times.value,
+                            });
+                        }
+                    }
+                }
+                _ => found.extend(
+                    self.text(item, "an event")
+                        .map(|name| WantDecl { name, times: 1 }),
+                ),
+            }
+        }
+        for (number, want) in found.iter().enumerate() {
+            let earlier = found[..number]
+                .iter()
+                .find(|other| other.name.value == want.name.value);
+            if let Some(earlier) = earlier {
+                let message = format!("`{}` is waited for twice", want.name.value);
+                let problem = Diagnostic::error(want.name.span, message).label(want.name.span, "again here");
+                self.problems.push(problem.label(earlier.name.span, "first here"));
+            }
+        }
+        found
+    }
+
+    fn barrier(&mut self, node: &Node) -> Option<BarrierDecl> {
+        if !matches!(node.kind, NodeKind::Map(_)) {
+            let name = self.name(node, "a barrier's name")?;
+            return Some(BarrierDecl { name, parties: None });
+        }
+        let map = MapReader::new(node, "`barrier`", &keys::names(keys::BARRIER), self.problems)?;
+        let Some(name) = map.get("name") else {
+            self.error(node, "`barrier` needs `name`", "write `{name: go, parties: 2}`");
+            return None;
+        };
+        let parties = map.get("parties").and_then(|node| self.times(node, "parties", 2));
+        let name = self.name(name, "a barrier's name")?;
+        Some(BarrierDecl { name, parties })
+    }
+
+    fn retries(&mut self, node: &Node) -> Option<RetriesDecl> {
+        let mut retries = RetriesDecl {
+            span: node.span,
+            max: None,
+            backoff: None,
+            factor: None,
+            limit: None,
+        };
+        if !matches!(node.kind, NodeKind::Map(_)) {
+            retries.max = Some(self.times(node, "retries", 0)?.value);
+            return Some(retries);
+        }
+        let map = MapReader::new(node, "`retries`", &keys::names(keys::RETRIES), self.problems)?;
+        if node.as_map().is_some_and(<[_]>::is_empty) {
+            self.error(node, "`retries` is empty", "write `retries: 5`");
+        }
+        retries.max = map
+            .get("max")
+            .and_then(|node| self.times(node, "max", 0))
+            .map(|max| max.value);
+        retries.backoff = map.get("backoff").and_then(|node| self.ok(read::duration(node)));
+        retries.limit = map.get("limit").and_then(|node| self.ok(read::limit(node)));
+        retries.factor = map.get("factor").and_then(|node| {
+            let number = node.text().and_then(|text| text.parse::<f64>().ok());
+            match number.filter(|number| (1.0..=100.0).contains(number)) {
+                Some(factor) => Some(factor),
+                None => {
+                    self.error(node, "`factor` is a number from 1 to 100", "such as 2");
+                    None
+                }
+            }
+        });
+        Some(retries)
+    }
+
+    /// One name or a list of names.
+    fn names(&mut self, node: Option<&Node>, what: &str) -> Vec<Located<String>> {
+        let found = self.texts(node, what);
+        for name in &found {
+            self.event_name(name, what);
+        }
+        found
+    }
+
+    fn event_name(&mut self, name: &Located<String>, what: &str) {
+        let fits = name
+            .value
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        if !fits {
+            let message = format!("{what} is made of letters, digits, `_` and `-`");
+            let problem = Diagnostic::error(name.span, message);
+            self.problems.push(problem.label(name.span, "not this one"));
+        }
+    }
+
+    /// A whole number of times.
+    pub(super) fn times(&mut self, node: &Node, what: &str, least: u32) -> Option<Located<u32>> {
+        match node.kind {
+            NodeKind::Int(times) if (i128::from(least)..=i128::from(keys::TIMES_MAX)).contains(&times) => {
+                u32::try_from(times).ok().map(|value| Located {
+                    span: node.span,
+                    value,
+                })
+            }
+            _ => {
+                let label = format!("from {least} to {}", keys::TIMES_MAX);
+                self.error(node, format!("{what} is a whole number"), label);
+                None
+            }
+        }
+    }
+
+    /// The state's own expectations, and those in its `expect`.
+    fn state_expects(&mut self, map: &MapReader<'_>) -> Vec<ExpectDecl> {
+        let mut found = vec![super::step::own_expectations(map)];
+        let Some(node) = map.get("expect") else {
+            return found;
+        };
+        let known: Vec<&str> = keys::EXPECTATIONS.iter().copied().chain(["when"]).collect();
+        for item in self.items(node) {
+            let Some(map) = MapReader::new(item, "`expect`", &known, self.problems) else {
+                continue;
+            };
+            self.check_expects(item);
+            let mut decl = super::step::own_expectations(&map);
+            decl.when = map.get("when").and_then(|node| when(node, self.problems));
+            found.push(decl);
+        }
+        found
+    }
+}
+
+/// Whether the state looks again and again, so that `within` is how long that may take.
+fn looks(action: &ActionDecl, until: Option<&UntilDecl>) -> bool {
+    until.is_some() || matches!(action, ActionDecl::WatchImport(_) | ActionDecl::WatchDdl(_))
+}
