@@ -187,6 +187,8 @@ pub struct ConnectionRecord {
     pub retries: u32,
     /// Why it ended early, if it did: in a line.
     pub failure: Option<String>,
+    /// When its session was found to be gone while it ran nothing, if it was.
+    pub gone_us: Option<u64>,
 }
 
 /// An event that came.

@@ -33,7 +33,7 @@ fn run(env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
     command.arg("run").arg(folder.path()).args(args);
-    for name in ["TIDB_URL", "TIDB_SCENARIOS_KEEP_DB"] {
+    for name in ["TIDB_URL", "TIDB_SCENARIOS_KEEP_DB", "TIDB_SCENARIOS_HISTORY"] {
         command.env_remove(name);
     }
     command.env("TIDB_PROVIDER", "embedded").envs(env.iter().copied());
@@ -78,6 +78,39 @@ fn an_unknown_flag_is_refused() {
     let (code, text) = run(&[], &["--", "--keep-bd"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("--keep-db"), "the nearest one is named:\n{text}");
+}
+
+#[test]
+fn the_history_of_each_trial_is_written_where_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("new/histories");
+    let path = path.to_str().expect("a path");
+    for (env, args) in [
+        (&[][..], &["--", "--history", path][..]),
+        (&[("TIDB_SCENARIOS_HISTORY", path)], &[]),
+    ] {
+        let (code, text) = run(env, args);
+        assert_eq!(code, Some(101), "{text}");
+        assert!(
+            text.contains(&format!("the whole history: {path}/fails.json")),
+            "{text}"
+        );
+        let read = |name: &str| -> serde_json::Value {
+            let text = fs::read_to_string(format!("{path}/{name}.json")).expect("a history");
+            serde_json::from_str(&text).expect("JSON")
+        };
+        let failed = read("fails");
+        assert_eq!(failed["verdict"], "failed");
+        assert_eq!(failed["findings"][0]["line"], 8, "{failed:#}");
+        let first = &failed["history"]["steps"][0];
+        assert_eq!(first["end"]["outcome"]["Done"]["affected"], 1, "{failed:#}");
+        assert_eq!(read("passes")["verdict"], "passed");
+        fs::remove_dir_all(path).expect("both were written");
+    }
+    // A folder that cannot be is a failure of each trial, not a silent loss.
+    let (code, text) = run(&[], &["--", "--history", "/proc/none"]);
+    assert_eq!(code, Some(101));
+    assert!(text.contains("cannot write the history to /proc/none/"), "{text}");
 }
 
 #[test]

@@ -119,6 +119,7 @@ impl Coordinator {
     pub fn add_session(&self, connection: usize, session: u64) {
         if let Some(record) = self.lock().connections.get_mut(connection) {
             record.sessions.push(session);
+            record.gone_us = None;
         }
     }
 

@@ -229,6 +229,31 @@ impl Coordinator {
         slow.map(|(connection, number)| (*connection, *number)).collect()
     }
 
+    /// Connections that have a session and run no statement.
+    #[must_use]
+    pub fn resting(&self) -> Vec<usize> {
+        let shared = self.lock();
+        let resting = shared.connections.iter().enumerate().filter(|(number, own)| {
+            own.status == Status::Testing && own.gone_us.is_none() && !shared.running.contains_key(number)
+        });
+        resting.map(|(number, _)| number).collect()
+    }
+
+    /// The session of a connection that rests is no longer there.
+    pub fn note_gone(&self, connection: usize, session: u64) {
+        let at_us = self.now_us();
+        let mut shared = self.lock();
+        let busy = shared.running.contains_key(&connection);
+        if let Some(record) = shared.connections.get_mut(connection) {
+            // It may have ended, or opened another session, while the server was asked.
+            let same = record.sessions.last() == Some(&session) && record.status == Status::Testing;
+            if same && !busy {
+                tracing::warn!(connection = record.name, session, "its session is gone");
+                record.gone_us = Some(at_us);
+            }
+        }
+    }
+
     /// Looks at what is shared, as it is now.
     pub fn look<T>(&self, look: impl FnOnce(&SharedState) -> T) -> T {
         look(&self.lock())

@@ -1,6 +1,7 @@
 //! The command line: libtest's arguments, with those that libtest-mimic does not have and our own.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
@@ -19,6 +20,8 @@ pub struct Parsed {
     pub show_output: bool,
     /// Keep the databases of trials that fail.
     pub keep_db: bool,
+    /// The folder that takes the history of each trial.
+    pub history: Option<PathBuf>,
 }
 
 #[derive(Debug, Parser)]
@@ -26,6 +29,9 @@ struct CommandLine {
     /// Keep the databases of trials that fail, on a server that stays (TIDB_URL).
     #[arg(long, display_order = 0)]
     keep_db: bool,
+    /// Write the history of each trial into this folder, as JSON.
+    #[arg(long, display_order = 0, value_name = "FOLDER")]
+    history: Option<PathBuf>,
     #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
@@ -43,6 +49,7 @@ Environment:
   TIDB_IMAGE=name:tag                         the image of the container
   TIDB_SCENARIOS=DIR                          run the scenarios of another folder
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
+  TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               say on standard error what is done
   NO_COLOR=1                                  no colours
@@ -65,6 +72,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
     match parsed {
         Ok(CommandLine {
             keep_db,
+            history,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -72,6 +80,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             filters: mimic.filter.take().into_iter().chain(more_filters).collect(),
             mimic,
             keep_db,
+            history,
         }),
         Err(error) => {
             let code = error.exit_code();

@@ -3,6 +3,7 @@
 mod arguments;
 mod collect;
 mod kept;
+mod live;
 mod requires;
 mod runner;
 mod servers;
@@ -119,7 +120,11 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
-        let runner = Runner::new(settings).keep_databases(args.keep_db || keep_databases());
+        let view = live::View::new();
+        let runner = Runner::new(settings)
+            .keep_databases(args.keep_db || keep_databases())
+            .live(Some(view.live()));
+        let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
         for planned in collected.files {
             let warnings = planned
@@ -131,7 +136,13 @@ impl Harness {
             if !warnings.is_empty() && !planned.is_broken() && !args.mimic.list {
                 say(&render_all(&planned.file, &warnings, style));
             }
-            let found = self.trials(planned, &runner, &runtime, show);
+            let around = trial::Around {
+                runner: runner.clone(),
+                show,
+                view: Arc::clone(&view),
+                history: written.clone(),
+            };
+            let found = self.trials(planned, &around, &runtime);
             trials.extend(found.into_iter().map(|(plan, trial)| {
                 let ignored = foreseen
                     .as_ref()
@@ -155,24 +166,22 @@ impl Harness {
     fn trials(
         &self,
         planned: collect::PlannedFile,
-        runner: &Runner,
+        around: &trial::Around,
         runtime: &tokio::runtime::Runtime,
-        show: trial::Show,
     ) -> Vec<(Option<Arc<TrialPlan>>, Trial)> {
         if planned.is_broken() {
-            let text = render_all(&planned.file, &planned.problems, show.style);
+            let text = render_all(&planned.file, &planned.problems, around.show.style);
             return vec![(None, Trial::test(planned.name, move || Err(text.into())))];
         }
         let mut trials = Vec::new();
         for plan in planned.trials {
             let plan = Arc::new(plan);
-            let (runner, handle) = (runner.clone(), runtime.handle().clone());
+            let handle = runtime.handle().clone();
             let repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
             let name = plan.name.clone();
             let job = trial::Job {
                 plan: Arc::clone(&plan),
-                runner,
-                show,
+                around: around.clone(),
                 repeat,
             };
             let run = move || {
@@ -269,6 +278,12 @@ fn no_color() -> bool {
 /// What `--keep-db` says, for where no arguments can be given.
 fn keep_databases() -> bool {
     std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// What `--history` says, for where no arguments can be given.
+fn history_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("TIDB_SCENARIOS_HISTORY").filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
 }
 
 /// The name of the test target that we are.

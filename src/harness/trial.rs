@@ -1,11 +1,13 @@
 //! One trial of libtest-mimic.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed};
 
 use super::kept::{Left, kept};
-use super::runner::{Ended, Runner, Trouble};
+use super::live::View;
+use super::runner::{Ended, Judged, Runner, Trouble};
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
 use crate::source::{Diagnostic, RenderStyle, render};
@@ -19,24 +21,41 @@ pub(super) struct Show {
     pub passed: bool,
 }
 
-pub(super) struct Job {
-    pub plan: Arc<TrialPlan>,
+/// What all trials of a run have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
     pub runner: Runner,
     pub show: Show,
+    pub view: Arc<View>,
+    /// The folder that takes the histories.
+    pub history: Option<PathBuf>,
+}
+
+pub(super) struct Job {
+    pub plan: Arc<TrialPlan>,
+    pub around: Around,
     /// The command that runs just this trial.
     pub repeat: String,
 }
 
 impl Job {
     pub async fn run(self) -> Result<Completion, Failed> {
-        let judged = match self.runner.run(&self.plan).await {
+        let ended = self.ended().await;
+        // The result's line comes next.
+        self.around.view.make_room();
+        ended
+    }
+
+    async fn ended(&self) -> Result<Completion, Failed> {
+        let judged = match self.around.runner.run(&self.plan).await {
             Ok(Ended::Judged(judged)) => judged,
             Ok(Ended::Ignored(reason)) => return Ok(Completion::ignored_with(reason)),
             Err(trouble) => return Err(self.trouble(&trouble).into()),
         };
+        let written = self.write(&judged)?;
         match &judged.verdict {
             Verdict::Passed => {
-                if self.show.passed {
+                if self.around.show.passed {
                     super::say(&format!(
                         "{}\n{}",
                         self.plan.name,
@@ -51,16 +70,36 @@ impl Job {
                     history: &judged.history,
                     findings,
                     server_log: judged.server_log.clone(),
+                    written,
                     kept: judged.left.as_ref().map(|left| self.kept(left)),
                     repeat: self.repeat.clone(),
                 };
-                Err(report::failure(&failure, self.show.style).into())
+                Err(report::failure(&failure, self.around.show.style).into())
             }
         }
     }
 
+    /// Writes the history, where that is asked for; returns the file's path.
+    fn write(&self, judged: &Judged) -> Result<Option<String>, Failed> {
+        let Some(folder) = &self.around.history else {
+            return Ok(None);
+        };
+        let name = self.plan.name.replace("::", "__").replace(['/', '\\'], "_");
+        let path = folder.join(format!("{name}.json"));
+        let text = report::record(&self.plan, &judged.history, &judged.verdict);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|error| format!("cannot write the history to {}: {error}", path.display()))?;
+        Ok(Some(path.display().to_string()))
+    }
+
     fn kept(&self, left: &Left) -> String {
-        kept(&self.plan, left, &self.runner.servers.settings, &self.repeat)
+        kept(
+            &self.plan,
+            left,
+            &self.around.runner.servers.settings,
+            &self.repeat,
+        )
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.
@@ -76,7 +115,7 @@ impl Job {
         let mut text = match span {
             Some(span) => {
                 let problem = Diagnostic::error(span, trouble.to_string()).label(span, "at this place");
-                render(&self.plan.file, &problem, self.show.style)
+                render(&self.plan.file, &problem, self.around.show.style)
             }
             None => format!("{}: error: {trouble}", self.plan.file.name()),
         };

@@ -11,7 +11,7 @@ use super::Machine;
 use super::action::Acted;
 use crate::coordinator::waits::{InVain, Wanted};
 use crate::history::{Done, Outcome, SqlValue, Status, StepEnd, StepRecord, Went};
-use crate::plan::{self, Action, Next, Repetition, Step, TrialPlan, describe_action};
+use crate::plan::{self, Action, Next, Repetition, Step, TrialPlan};
 use crate::sql::QUERY_INTERRUPTED;
 
 /// How long the server may take to end a statement by KILL QUERY (it looks once a second).
@@ -101,7 +101,7 @@ impl Machine {
             let record = self.coordinator.begin_step(StepRecord {
                 step: number,
                 connection: self.number,
-                text: describe_action(&step.action, &plan),
+                text: plan.describe(step),
                 started_us: self.coordinator.now_us(),
                 iteration,
                 waited_us: if iteration == 0 { waited_us } else { 0 },

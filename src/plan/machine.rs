@@ -304,6 +304,42 @@ impl Step {
 }
 
 impl TrialPlan {
+    /// What a step does, for the report, before its variables are filled in.
+    #[must_use]
+    pub fn describe(&self, step: &Step) -> String {
+        if !matches!(step.action, Action::Nothing) {
+            return describe_action(&step.action, self);
+        }
+        let own = &step.coordination;
+        let wants = own.wait_for.iter().map(|want| match &want.what {
+            Wanted::Event { name, times: 1 } => name.clone(),
+            Wanted::Event { name, times } => format!("{name} ×{times}"),
+            Wanted::State { connection, step } => {
+                let connection = self
+                    .connections
+                    .get(*connection)
+                    .map_or("?", |own| own.name.as_str());
+                let state = self.steps.get(*step).map_or("?", |step| step.state.as_str());
+                format!("{connection}.{state}")
+            }
+        });
+        let wants = wants.collect::<Vec<_>>().join(", ");
+        let barrier = own.barrier.and_then(|(number, _)| self.barriers.get(number));
+        let mut parts = Vec::new();
+        if !wants.is_empty() {
+            parts.push(format!("waited for {wants}"));
+        }
+        parts.extend(barrier.map(|barrier| format!("was at barrier {}", barrier.name)));
+        if !own.signal.is_empty() {
+            parts.push(format!("signals {}", own.signal.join(", ")));
+        }
+        if parts.is_empty() {
+            describe_action(&step.action, self)
+        } else {
+            parts.join(", ")
+        }
+    }
+
     /// Whether the connections run through states of their own.
     #[must_use]
     pub fn is_free(&self) -> bool {

@@ -1,11 +1,15 @@
 //! Shows runs to people; one file for each part of a failure's text.
 
+mod record;
+mod shared;
 mod timeline;
 
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::Finding;
+
+pub use record::record;
 
 /// What a failure's text is made from.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Failure<'a> {
     pub server_log: Option<String>,
     /// What was kept to look at, and how to look at it.
     pub kept: Option<String>,
+    /// Where the history was written, if it was.
+    pub written: Option<String>,
     /// The command that runs just this trial again.
     pub repeat: String,
 }
@@ -44,10 +50,16 @@ pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
         parts.push(text);
     }
     parts.push(timeline(failure.plan, failure.history));
+    if failure.plan.is_free() {
+        parts.push(shared::draw(failure.plan, failure.history));
+    }
     if let Some(log) = &failure.server_log {
         parts.push(format!("the end of the server's log:\n{log}"));
     }
     parts.extend(failure.kept.clone());
+    if let Some(path) = &failure.written {
+        parts.push(format!("the whole history: {path}"));
+    }
     let count = failure.findings.len();
     let count = if count == 1 {
         "1 expectation does".to_owned()

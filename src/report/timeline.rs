@@ -2,7 +2,7 @@
 
 use crate::expect::describe;
 use crate::history::{History, Wait, Went};
-use crate::plan::TrialPlan;
+use crate::plan::{Action, TrialPlan};
 use crate::verdict::{evidence_in_words, rule_in_words};
 
 /// A column is at most this wide.
@@ -10,6 +10,8 @@ const WIDTH_MAX: usize = 44;
 /// At most this many columns stand side by side; more connections are shown in one, with their names.
 const COLUMNS_MAX: usize = 4;
 
+/// In one column a statement is at most this wide, since its outcome stands behind it.
+const STATEMENT_MAX: usize = 70;
 /// At most this many lines; the middle of a longer story is left out.
 const LINES_MAX: usize = 150;
 /// A shorter wait before a state is not worth a word.
@@ -47,15 +49,23 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
         match &record.end {
             Some(end) if quick => {
                 let took = end.took_us as f64 / 1_000.0;
-                push(&mut lines, record.started_us, format!("{line}: {text}"));
-                push(
-                    &mut lines,
-                    record.started_us,
-                    match &record.went {
-                        Went::WaitedInVain { .. } => format!("  ✗ in vain ({took:.1} ms)"),
-                        went => format!("  → {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
-                    },
-                );
+                let outcome = match &record.went {
+                    Went::WaitedInVain { .. } => format!("✗ in vain ({took:.1} ms)"),
+                    went => format!("→ {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
+                };
+                let nothing = plan
+                    .steps
+                    .get(record.step)
+                    .is_some_and(|step| matches!(step.action, Action::Nothing));
+                if nothing && record.went == Went::On {
+                    push(&mut lines, record.started_us, format!("{line}: {text}"));
+                } else if plan.connections.len() > COLUMNS_MAX {
+                    let text = cut(&text, STATEMENT_MAX);
+                    push(&mut lines, record.started_us, format!("{line}: {text} {outcome}"));
+                } else {
+                    push(&mut lines, record.started_us, format!("{line}: {text}"));
+                    push(&mut lines, record.started_us, format!("  {outcome}"));
+                }
             }
             end => {
                 push(&mut lines, record.started_us, format!("{line}: {text}"));
@@ -212,7 +222,7 @@ fn list(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
         format!(
             "{} │ {name:<width$} │ {}",
             time(line.at_us),
-            cut(&line.text, WIDTH_MAX * 2)
+            cut(&line.text, STATEMENT_MAX * 2)
         )
         .trim_end()
         .to_owned()

@@ -22,6 +22,8 @@ use crate::plan::{Action, Reach, TrialPlan, Watch};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A statement is asked about when it has run this long: most have returned by then.
 const SLOW: Duration = Duration::from_millis(100);
+/// Between two looks whether the sessions of connections that rest are there.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
 /// How long connections may take to end after the trial's limit: the server looks for a KILL once a second.
 const END_MAX: Duration = Duration::from_secs(4);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
@@ -88,6 +90,8 @@ pub(super) struct Free<'c> {
     idle: Arc<RwLock<()>>,
     checks: Vec<CheckRecord>,
     stopped: Option<Stopped>,
+    /// When the sessions of resting connections were looked for last.
+    checked: Instant,
     /// The lock wait that was seen of each connection: its transaction, since when, and when first.
     waits: BTreeMap<usize, (i128, Option<String>)>,
 }
@@ -107,6 +111,7 @@ impl<'c> Free<'c> {
             idle: Arc::new(RwLock::new(())),
             checks: Vec::new(),
             stopped: None,
+            checked: Instant::now(),
             waits: BTreeMap::new(),
         }
     }
@@ -146,7 +151,8 @@ impl<'c> Free<'c> {
                 _ = look.tick() => {
                     self.look().await;
                     self.always_if_idle().await;
-                    self.show();
+                    self.check_health().await;
+                    self.show(false);
                 }
                 () = tokio::time::sleep_until(deadline.into()) => {
                     self.over_time(&mut tasks, &mut requests, &numbers).await;
@@ -157,7 +163,7 @@ impl<'c> Free<'c> {
         if self.stopped.is_none() {
             self.always().await;
         }
-        self.show();
+        self.show(true);
     }
 
     /// A task that ended by a panic: a mistake of ours, or of a handler.
@@ -184,9 +190,51 @@ impl<'c> Free<'c> {
         }
     }
 
-    fn show(&self) {
+    fn show(&self, ended: bool) {
         if let Some(live) = &self.live {
-            live.show(&self.coordinator);
+            live.show(&self.plan.name, &self.coordinator, ended);
+        }
+    }
+
+    /// Looks whether the sessions of connections that rest are still there: a server that went away, or a
+    /// KILL, is told by no statement of theirs.
+    async fn check_health(&mut self) {
+        if self.checked.elapsed() < HEALTH_EVERY {
+            return;
+        }
+        self.checked = Instant::now();
+        for control in 0..self.controls.len() {
+            let resting: Vec<usize> = self.coordinator.resting();
+            let resting = resting
+                .into_iter()
+                .filter(|number| self.control_of(*number) == control);
+            let sessions: Vec<(usize, u64)> = resting
+                .filter_map(|number| Some((number, self.coordinator.session(number)?)))
+                .collect();
+            if sessions.is_empty() {
+                continue;
+            }
+            let ids: Vec<String> = sessions.iter().map(|(_, session)| session.to_string()).collect();
+            let sql = format!(
+                "select id from information_schema.processlist where id in ({})",
+                ids.join(",")
+            );
+            let there = match self.controls[control].connection.execute(&sql).await {
+                Outcome::Rows(set) => set.rows,
+                // That the server itself is gone is told by whoever asks it something next.
+                _ => continue,
+            };
+            let is_there = |session: u64| {
+                there
+                    .iter()
+                    .flatten()
+                    .any(|cell| *cell == SqlValue::Int(session.into()))
+            };
+            for (number, session) in sessions {
+                if !is_there(session) {
+                    self.coordinator.note_gone(number, session);
+                }
+            }
         }
     }
 

@@ -17,11 +17,17 @@ pub struct LiveConnection {
     pub state: String,
     /// Whether the server says that its statement waits for a lock.
     pub blocked: bool,
+    /// Whether its session is gone though it has not ended.
+    pub gone: bool,
 }
 
 /// The trial at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveStatus {
+    /// The trial's name.
+    pub trial: String,
+    /// Whether all connections have ended.
+    pub ended: bool,
     /// All connections, in the order of the file.
     pub connections: Vec<LiveConnection>,
     /// Events in the order in which they came.
@@ -38,8 +44,8 @@ impl Live {
         Self(Arc::new(show))
     }
 
-    pub(super) fn show(&self, coordinator: &Coordinator) {
-        self.0(&status(coordinator));
+    pub(super) fn show(&self, trial: &str, coordinator: &Coordinator, ended: bool) {
+        self.0(&status(trial, coordinator, ended));
     }
 }
 
@@ -49,8 +55,10 @@ impl fmt::Debug for Live {
     }
 }
 
-fn status(coordinator: &Coordinator) -> LiveStatus {
+fn status(trial: &str, coordinator: &Coordinator, ended: bool) -> LiveStatus {
     coordinator.look(|shared| LiveStatus {
+        trial: trial.to_owned(),
+        ended,
         connections: shared
             .connections
             .iter()
@@ -64,6 +72,7 @@ fn status(coordinator: &Coordinator) -> LiveStatus {
                     .map(|(_, state)| state.clone())
                     .unwrap_or_default(),
                 blocked: shared.blocked.contains(&number),
+                gone: own.gone_us.is_some() && matches!(own.status, Status::Connected | Status::Testing),
             })
             .collect(),
         events: shared.events.iter().map(|event| event.name.clone()).collect(),

@@ -26,6 +26,12 @@ const CONTROL_MAX: Duration = Duration::from_secs(60);
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
+/// Files that are open beside those of a trial's connections: those of other trials, mostly.
+const FILES_BESIDE: u64 = 500;
+/// So many connections are never too many.
+const FEW: usize = 100;
+/// The limit that a process is given at least, if it may have it.
+const FILES_USUAL: u64 = 4_096;
 /// How long tear-down waits until the server has forgotten the trial's transactions.
 const FORGET_MAX: Duration = Duration::from_secs(10);
 
@@ -383,6 +389,23 @@ async fn connect_and_run(
     Ok(history)
 }
 
+/// Each connection is an open file of this process, and one of the server's if that is ours: too few are told
+/// before the server breaks for want of them.
+fn check_files(connections: usize) -> Result<(), TrialError> {
+    let wanted = connections as u64 + FILES_BESIDE;
+    let Ok(limit) = rlimit::increase_nofile_limit(wanted.max(FILES_USUAL)) else {
+        return Ok(());
+    };
+    // A few will find room in any limit that this process could have begun with.
+    if limit < wanted && connections > FEW {
+        return Err(TrialError::new(format!(
+            "{connections} connections need {wanted} open files, and the limit of this process is {limit}: \
+             raise it with `ulimit -n {wanted}`"
+        )));
+    }
+    Ok(())
+}
+
 /// Opens the sessions of all connections. Where they run freely, one that cannot connect has failed, and the
 /// others go on.
 async fn connect(
@@ -391,6 +414,7 @@ async fn connect(
     controls: &[Control],
     settings: &RunSettings,
 ) -> Result<Vec<Machine>, TrialError> {
+    check_files(plan.connections.len())?;
     let main = main_control(plan);
     let mut machines = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {
@@ -435,7 +459,7 @@ async fn connect(
             Err(error) => {
                 let message = format!("{} cannot connect: {error}", machine.config.id);
                 if plan.is_free() {
-                    coordinator.end(machine.number, Some(format!("cannot connect: {error}")));
+                    coordinator.end(machine.number, Some(error.to_string()));
                 }
                 failed = failed.or(Some(TrialError {
                     span: plan.connections.get(machine.number).map(|own| own.span),

@@ -1,0 +1,73 @@
+//! A run as JSON, for tools: the trial, what did not hold, and the whole history.
+
+use serde::Serialize;
+
+use super::redact;
+use crate::history::History;
+use crate::plan::TrialPlan;
+use crate::verdict::{Finding, Verdict};
+
+#[derive(Serialize)]
+struct Record<'a> {
+    trial: &'a str,
+    scenario: &'a str,
+    file: &'a str,
+    variant: &'a [(String, String)],
+    seed: u64,
+    verdict: &'static str,
+    findings: Vec<Found<'a>>,
+    steps: Vec<Planned<'a>>,
+    history: &'a History,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    line: usize,
+    column: usize,
+    message: &'a str,
+}
+
+/// A step of the plan: the history names steps by their numbers.
+#[derive(Serialize)]
+struct Planned<'a> {
+    line: usize,
+    state: &'a str,
+}
+
+/// The text of the JSON file: one object, with the passwords taken out.
+#[must_use]
+pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict) -> String {
+    let (word, findings): (_, &[Finding]) = match verdict {
+        Verdict::Passed => ("passed", &[]),
+        Verdict::Failed(findings) => ("failed", findings),
+    };
+    let found = |finding: &'_ Finding| plan.file.place(finding.span.start);
+    let record = Record {
+        trial: &plan.name,
+        scenario: &plan.title,
+        file: plan.file.name(),
+        variant: &plan.variant,
+        seed: plan.seed,
+        verdict: word,
+        findings: findings
+            .iter()
+            .map(|finding| Found {
+                line: found(finding).line,
+                column: found(finding).column,
+                message: &finding.message,
+            })
+            .collect(),
+        steps: plan
+            .steps
+            .iter()
+            .map(|step| Planned {
+                line: plan.file.place(step.span.start).line,
+                state: &step.state,
+            })
+            .collect(),
+        history,
+    };
+    // All of it is plain data; what has no form in JSON (a float that is no number) becomes null.
+    let text = serde_json::to_string_pretty(&record).unwrap_or_else(|error| format!("\"{error}\""));
+    redact(&text, &plan.secrets)
+}
