@@ -502,6 +502,8 @@ pub enum CheckId {
     Table(usize, usize),
     /// `queries`.
     Query(usize, usize),
+    /// All rows of a table of the trial's database, by its number among them: what an order of steps came to.
+    Rows(usize),
     /// `always`, after this step of the plan.
     Always {
         /// The final expectation and the number within it.

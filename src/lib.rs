@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod coordinator;
 pub mod expect;
+pub mod explore;
 pub mod harness;
 pub mod history;
 pub mod machine;

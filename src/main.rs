@@ -37,6 +37,24 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Run the steps of scenarios in every order, and show what TiDB comes to; nothing is judged.
+    Explore {
+        /// Write the outcomes into the file, as its `outcomes`.
+        #[arg(long)]
+        bless: bool,
+        /// Files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Run the same orders on another server, too, and show where the outcomes differ.
+    Compare {
+        /// The other server: mysql://user:password@host:4000/
+        #[arg(long, value_name = "URL")]
+        with: String,
+        /// Files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
     /// Build a local TiDB image from the embedded server, for machines that cannot pull.
     Image {
         /// The image's name and tag; the image that the container provider uses by default.
@@ -60,6 +78,10 @@ fn main() -> ExitCode {
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
         }
         Command::Check { paths } => tidb_scenarios::check(&paths),
+        Command::Explore { bless, paths } => {
+            tidb_scenarios::harness::explore(&tidb_scenarios::harness::ExploreArgs { paths, bless })
+        }
+        Command::Compare { with, paths } => tidb_scenarios::harness::compare(&paths, &with),
         Command::Image { tag } => image(tag),
         Command::Schema => {
             print!("{}", tidb_scenarios::schema::schema_text());

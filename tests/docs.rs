@@ -110,6 +110,7 @@ fn scenarios_in_the_docs_pass() {
         let input = PlanInput {
             name: "trial".to_owned(),
             env: BTreeMap::new(),
+            ..PlanInput::default()
         };
         let planned = plan(
             Arc::new(SourceFile::new(block.place(), block.text.clone())),
@@ -298,6 +299,8 @@ fn the_language_reference_has_every_key() {
         keys::RETRIES,
         keys::WATCH_DDL,
         keys::SERIES,
+        keys::PERMUTATIONS,
+        keys::OUTCOME,
         tidb_scenarios::expect::MATCHERS,
         tidb_scenarios::expect::ERROR_KEYS,
     ];

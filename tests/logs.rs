@@ -38,6 +38,7 @@ async fn a_run_is_logged_by_scenario_and_connection() {
     let input = PlanInput {
         name: "logs::second".to_owned(),
         env: [("LOGS_PASSWORD".to_owned(), "77123456".to_owned())].into(),
+        ..PlanInput::default()
     };
     let planned = plan(Arc::new(SourceFile::new("logs.yaml", SCENARIO)), &input);
     assert!(!planned.is_broken(), "{:?}", planned.problems);

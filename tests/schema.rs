@@ -93,6 +93,7 @@ fn read(name: &str, text: &str) -> Planned {
     let input = PlanInput {
         name: "trial".to_owned(),
         env: BTreeMap::new(),
+        ..PlanInput::default()
     };
     plan(Arc::new(SourceFile::new(name, text)), &input)
 }

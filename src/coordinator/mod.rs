@@ -6,6 +6,7 @@ pub(crate) mod transactions;
 pub(crate) mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ use waits::{Map, Waits};
 #[derive(Debug)]
 pub struct Coordinator {
     began: Instant,
+    /// When the clock began anew, in microseconds since it first did.
+    zero_us: AtomicU64,
     shared: Mutex<SharedState>,
     waits: Mutex<Waits>,
 }
@@ -68,6 +71,7 @@ impl Coordinator {
         };
         Self {
             began: Instant::now(),
+            zero_us: AtomicU64::new(0),
             shared: Mutex::new(shared),
             waits: Mutex::new(waits),
         }
@@ -82,7 +86,26 @@ impl Coordinator {
     /// The same for a moment that was noted.
     #[must_use]
     pub fn us_at(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
+        let us = u64::try_from(at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
+        us.saturating_sub(self.zero_us.load(Ordering::Relaxed))
+    }
+
+    /// Begins again with the same sessions: for another order of the same steps.
+    pub fn begin_again(&self, vars: Vars) {
+        let now_us = self.now_us();
+        self.zero_us.fetch_add(now_us, Ordering::Relaxed);
+        let mut shared = self.lock();
+        for record in &mut shared.connections {
+            let session = record.sessions.last().copied();
+            *record = ConnectionRecord {
+                name: std::mem::take(&mut record.name),
+                states: vec![(0, "initial".to_owned())],
+                sessions: session.into_iter().collect(),
+                status: Status::Connected,
+                ..ConnectionRecord::default()
+            };
+        }
+        shared.vars = vars;
     }
 
     fn lock(&self) -> MutexGuard<'_, SharedState> {

@@ -22,6 +22,8 @@ pub struct Parsed {
     pub keep_db: bool,
     /// The folder that takes the history of each trial.
     pub history: Option<PathBuf>,
+    /// The one order that trials with `permutations` are run in.
+    pub order: Option<String>,
 }
 
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ struct CommandLine {
     /// Write the history of each trial into this folder, as JSON.
     #[arg(long, display_order = 0, value_name = "FOLDER")]
     history: Option<PathBuf>,
+    /// Run trials with `permutations` in this order only, such as "alice bob alice bob".
+    #[arg(long, display_order = 0, value_name = "ORDER")]
+    order: Option<String>,
     #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
@@ -73,6 +78,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
         Ok(CommandLine {
             keep_db,
             history,
+            order,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -81,6 +87,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             mimic,
             keep_db,
             history,
+            order,
         }),
         Err(error) => {
             let code = error.exit_code();

@@ -35,6 +35,25 @@ impl PlannedFile {
     }
 }
 
+impl PlannedFile {
+    /// Runs trials with `permutations` in this order only, those that a filter may name; one that does not fit
+    /// is a mistake of the trial.
+    pub(super) fn set_order(&mut self, order: &str, filters: &[String]) {
+        for plan in &mut self.trials {
+            let meant =
+                filters.is_empty() || filters.iter().any(|filter| plan.name.contains(filter.as_str()));
+            let Some(span) = plan.orders.as_ref().map(|orders| orders.span).filter(|_| meant) else {
+                continue;
+            };
+            if let Err(problem) = plan.set_order(order) {
+                let message = format!("--order: {problem}");
+                self.problems
+                    .push(Diagnostic::error(span, message).label(span, "in this scenario"));
+            }
+        }
+    }
+}
+
 /// Finds and plans the files below these paths.
 ///
 /// # Errors
@@ -54,7 +73,7 @@ pub fn collect(paths: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Coll
         } else {
             root.parent().unwrap_or(Path::new("")).to_owned()
         };
-        files.extend(found.into_iter().map(|path| planned(&base, &path, env)));
+        files.extend(found.into_iter().map(|path| plan_file(&base, &path, env, false)));
     }
     Ok(Collected { files })
 }
@@ -79,13 +98,20 @@ fn yaml_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-fn planned(root: &Path, path: &Path, env: &BTreeMap<String, String>) -> PlannedFile {
+/// Plans one file; `every_order` runs it in every order, whatever it says.
+pub(super) fn plan_file(
+    root: &Path,
+    path: &Path,
+    env: &BTreeMap<String, String>,
+    every_order: bool,
+) -> PlannedFile {
     let name = super::trial_name(root, path);
     match SourceFile::read(path) {
         Ok(file) => {
             let input = PlanInput {
                 name: name.clone(),
                 env: env.clone(),
+                every_order,
             };
             let planned = plan(Arc::new(file), &input);
             PlannedFile {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod collect;
+mod explore;
 mod kept;
 mod live;
 mod requires;
@@ -18,6 +19,7 @@ use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
 pub use collect::{Collected, PlannedFile, collect};
+pub use explore::{ExploreArgs, compare, explore};
 pub use kept::Left;
 pub use runner::{Ended, Judged, Runner, Trouble};
 
@@ -126,7 +128,10 @@ impl Harness {
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
-        for planned in collected.files {
+        for mut planned in collected.files {
+            if let Some(order) = &args.order {
+                planned.set_order(order, &args.filters);
+            }
             let warnings = planned
                 .problems
                 .iter()

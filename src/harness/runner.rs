@@ -1,16 +1,20 @@
 //! Runs single trials on the run's server or on servers of their own, and judges them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::kept::Left;
 use super::requires;
 use super::servers::{Servers, with_causes};
+use crate::explore::{ExploreSettings, Explored, STAGES, explore};
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::verdict::{Verdict, judge};
 
+/// How long a shorter order that fails as well is looked for.
+const SHRINK_MAX: Duration = Duration::from_secs(5);
 /// How much of the server's log a failure shows.
 const LOG_LINES: usize = 20;
 
@@ -39,6 +43,8 @@ pub struct Judged {
     pub history: History,
     /// Whether it is what the file says.
     pub verdict: Verdict,
+    /// What all orders came to, where it was run in many; the history is that of one that fails.
+    pub explored: Option<Box<Explored>>,
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
     /// What is left to look at, where it failed and that was asked for.
@@ -96,6 +102,105 @@ impl Runner {
     /// # Errors
     /// [`Trouble`] where it could not be run.
     pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
+        let judged = async |server: &Server, own: &[Server]| {
+            let judged = match &plan.orders {
+                Some(_) => self.judged_orders(plan, server, own).await,
+                None => self.judged(plan, server, own).await,
+            };
+            judged.map(Ended::Judged)
+        };
+        let passed = |ended: &Ended| match ended {
+            Ended::Judged(judged) => judged.verdict == Verdict::Passed,
+            Ended::Ignored(_) => true,
+        };
+        Ok(match self.on_servers(plan, judged, passed).await? {
+            Ok(ended) => ended,
+            Err(reason) => Ended::Ignored(reason),
+        })
+    }
+
+    /// Runs the steps of a trial in all the orders that it asks for. `Err` within says why it was ignored.
+    ///
+    /// # Errors
+    /// [`Trouble`] where it could not be run.
+    pub async fn explore(&self, plan: &Arc<TrialPlan>) -> Result<Result<Explored, String>, Trouble> {
+        let explored = async |server: &Server, own: &[Server]| self.explored(plan, server, own).await;
+        self.on_servers(plan, explored, |_| true).await
+    }
+
+    async fn explored(
+        &self,
+        plan: &Arc<TrialPlan>,
+        server: &Server,
+        own: &[Server],
+    ) -> Result<Explored, Trouble> {
+        let settings = ExploreSettings {
+            run: RunSettings {
+                live: None,
+                database: self.servers.database(),
+                keep_databases: server.kind() != ProviderKind::Url,
+            },
+            stages: STAGES,
+            shrink_max: SHRINK_MAX,
+        };
+        match explore(plan, server, own, &settings).await {
+            Ok(explored) => Ok(explored),
+            Err(error) => {
+                let mut server_log = None;
+                if !server.is_alive().await {
+                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
+                }
+                Err(Trouble::NotRun {
+                    error,
+                    server_log,
+                    left: None,
+                })
+            }
+        }
+    }
+
+    async fn judged_orders(
+        &self,
+        plan: &Arc<TrialPlan>,
+        server: &Server,
+        own: &[Server],
+    ) -> Result<Box<Judged>, Trouble> {
+        let explored = self.explored(plan, server, own).await?;
+        let mut findings = explored.findings.clone();
+        let mut history = History {
+            server: format!("{} TiDB {}", server.kind(), server.version()),
+            ..History::default()
+        };
+        for failing in explored.failing.iter().rev() {
+            findings.extend(failing.findings.iter().cloned());
+            history.clone_from(&failing.history);
+        }
+        let mut server_log = None;
+        if findings.iter().any(|finding| finding.server) || !server.is_alive().await {
+            server_log = server.log_tail(LOG_LINES).await;
+        }
+        let verdict = if findings.is_empty() {
+            Verdict::Passed
+        } else {
+            Verdict::Failed(findings)
+        };
+        Ok(Box::new(Judged {
+            history,
+            verdict,
+            explored: Some(Box::new(explored)),
+            server_log,
+            left: None,
+        }))
+    }
+
+    /// Does something on the run's server and on those that the trial has for itself. `Err` within says why
+    /// there is none for it.
+    async fn on_servers<T>(
+        &self,
+        plan: &Arc<TrialPlan>,
+        work: impl AsyncFnOnce(&Server, &[Server]) -> Result<T, Trouble>,
+        passed: impl Fn(&T) -> bool,
+    ) -> Result<Result<T, String>, Trouble> {
         // A serial trial waits until no other runs, and then nobody else starts.
         let (_alone, _among) = if plan.serial {
             (Some(self.servers.alone.write().await), None)
@@ -103,11 +208,11 @@ impl Runner {
             (None, Some(self.servers.alone.read().await))
         };
         if plan.requires.docker && !engine_answers().await {
-            return Ok(Ended::Ignored(requires::NO_ENGINE.to_owned()));
+            return Ok(Err(requires::NO_ENGINE.to_owned()));
         }
         let server = self.servers.shared().await.map_err(Trouble::NoServer)?;
         if let Some(reason) = requires::missing(plan, &server).await {
-            return Ok(Ended::Ignored(reason));
+            return Ok(Err(reason));
         }
         let mut own = Vec::new();
         let mut result = Ok(());
@@ -132,14 +237,10 @@ impl Runner {
             }
         }
         let ended = match result {
-            Ok(()) => self.judged(plan, &server, &own).await.map(Ended::Judged),
+            Ok(()) => work(&server, &own).await,
             Err(trouble) => Err(trouble),
         };
-        let failed = match &ended {
-            Ok(Ended::Judged(judged)) => judged.verdict != Verdict::Passed,
-            Ok(Ended::Ignored(_)) => false,
-            Err(_) => true,
-        };
+        let failed = ended.as_ref().map_or(true, |ended| !passed(ended));
         if failed && !server.is_alive().await {
             self.servers.give_up(&server).await;
         }
@@ -148,7 +249,7 @@ impl Runner {
                 super::say(&format!("warning: {}", with_causes(&error)));
             }
         }
-        ended
+        ended.map(Ok)
     }
 
     /// Stops the run's server; no trial can be run after it.
@@ -198,6 +299,7 @@ impl Runner {
         }
         Ok(Box::new(Judged {
             history,
+            explored: None,
             left: left.filter(|_| verdict != Verdict::Passed),
             verdict,
             server_log,

@@ -8,6 +8,7 @@ use libtest_mimic::{Completion, Failed};
 use super::kept::{Left, kept};
 use super::live::View;
 use super::runner::{Ended, Judged, Runner, Trouble};
+use crate::explore::table;
 use crate::plan::TrialPlan;
 use crate::report::{self, Failure};
 use crate::source::{Diagnostic, RenderStyle, render};
@@ -56,11 +57,11 @@ impl Job {
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
-                    super::say(&format!(
-                        "{}\n{}",
-                        self.plan.name,
-                        report::timeline(&self.plan, &judged.history)
-                    ));
+                    let shown = match &judged.explored {
+                        Some(explored) => table(&self.plan, explored),
+                        None => report::timeline(&self.plan, &judged.history),
+                    };
+                    super::say(&format!("{}\n{shown}", self.plan.name));
                 }
                 Ok(Completion::Completed)
             }
@@ -69,6 +70,7 @@ impl Job {
                     plan: &self.plan,
                     history: &judged.history,
                     findings,
+                    explored: judged.explored.as_deref(),
                     server_log: judged.server_log.clone(),
                     written,
                     kept: judged.left.as_ref().map(|left| self.kept(left)),

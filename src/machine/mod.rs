@@ -10,7 +10,7 @@ pub(crate) use free::{Around, KillRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
 use crate::coordinator::Coordinator;
@@ -31,6 +31,12 @@ pub(crate) enum Command {
     Finish,
     /// Close the session at once: the connection has failed.
     Fail,
+    /// Leave nothing behind for the next order of steps: roll back, or open another session where that is not
+    /// enough to make this one as good as new. Tells whether there is a session then.
+    Refresh {
+        reopen: bool,
+        done: oneshot::Sender<bool>,
+    },
 }
 
 /// A step has ended.
@@ -102,6 +108,11 @@ impl Machine {
                     self.coordinator.set_status(self.number, Status::Completed);
                     break;
                 }
+                Command::Refresh { reopen, done } => {
+                    let ready = self.refresh(reopen).await;
+                    // Whoever asked may have given up.
+                    let _ = done.send(ready);
+                }
                 Command::Fail => {
                     self.interrupted = true;
                     self.close().await;
@@ -121,6 +132,29 @@ impl Machine {
                 .is_err()
         {
             tracing::warn!(connection = %self.config.id, "no roll-back in time");
+        }
+    }
+
+    async fn refresh(&mut self, reopen: bool) -> bool {
+        let kept = match self.connection.as_mut().filter(|own| !reopen && !own.is_lost()) {
+            Some(connection) => !connection.execute("rollback").await.is_error(),
+            None => false,
+        };
+        self.interrupted = false;
+        if kept {
+            return true;
+        }
+        self.close().await;
+        match Connection::open(&self.config, &self.options).await {
+            Ok(connection) => {
+                self.coordinator.add_session(self.number, connection.session_id());
+                self.connection = Some(connection);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(connection = %self.config.id, %error, "no session for the next order");
+                false
+            }
         }
     }
 

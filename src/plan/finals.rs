@@ -4,7 +4,7 @@ use super::connections::ConnectionPlan;
 use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 use super::variants::Context;
-use super::{Final, IsTrue, Query, Step};
+use super::{Final, IsTrue, OutcomePlan, Query, Step};
 use crate::expect::{Expectation, Reading, ValuePattern};
 use crate::scenario::{Located, keys, lost_comment};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
@@ -16,8 +16,9 @@ impl Context<'_> {
         connections: &[ConnectionPlan],
         steps: &[Step],
         scope: &mut Scope<'_>,
-    ) -> Vec<Final> {
+    ) -> (Vec<Final>, Vec<OutcomePlan>) {
         let mut finals = Vec::new();
+        let mut outcomes = Vec::new();
         for decl in &self.scenario.expect {
             let mut found = Final::default();
             let mut named = Vec::new();
@@ -27,8 +28,15 @@ impl Context<'_> {
                     Some("tables") => self.tables(node, scope, &mut found),
                     Some("queries") => found.queries = self.queries(node, scope, false),
                     Some("always") => found.always = self.queries(node, scope, true),
-                    Some("shared") => self.shared(node, connections, steps, scope, &mut found),
+                    Some("shared") => self.shared(node, steps, scope, &mut found),
                     Some("errors") => self.errors(key, node, &mut found),
+                    Some("outcomes") => {
+                        let mine = self.variant.is_in(decl.when.as_ref());
+                        let read = self.outcomes(node, connections, steps, scope);
+                        if mine {
+                            outcomes.extend(read);
+                        }
+                    }
                     Some(_) | None => {}
                 }
             }
@@ -37,7 +45,7 @@ impl Context<'_> {
                 finals.push(found);
             }
         }
-        finals
+        (finals, outcomes)
     }
 
     /// A mapping that names at least one thing: one that names none can't fail.
@@ -62,7 +70,7 @@ impl Context<'_> {
     }
 
     /// Reads the patterns; returns the states that they name, each with its connection and its place.
-    fn sequences(&mut self, node: &Node, found: &mut Final) -> Vec<(usize, String, Span)> {
+    pub(super) fn sequences(&mut self, node: &Node, found: &mut Final) -> Vec<(usize, String, Span)> {
         let mut named = Vec::new();
         for entry in self.mapping(node, "states", "states: {alice: [begin, commit]}") {
             let name = Located {
@@ -98,7 +106,7 @@ impl Context<'_> {
     }
 
     /// Names in patterns that no state of the connection has.
-    fn state_names(
+    pub(super) fn state_names(
         &mut self,
         named: &[(usize, String, Span)],
         connections: &[ConnectionPlan],
@@ -147,7 +155,7 @@ impl Context<'_> {
         }
     }
 
-    fn tables(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
+    pub(super) fn tables(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         for entry in self.mapping(node, "tables", "tables: {account: [[1, 70]]}") {
             let Some(name) = entry.key.text() else { continue };
             let located = Located {
@@ -207,7 +215,7 @@ impl Context<'_> {
         found
     }
 
-    fn queries(&mut self, node: &Node, scope: &mut Scope<'_>, plain: bool) -> Vec<Query> {
+    pub(super) fn queries(&mut self, node: &Node, scope: &mut Scope<'_>, plain: bool) -> Vec<Query> {
         let items = node
             .as_seq()
             .map_or_else(|| vec![node], |items| items.iter().collect());
@@ -283,7 +291,7 @@ impl Context<'_> {
         found
     }
 
-    fn errors(&mut self, key: &Node, node: &Node, found: &mut Final) {
+    pub(super) fn errors(&mut self, key: &Node, node: &Node, found: &mut Final) {
         let entries = self.mapping(node, "errors", "errors: {1213: 1}");
         if entries.is_empty() && matches!(node.kind, NodeKind::Map(_)) {
             found.no_errors = Some(key.span);

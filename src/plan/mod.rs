@@ -9,6 +9,7 @@ mod flow;
 mod load;
 mod machine;
 mod names;
+mod orders;
 mod pattern;
 mod shared;
 mod states;
@@ -30,6 +31,9 @@ pub use machine::{
     BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
+pub use orders::{
+    ORDERS_MAX, OrderChoice, OrdersPlan, OutcomePlan, SawPlan, number_of_orders, order_label, step_name,
+};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 pub use shared::{EventsPattern, JobPattern, SeriesPattern};
 pub use variants::label;
@@ -50,6 +54,8 @@ pub struct PlanInput {
     pub name: String,
     /// The environment, for `${env.NAME}`.
     pub env: BTreeMap<String, String>,
+    /// Whether the steps are to be run in every order, whatever the file says.
+    pub every_order: bool,
 }
 
 /// A file's trials.
@@ -99,6 +105,10 @@ pub struct TrialPlan {
     pub steps: Vec<Step>,
     /// Whether the connections run through states of their own.
     pub free: bool,
+    /// In which orders the steps are run, if not in one. The steps of one connection stand together then, too.
+    pub orders: Option<OrdersPlan>,
+    /// What the orders may come to; none where the file does not say.
+    pub outcomes: Vec<OutcomePlan>,
     /// Where connections that run freely wait for each other.
     pub barriers: Vec<BarrierPlan>,
     /// For everything that is left to chance.
@@ -283,6 +293,14 @@ pub struct Final {
     pub no_errors: Option<Span>,
 }
 
+impl TrialPlan {
+    /// What must hold at the end, and after it what holds in each outcome: checks name them by their numbers.
+    pub fn all_finals(&self) -> impl Iterator<Item = &Final> {
+        let outcomes = self.outcomes.iter().map(|outcome| &outcome.holds);
+        self.finals.iter().chain(outcomes)
+    }
+}
+
 /// A query of the control connection and what it must give.
 #[derive(Debug)]
 pub struct Query {
@@ -302,18 +320,18 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     let read = scenario::read(&file);
     let mut problems = read.problems;
     let mut trials = Vec::new();
-    if let Some(scenario) = read.scenario {
+    if let Some(mut scenario) = read.scenario {
+        if input.every_order {
+            scenario.permutations = Some(scenario::OrdersDecl::all(
+                scenario.permutations.take(),
+                scenario.title.span,
+            ));
+        }
         let variants = variants::variants(&scenario, &mut problems);
         let mut used = BTreeSet::new();
         for variant in &variants {
-            trials.extend(variants::plan_variant(
-                &file,
-                input,
-                &scenario,
-                variant,
-                &mut used,
-                &mut problems,
-            ));
+            let found = variants::plan_variant(&file, input, &scenario, variant, &mut used, &mut problems);
+            trials.extend(found);
         }
         variants::check_when_names(&scenario, &mut problems);
         if !problems.iter().any(Diagnostic::is_error) {

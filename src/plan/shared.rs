@@ -2,7 +2,7 @@
 
 use super::names::Scope;
 use super::variants::Context;
-use super::{ConnectionPlan, Final, Step};
+use super::{Final, Step};
 use crate::expect::{Reading, ValuePattern};
 use crate::history::{JobKind, Status};
 use crate::scenario::{Located, keys};
@@ -57,14 +57,7 @@ pub struct JobPattern {
 pub(crate) const JOB_FIELDS: &[&str] = &["status", "phase", "rows", "size", "elapsed", "error", "table"];
 
 impl Context<'_> {
-    pub(super) fn shared(
-        &mut self,
-        node: &Node,
-        connections: &[ConnectionPlan],
-        steps: &[Step],
-        scope: &mut Scope<'_>,
-        found: &mut Final,
-    ) {
+    pub(super) fn shared(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>, found: &mut Final) {
         let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
             return;
         };
@@ -73,7 +66,7 @@ impl Context<'_> {
             self.problems
                 .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
         }
-        let free = connections.iter().any(|own| !own.states.is_empty());
+        let free = self.scenario.runs_freely();
         for key in ["events", "series", "retries", "imports", "ddl"] {
             if let (Some(entry), false) = (map.entry(key), free) {
                 let message = format!("`{key}` is of connections with `states`");

@@ -264,21 +264,30 @@ pub(super) fn plan_variant(
     variant: &Variant<'_>,
     used: &mut BTreeSet<String>,
     problems: &mut Vec<Diagnostic>,
-) -> Option<TrialPlan> {
-    let mut context = Context {
-        file,
-        input,
-        scenario,
-        variant,
-        numbers: BTreeMap::new(),
-        waits_are_clear: scenario.steps_are_whole,
-        problems,
-    };
-    context.trial(used)
+) -> Vec<TrialPlan> {
+    let mut trials = Vec::new();
+    // Each order that is listed is a trial of its own; what a plan holds cannot be shared.
+    let mut more = 1;
+    while trials.len() < more {
+        let mut context = Context {
+            file,
+            input,
+            scenario,
+            variant,
+            numbers: BTreeMap::new(),
+            waits_are_clear: scenario.steps_are_whole,
+            problems,
+        };
+        let (trial, count) = context.trial(used, trials.len());
+        more = count;
+        trials.push(trial);
+    }
+    trials
 }
 
 impl Context<'_> {
-    fn trial(&mut self, used: &mut BTreeSet<String>) -> Option<TrialPlan> {
+    /// The trial of this variant, or of one of its listed orders; how many there are comes with it.
+    fn trial(&mut self, used: &mut BTreeSet<String>, which: usize) -> (TrialPlan, usize) {
         let variant: Vec<(String, String)> = self
             .variant
             .values
@@ -304,7 +313,13 @@ impl Context<'_> {
         }
         let setup = self.statements(&self.scenario.setup, &mut scope);
         let free = self.scenario.runs_freely();
-        let States { steps, barriers } = if free {
+        let permutations = self.scenario.permutations.as_ref();
+        let States { steps, barriers } = if let Some(orders) = permutations {
+            States {
+                steps: self.sequences_of_steps(orders, &mut connections, &mut scope),
+                barriers: Vec::new(),
+            }
+        } else if free {
             self.states(&mut connections, &mut scope)
         } else {
             States {
@@ -312,9 +327,9 @@ impl Context<'_> {
                 barriers: Vec::new(),
             }
         };
-        let finals = self.finals(&connections, &steps, &mut scope);
+        let (finals, outcomes) = self.finals(&connections, &steps, &mut scope);
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
-        if self.waits_are_clear && !free {
+        if self.waits_are_clear && !free && permutations.is_none() {
             self.check_flow(&connections, &steps);
         }
         self.check_whole_server(&setup, &connections, &steps, &vars);
@@ -333,8 +348,23 @@ impl Context<'_> {
         used.extend(scope.used());
         secrets.retain(|secret| !secret.is_empty());
         let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
-        Some(TrialPlan {
+        let mut orders = match permutations {
+            Some(decl) => {
+                self.check_orders(decl, &steps);
+                self.orders(decl, &connections, &steps, seed)
+            }
+            None => Vec::new(),
+        };
+        let count = orders.len().max(1);
+        let chosen = (which < orders.len()).then(|| orders.swap_remove(which));
+        let (label, orders) = chosen.unzip();
+        if let Some(label) = label.flatten() {
+            name.push_str(&format!("::order={label}"));
+        }
+        let trial = TrialPlan {
             free,
+            orders,
+            outcomes,
             barriers,
             seed,
             name,
@@ -354,7 +384,8 @@ impl Context<'_> {
             timeout: self.scenario.timeout.unwrap_or(TRIAL_TIMEOUT),
             servers,
             secrets,
-        })
+        };
+        (trial, count)
     }
 
     /// The variables of the file, then those of the matrix.

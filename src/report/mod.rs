@@ -1,9 +1,11 @@
 //! Shows runs to people; one file for each part of a failure's text.
 
+mod orders;
 mod record;
 mod shared;
 mod timeline;
 
+use crate::explore::Explored;
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::source::{Diagnostic, RenderStyle, render};
@@ -20,6 +22,8 @@ pub struct Failure<'a> {
     pub history: &'a History,
     /// What did not hold.
     pub findings: &'a [Finding],
+    /// What all orders came to, where it was run in many.
+    pub explored: Option<&'a Explored>,
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
     /// What was kept to look at, and how to look at it.
@@ -33,26 +37,20 @@ pub struct Failure<'a> {
 /// The text of a failure: each finding at its place in the file, the timeline, the command that repeats it.
 #[must_use]
 pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
-    let mut parts = Vec::new();
-    for finding in failure.findings {
-        let mut problem = Diagnostic::error(finding.span, finding.message.clone());
-        problem = problem.label(finding.span, finding.label.clone());
-        for (span, label) in &finding.also {
-            if *span != finding.span {
-                problem = problem.label(*span, label.clone());
+    let mut parts = match failure.explored {
+        Some(explored) => orders::parts(failure, explored, style),
+        None => {
+            let findings = failure.findings.iter();
+            let mut parts: Vec<String> = findings
+                .map(|finding| rendered(failure.plan, finding, style))
+                .collect();
+            parts.push(timeline(failure.plan, failure.history));
+            if failure.plan.is_free() {
+                parts.push(shared::draw(failure.plan, failure.history));
             }
+            parts
         }
-        let mut text = render(&failure.plan.file, &problem, style);
-        if let Some(detail) = finding.detail.as_ref().filter(|detail| !detail.is_empty()) {
-            text.push('\n');
-            text.push_str(detail);
-        }
-        parts.push(text);
-    }
-    parts.push(timeline(failure.plan, failure.history));
-    if failure.plan.is_free() {
-        parts.push(shared::draw(failure.plan, failure.history));
-    }
+    };
     if let Some(log) = &failure.server_log {
         parts.push(format!("the end of the server's log:\n{log}"));
     }
@@ -71,6 +69,23 @@ pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
         failure.plan.name, failure.plan.title, failure.history.server, failure.repeat
     ));
     redact(&parts.join("\n\n"), &failure.plan.secrets)
+}
+
+/// One finding at its place in the file.
+fn rendered(plan: &TrialPlan, finding: &Finding, style: RenderStyle) -> String {
+    let mut problem = Diagnostic::error(finding.span, finding.message.clone());
+    problem = problem.label(finding.span, finding.label.clone());
+    for (span, label) in &finding.also {
+        if *span != finding.span {
+            problem = problem.label(*span, label.clone());
+        }
+    }
+    let mut text = render(&plan.file, &problem, style);
+    if let Some(detail) = finding.detail.as_ref().filter(|detail| !detail.is_empty()) {
+        text.push('\n');
+        text.push_str(detail);
+    }
+    text
 }
 
 /// What each connection did, one column each, with milliseconds.

@@ -2,9 +2,13 @@
 
 mod free;
 mod live;
+mod order;
 mod script;
+mod stage;
 mod trial;
 
 pub use live::{Live, LiveConnection, LiveStatus};
+pub use order::{Chooser, Taken};
+pub use stage::{Ran, Stage, named_tables};
 pub(crate) use trial::global_variable;
 pub use trial::{RunSettings, TrialError, databases, drop_databases, run};

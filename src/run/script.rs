@@ -33,27 +33,31 @@ const KILL_MAX: Duration = Duration::from_secs(4);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
 const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
 
-struct Seat {
-    commands: mpsc::UnboundedSender<Command>,
-    task: JoinHandle<()>,
+pub(super) struct Seat {
+    pub commands: mpsc::UnboundedSender<Command>,
+    pub task: JoinHandle<()>,
     /// The record of the step that has not returned.
-    busy: Option<usize>,
+    pub busy: Option<usize>,
     /// Why the connection takes no more steps.
-    failed: Option<String>,
-    transaction: Transaction,
-    control: usize,
+    pub failed: Option<String>,
+    pub transaction: Transaction,
+    pub control: usize,
 }
 
 pub(super) struct Script<'c> {
-    plan: Arc<TrialPlan>,
-    coordinator: Arc<Coordinator>,
-    controls: &'c mut [Control],
+    pub(super) plan: Arc<TrialPlan>,
+    pub(super) coordinator: Arc<Coordinator>,
+    pub(super) controls: &'c mut [Control],
     inbox: mpsc::UnboundedReceiver<Report>,
-    seats: Vec<Seat>,
-    history: History,
+    pub(super) seats: Vec<Seat>,
+    pub(super) history: History,
+    /// Whether this is one order of many: any step may wait, and sessions stay for the next one.
+    one_of_many: bool,
+    /// Connections that have rolled back after an error.
+    pub(super) given_up: Vec<usize>,
 }
 
-enum Fate {
+pub(super) enum Fate {
     Returned,
     Waits,
     Stop(Stopped),
@@ -73,7 +77,35 @@ impl<'c> Script<'c> {
             inbox,
             seats: Vec::new(),
             history: History::default(),
+            one_of_many: false,
+            given_up: Vec::new(),
         }
+    }
+
+    /// Takes up connections for one order of many.
+    pub fn take_up(
+        plan: Arc<TrialPlan>,
+        coordinator: Arc<Coordinator>,
+        controls: &'c mut [Control],
+        inbox: mpsc::UnboundedReceiver<Report>,
+        seats: Vec<Seat>,
+    ) -> Self {
+        Self {
+            seats,
+            one_of_many: true,
+            ..Self::new(plan, coordinator, controls, inbox)
+        }
+    }
+
+    /// What happened, and the connections for the next order.
+    pub fn put_down(self) -> (History, mpsc::UnboundedReceiver<Report>, Vec<Seat>) {
+        let shared = self.coordinator.snapshot();
+        let history = History {
+            connections: shared.connections,
+            vars: shared.vars,
+            ..self.history
+        };
+        (history, self.inbox, self.seats)
     }
 
     pub fn start_machine(&mut self, machine: Machine, reports: mpsc::UnboundedSender<Report>) {
@@ -164,7 +196,7 @@ impl<'c> Script<'c> {
         Ok(())
     }
 
-    fn start(&mut self, number: usize) -> usize {
+    pub(super) fn start(&mut self, number: usize) -> usize {
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[number];
         let target = match step.action {
@@ -189,7 +221,7 @@ impl<'c> Script<'c> {
     }
 
     /// Takes all reports that are there.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Ok(report) = self.inbox.try_recv() {
             self.take(report);
         }
@@ -232,19 +264,22 @@ impl<'c> Script<'c> {
             let name = &self.plan.connections[report.connection].name;
             let got = crate::expect::describe(&report.end.outcome);
             seat.failed = Some(format!("{name} failed at line {}: {got}", place.line));
-            // Closing its session frees its locks, so that the others go on.
-            let _ = seat.commands.send(Command::Fail);
-            seat.transaction = Transaction::default();
+            // Closing its session frees its locks, so that the others go on. Where it stays for the next order,
+            // it rolls back instead, before anything else is done.
+            if !self.one_of_many {
+                let _ = seat.commands.send(Command::Fail);
+                seat.transaction = Transaction::default();
+            }
         }
         record.end = Some(report.end);
     }
 
-    fn is_done(&self, record: usize) -> bool {
+    pub(super) fn is_done(&self, record: usize) -> bool {
         self.history.steps[record].end.is_some()
     }
 
     /// Takes the next report, or returns at the deadline.
-    async fn next_report(&mut self, deadline: Instant) {
+    pub(super) async fn next_report(&mut self, deadline: Instant) {
         if let Ok(Some(report)) = tokio::time::timeout_at(deadline.into(), self.inbox.recv()).await {
             self.take(report);
         }
@@ -256,7 +291,7 @@ impl<'c> Script<'c> {
             .collect()
     }
 
-    async fn rows(&mut self, control: usize) -> Result<Vec<TrxRow>, Stopped> {
+    pub(super) async fn rows(&mut self, control: usize) -> Result<Vec<TrxRow>, Stopped> {
         let sessions = self.sessions();
         match blocking::transactions(&mut self.controls[control].connection, &sessions).await {
             Ok(rows) => Ok(rows),
@@ -266,18 +301,18 @@ impl<'c> Script<'c> {
         }
     }
 
-    fn row_of<'r>(&self, rows: &'r [TrxRow], connection: usize) -> Option<&'r TrxRow> {
+    pub(super) fn row_of<'r>(&self, rows: &'r [TrxRow], connection: usize) -> Option<&'r TrxRow> {
         let session = self.coordinator.session(connection)?;
         rows.iter().find(|row| row.session == session)
     }
 
     /// Follows one step until it has returned or certainly waits.
-    async fn watch(&mut self, record: usize) -> Fate {
+    pub(super) async fn watch(&mut self, record: usize) -> Fate {
         let plan = Arc::clone(&self.plan);
         let connection = self.history.steps[record].connection;
         let step = &plan.steps[self.history.steps[record].step];
         let control = self.seats[connection].control;
-        let expected = step.blocked.is_some();
+        let expected = step.blocked.is_some() || self.one_of_many;
         let sent = Instant::now();
         let limit = sent + step.timeout;
         let mut sights = Sights::new(sent, expected);
@@ -415,7 +450,7 @@ impl<'c> Script<'c> {
     }
 
     /// The connections that can hold what a statement waits for.
-    fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
+    pub(super) fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
         let statement = classify(&self.statement_text(record));
         (0..self.seats.len())
             .filter(|number| *number != connection)
@@ -569,7 +604,11 @@ impl<'c> Script<'c> {
     }
 
     /// Whether a statement that was seen to wait waits still; `None` where that cannot be told.
-    async fn still_waits(&mut self, connection: usize, record: usize) -> Result<Option<bool>, Stopped> {
+    pub(super) async fn still_waits(
+        &mut self,
+        connection: usize,
+        record: usize,
+    ) -> Result<Option<bool>, Stopped> {
         let Some(wait) = &self.history.steps[record].wait else {
             return Ok(None);
         };
@@ -622,7 +661,7 @@ impl<'c> Script<'c> {
     }
 
     /// Waits for a step's answer up to its limit, and ends it there.
-    async fn await_end(&mut self, record: usize) {
+    pub(super) async fn await_end(&mut self, record: usize) {
         let plan = Arc::clone(&self.plan);
         let timeout = plan.steps[self.history.steps[record].step].timeout;
         let deadline = Instant::now() + timeout;
@@ -721,7 +760,7 @@ impl<'c> Script<'c> {
     }
 
     /// Runs `always`, if no statement runs.
-    async fn always(&mut self, after: Option<usize>) {
+    pub(super) async fn always(&mut self, after: Option<usize>) {
         if self.seats.iter().any(|seat| seat.busy.is_some()) {
             return;
         }

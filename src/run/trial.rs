@@ -58,7 +58,7 @@ pub struct TrialError {
 }
 
 impl TrialError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             span: None,
             message: message.into(),
@@ -94,7 +94,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    async fn open(server: &Server) -> Result<Self, TrialError> {
+    pub async fn open(server: &Server) -> Result<Self, TrialError> {
         let mut config = server.config().clone();
         config.id = "control".to_owned();
         config.database = None;
@@ -192,7 +192,7 @@ pub fn databases(plan: &TrialPlan, database: &str) -> Vec<String> {
     std::iter::once(database.to_owned()).chain(more).collect()
 }
 
-fn vars_with_names(plan: &TrialPlan, settings: &RunSettings) -> Vars {
+pub(super) fn vars_with_names(plan: &TrialPlan, settings: &RunSettings) -> Vars {
     let mut vars = plan.vars.clone();
     vars.insert("database".to_owned(), SqlValue::Text(settings.database.clone()));
     for name in &plan.databases {
@@ -215,7 +215,7 @@ pub async fn drop_databases(plan: &TrialPlan, server: &Server, own: &[Server], s
     }
 }
 
-async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &RunSettings) {
+pub(super) async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &RunSettings) {
     for database in databases(plan, &settings.database) {
         let outcome = control
             .execute(&format!("drop database if exists `{database}`"))
@@ -230,7 +230,7 @@ async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &RunSettings
     }
 }
 
-async fn control_statement(
+pub(super) async fn control_statement(
     control: &mut Control,
     statement: &Statement,
     vars: &Vars,
@@ -253,16 +253,16 @@ async fn control_statement(
     Ok(())
 }
 
-async fn run_in_databases(
-    plan: Arc<TrialPlan>,
+/// Makes the trial's databases and runs its setup; returns the variables.
+pub(super) async fn prepare(
+    plan: &TrialPlan,
     controls: &mut [Control],
-    server: &Server,
     settings: &RunSettings,
-) -> Result<History, TrialError> {
-    let main = main_control(&plan);
+) -> Result<Vars, TrialError> {
+    let main = main_control(plan);
     let mut clock = Clock::start();
     for control in controls.iter_mut() {
-        for database in databases(&plan, &settings.database) {
+        for database in databases(plan, &settings.database) {
             let outcome = control.execute(&format!("create database `{database}`")).await;
             if outcome.is_error() {
                 let got = crate::expect::describe(&outcome);
@@ -280,7 +280,7 @@ async fn run_in_databases(
         }
     }
     clock.ends("create");
-    let vars = vars_with_names(&plan, settings);
+    let vars = vars_with_names(plan, settings);
     for statement in &plan.setup {
         control_statement(&mut controls[main], statement, &vars).await?;
     }
@@ -294,6 +294,17 @@ async fn run_in_databases(
         .execute(&format!("use `{}`", settings.database))
         .await;
     clock.ends("setup");
+    Ok(vars)
+}
+
+async fn run_in_databases(
+    plan: Arc<TrialPlan>,
+    controls: &mut [Control],
+    server: &Server,
+    settings: &RunSettings,
+) -> Result<History, TrialError> {
+    let main = main_control(&plan);
+    let vars = prepare(&plan, controls, settings).await?;
     let globals = if plan.serial {
         Some(global_variables(&mut controls[main]).await)
     } else {
@@ -408,7 +419,7 @@ fn check_files(connections: usize) -> Result<(), TrialError> {
 
 /// Opens the sessions of all connections. Where they run freely, one that cannot connect has failed, and the
 /// others go on.
-async fn connect(
+pub(super) async fn connect(
     plan: &Arc<TrialPlan>,
     coordinator: &Arc<Coordinator>,
     controls: &[Control],
@@ -499,8 +510,8 @@ async fn forget(controls: &mut [Control], history: &History) {
     }
 }
 
-async fn final_checks(plan: &TrialPlan, control: &mut Control, history: &mut History) {
-    for (number, one) in plan.finals.iter().enumerate() {
+pub(super) async fn final_checks(plan: &TrialPlan, control: &mut Control, history: &mut History) {
+    for (number, one) in plan.all_finals().enumerate() {
         for (index, query) in one.tables.iter().enumerate() {
             history
                 .checks

@@ -155,11 +155,73 @@ pub const TOP: &[Key] = &[
     ("step_timeout", "the limit of one step, 10s by default", Duration),
     ("servers", "servers of the scenario's own", Map(&Settings(SERVER))),
     (
+        "permutations",
+        "run the steps in every order that keeps each connection's own, or in these, or in some of them",
+        Either(&[OneOf(&["all"]), Object(PERMUTATIONS, &[])]),
+    ),
+    (
         "seed",
         "for everything that is left to chance, such as the pause before a retry; by default it comes from \
          the trial's name",
         Whole(0, u32::MAX),
     ),
+];
+
+/// Keys of `permutations`.
+pub const PERMUTATIONS: &[Key] = &[
+    (
+        "list",
+        "these orders, each a trial of its own: connections (\"a b a b\") or states (\"a.begin b.begin …\")",
+        List(1, &Either(&[Words, List(1, &Text)])),
+    ),
+    ("sample", "so many orders, taken at random", Whole(1, TIMES_MAX)),
+    (
+        "seed",
+        "for the sample; by default it comes from the trial's name",
+        Whole(0, u32::MAX),
+    ),
+    (
+        "most",
+        "at most so many orders are run, 10,000 by default; the report says how many were left out",
+        Whole(1, TIMES_MAX),
+    ),
+    (
+        "prune",
+        "false: also run orders that differ only by steps that touch nothing in common",
+        Flag,
+    ),
+];
+
+/// Keys of an outcome.
+pub const OUTCOME: &[Key] = &[
+    ("tables", "the rows of each table, in any order", Tables),
+    ("queries", "queries and what they must give", OneOrMany(&Query)),
+    (
+        "errors",
+        "how many of each error, over all connections",
+        ErrorCounts,
+    ),
+    (
+        "saw",
+        "what steps saw, as connection.state: a value, or rows",
+        Map(&Any),
+    ),
+    (
+        "blocked",
+        "exactly the steps that had to wait, as connection.state",
+        List(0, &Text),
+    ),
+    (
+        "states",
+        "the sequence of states of each connection",
+        Map(&List(0, &Text)),
+    ),
+    (
+        "shared",
+        "the state that the connections share",
+        Object(SHARED, &[]),
+    ),
+    ("may", "true: this outcome may be seen, and need not be", Yes),
 ];
 
 /// Keys of a connection.
@@ -406,6 +468,11 @@ pub const FINAL: &[Key] = &[
         "errors",
         "how many of each error, over all connections",
         ErrorCounts,
+    ),
+    (
+        "outcomes",
+        "the outcomes that `permutations` may have, by names; each must be seen, and no other",
+        Map(&Object(OUTCOME, &[])),
     ),
     (
         "always",

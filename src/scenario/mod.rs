@@ -3,6 +3,7 @@
 //! Reading finds mistakes of form (unknown keys, wrong types). What names mean is settled by `plan`.
 
 pub mod keys;
+mod orders;
 mod read;
 mod state;
 mod step;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
+pub use orders::{ChosenOrders, OrdersDecl};
 pub(crate) use read::lost_comment;
 pub use read::read_scenario;
 pub use state::{BarrierDecl, RetriesDecl, StateDecl, UntilDecl, WantDecl};
@@ -59,6 +61,8 @@ pub struct Scenario {
     pub servers: Vec<ServerDecl>,
     /// For what is left to chance.
     pub seed: Option<u64>,
+    /// In which orders the steps are run, if not in that of the file.
+    pub permutations: Option<OrdersDecl>,
 }
 
 impl Scenario {
@@ -68,10 +72,16 @@ impl Scenario {
         self.steps.iter().chain(states.map(|state| &state.step))
     }
 
-    /// Whether the connections run through states of their own.
+    /// Whether the connections have states of their own.
+    #[must_use]
+    pub fn has_states(&self) -> bool {
+        self.connections.iter().any(|own| own.states_span.is_some())
+    }
+
+    /// Whether the connections run through states of their own, in no order but that of their waits.
     #[must_use]
     pub fn runs_freely(&self) -> bool {
-        self.connections.iter().any(|own| own.states_span.is_some())
+        self.has_states() && self.permutations.is_none()
     }
 }
 

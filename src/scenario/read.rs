@@ -332,17 +332,10 @@ impl Reader<'_> {
             .get("step_timeout")
             .and_then(|node| self.ok(read::limit(node)));
         let servers = self.servers(map.get("servers"));
-        let seed = map.get("seed").and_then(|node| match node.kind {
-            NodeKind::Int(seed) if (0..=i128::from(u32::MAX)).contains(&seed) => u64::try_from(seed).ok(),
-            _ => {
-                self.error(
-                    node,
-                    "`seed` is a whole number",
-                    format!("from 0 to {}", u32::MAX),
-                );
-                None
-            }
-        });
+        let seed = map.get("seed").and_then(|node| self.seed(node));
+        let permutations = map
+            .entry("permutations")
+            .and_then(|entry| self.permutations(&entry.key, &entry.value));
         Some(Scenario {
             title: title?,
             setup,
@@ -360,6 +353,7 @@ impl Reader<'_> {
             step_timeout,
             servers,
             seed,
+            permutations,
         })
     }
 

@@ -5,26 +5,39 @@ use std::time::Duration;
 use super::{Finding, cut_short, errors, of_mismatch};
 use crate::expect::Seen;
 use crate::history::{CheckId, History, SqlValue};
-use crate::plan::{Query, TrialPlan};
+use crate::plan::{Final, Query, TrialPlan};
 
 pub(super) fn judge(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
+    for (number, one) in plan.finals.iter().enumerate() {
+        judge_checks(plan, number, one, history, findings);
+    }
+    // After a trial that was not followed to its end, its end says nothing.
+    if cut_short(history) {
+        return;
+    }
+    for one in &plan.finals {
+        judge_one(one, history, findings);
+    }
+}
+
+/// The queries of one final expectation, which checks name by its number.
+pub(super) fn judge_checks(
+    plan: &TrialPlan,
+    number: usize,
+    one: &Final,
+    history: &History,
+    findings: &mut Vec<Finding>,
+) {
     for record in &history.checks {
         let (query, after) = match record.check {
-            CheckId::Table(number, index) => (
-                plan.finals.get(number).and_then(|one| one.tables.get(index)),
-                None,
-            ),
-            CheckId::Query(number, index) => (
-                plan.finals.get(number).and_then(|one| one.queries.get(index)),
-                None,
-            ),
+            CheckId::Table(of, index) if of == number => (one.tables.get(index), None),
+            CheckId::Query(of, index) if of == number => (one.queries.get(index), None),
             CheckId::Always {
-                check: (number, index),
+                check: (of, index),
                 after,
-            } => (
-                plan.finals.get(number).and_then(|one| one.always.get(index)),
-                Some(after),
-            ),
+            } if of == number => (one.always.get(index), Some(after)),
+            // What an order came to is asked by those who compare orders.
+            CheckId::Table(..) | CheckId::Query(..) | CheckId::Always { .. } | CheckId::Rows(_) => continue,
         };
         let Some(query) = query else { continue };
         let seen = Seen {
@@ -36,72 +49,70 @@ pub(super) fn judge(plan: &TrialPlan, history: &History, findings: &mut Vec<Find
         };
         check_query(plan, query, after, &seen, findings);
     }
-    // After a trial that was not followed to its end, its end says nothing.
-    if cut_short(history) {
-        return;
+}
+
+/// What needs no query: states, status, variables, the shared state, errors.
+pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Finding>) {
+    for (number, span, pattern) in &one.states {
+        let Some(record) = history.connections.get(*number) else {
+            continue;
+        };
+        let states = pattern.relevant(&record.states);
+        if !pattern.matches(&states) {
+            let message = format!(
+                "{}: expected states {pattern}, got [{}]",
+                record.name,
+                states.join(", ")
+            );
+            findings.push(Finding::new(*span, message).label("these were not its states"));
+        }
     }
-    for one in &plan.finals {
-        for (number, span, pattern) in &one.states {
-            let Some(record) = history.connections.get(*number) else {
-                continue;
-            };
-            let states = pattern.relevant(&record.states);
-            if !pattern.matches(&states) {
-                let message = format!(
-                    "{}: expected states {pattern}, got [{}]",
-                    record.name,
-                    states.join(", ")
-                );
-                findings.push(Finding::new(*span, message).label("these were not its states"));
-            }
+    for (number, span, status) in &one.status {
+        let Some(record) = history.connections.get(*number) else {
+            continue;
+        };
+        if record.status != *status {
+            let (wanted, got) = (status.word(), record.status.word());
+            let message = format!("{}: expected status {wanted}, got {got}", record.name);
+            findings.push(Finding::new(*span, message));
         }
-        for (number, span, status) in &one.status {
-            let Some(record) = history.connections.get(*number) else {
-                continue;
-            };
-            if record.status != *status {
-                let (wanted, got) = (status.word(), record.status.word());
-                let message = format!("{}: expected status {wanted}, got {got}", record.name);
-                findings.push(Finding::new(*span, message));
-            }
-        }
-        for (name, span, pattern) in &one.vars {
-            match history.vars.get(name) {
-                Some(value) if pattern.matches(value, &history.vars) => {}
-                Some(value) => {
-                    let wanted = pattern.shown_with(&history.vars);
-                    let got = crate::expect::show(value);
-                    findings.push(Finding::new(
-                        pattern.span,
-                        format!("`{name}`: expected {wanted}, got {got}"),
-                    ));
-                }
-                None => findings.push(Finding::new(*span, format!("`{name}` was never set"))),
-            }
-        }
-        super::shared::judge(one, history, findings);
-        let all = errors(history);
-        for (code, span, pattern) in &one.errors {
-            let count = all
-                .iter()
-                .filter(|error| code.is_none_or(|code| code == error.code))
-                .count();
-            if !pattern.matches(&SqlValue::Int(count as i128), &history.vars) {
-                let which = code.map_or("error of any number".to_owned(), |code| format!("error {code}"));
+    }
+    for (name, span, pattern) in &one.vars {
+        match history.vars.get(name) {
+            Some(value) if pattern.matches(value, &history.vars) => {}
+            Some(value) => {
                 let wanted = pattern.shown_with(&history.vars);
+                let got = crate::expect::show(value);
                 findings.push(Finding::new(
-                    *span,
-                    format!("expected {wanted} × {which}, got {count}"),
+                    pattern.span,
+                    format!("`{name}`: expected {wanted}, got {got}"),
                 ));
             }
+            None => findings.push(Finding::new(*span, format!("`{name}` was never set"))),
         }
-        if let (Some(span), Some(first)) = (one.no_errors, all.first()) {
-            let first = crate::expect::describe_error(first);
+    }
+    super::shared::judge(one, history, findings);
+    let all = errors(history);
+    for (code, span, pattern) in &one.errors {
+        let count = all
+            .iter()
+            .filter(|error| code.is_none_or(|code| code == error.code))
+            .count();
+        if !pattern.matches(&SqlValue::Int(count as i128), &history.vars) {
+            let which = code.map_or("error of any number".to_owned(), |code| format!("error {code}"));
+            let wanted = pattern.shown_with(&history.vars);
             findings.push(Finding::new(
-                span,
-                format!("expected no errors, got {}: the first is {first}", all.len()),
+                *span,
+                format!("expected {wanted} × {which}, got {count}"),
             ));
         }
+    }
+    if let (Some(span), Some(first)) = (one.no_errors, all.first()) {
+        let first = crate::expect::describe_error(first);
+        findings.push(Finding::new(
+            span,
+            format!("expected no errors, got {}: the first is {first}", all.len()),
+        ));
     }
 }
 

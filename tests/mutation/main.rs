@@ -270,6 +270,7 @@ impl Subject {
         let input = PlanInput {
             name: self.name.clone(),
             env: env.clone(),
+            ..PlanInput::default()
         };
         let planned = plan(Arc::clone(&file), &input);
         // A file that is refused has to be refused for what it says.
@@ -339,6 +340,7 @@ impl Work {
             let input = PlanInput {
                 name: subject.name.clone(),
                 env: self.env.clone(),
+                ..PlanInput::default()
             };
             let trials = plan(Arc::clone(&subject.planned.file), &input).trials;
             let own = trials.into_iter().nth(variant).expect("the variant");

@@ -1,0 +1,551 @@
+//! Runs the steps of a plan in every order that keeps each connection's own, and says what they come to.
+
+mod bless;
+mod commute;
+mod outcome;
+mod search;
+mod show;
+mod shrink;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::history::History;
+use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
+use crate::run::{Chooser, Ran, RunSettings, Stage, TrialError};
+use crate::server::Server;
+use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
+
+pub use bless::{BlessError, blessed};
+pub use commute::Dependence;
+pub use outcome::Came;
+pub use search::{Beginning, Given, Search, sample};
+pub use show::{across, compared, order_in_words, table};
+pub use shrink::Shrunk;
+
+/// So many orders are run at the same time, each in databases of its own.
+pub const STAGES: usize = 4;
+/// So many failing orders are looked at closely.
+const FAILING_MAX: usize = 3;
+
+/// What exploring is asked for.
+#[derive(Debug, Clone)]
+pub struct ExploreSettings {
+    /// Of a run; each stage adds its number to the database's name.
+    pub run: RunSettings,
+    /// How many orders are run at the same time.
+    pub stages: usize,
+    /// How long a shorter order that fails as well is looked for.
+    pub shrink_max: Duration,
+}
+
+/// What orders came to.
+#[derive(Debug)]
+pub struct Explored {
+    /// How many orders there are that keep each connection's own.
+    pub orders: u128,
+    /// How many were run.
+    pub run: usize,
+    /// How many of those were different when it was seen who had to wait.
+    pub distinct: usize,
+    /// How many orders those stand for that were run: the others differ only by steps that touch nothing in
+    /// common.
+    pub stands_for: u128,
+    /// Whether orders were left out, since there are more than may be run, or since time was up.
+    pub left_out: Option<LeftOut>,
+    /// Different outcomes, the one that most orders came to first.
+    pub outcomes: Vec<Group>,
+    /// Orders that are not as the file says.
+    pub failing: Vec<FailingOrder>,
+    /// How many failed in all.
+    pub failed: usize,
+    /// What holds of no single order: outcomes that were not seen.
+    pub findings: Vec<Finding>,
+    /// The names of the tables.
+    pub tables: Vec<String>,
+    /// The server, such as `embedded TiDB v8.5.4`.
+    pub server: String,
+    /// Whether rows were put back between two orders, rather than databases made anew.
+    pub puts_back: bool,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// Why orders were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// `most` says so.
+    Most(u32),
+    /// The trial's limit.
+    Time(Duration),
+    /// They were not asked for: a sample, or one order.
+    Asked,
+}
+
+/// Orders with the same outcome.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// What they came to.
+    pub came: Came,
+    /// The names that the file has for it.
+    pub names: Vec<String>,
+    /// How many were run.
+    pub run: usize,
+    /// How many orders those stand for.
+    pub stands_for: u128,
+    /// The one with the fewest changes of connection, by the numbers of connections.
+    pub order: Vec<usize>,
+    /// What happened in that one.
+    pub history: History,
+}
+
+impl Explored {
+    /// Whether both came to the same outcomes.
+    #[must_use]
+    pub fn same_outcomes(&self, other: &Self) -> bool {
+        let all = |of: &Self| {
+            of.outcomes
+                .iter()
+                .map(|group| group.came.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        all(self) == all(other)
+    }
+}
+
+/// An order that is not as the file says.
+#[derive(Debug)]
+pub struct FailingOrder {
+    /// The connections by their numbers, as they really took their steps.
+    pub order: Vec<usize>,
+    /// What did not hold.
+    pub findings: Vec<Finding>,
+    /// What happened.
+    pub history: History,
+    /// A shorter one that fails as well, if one was found.
+    pub shrunk: Option<Shrunk>,
+}
+
+/// One order, judged.
+struct Judged {
+    order: Vec<usize>,
+    came: Came,
+    stands_for: u128,
+    names: Vec<usize>,
+    findings: Vec<Finding>,
+    history: History,
+}
+
+/// What the stages share.
+struct Shared {
+    open: Vec<Beginning>,
+    given: Vec<Vec<usize>>,
+    /// Stages that have an order under way, and may bring more beginnings.
+    under_way: usize,
+    started: usize,
+    strayed: usize,
+    all: Vec<Judged>,
+    seen: BTreeMap<Vec<usize>, usize>,
+    cut: Option<LeftOut>,
+    trouble: Option<TrialError>,
+}
+
+/// Runs the orders that the plan asks for, and judges each.
+///
+/// # Errors
+/// [`TrialError`] where the trial could not be run.
+pub async fn explore(
+    plan: &Arc<TrialPlan>,
+    server: &Server,
+    own: &[Server],
+    settings: &ExploreSettings,
+) -> Result<Explored, TrialError> {
+    let began = Instant::now();
+    let Some(orders) = &plan.orders else {
+        return Err(TrialError {
+            span: None,
+            message: "the scenario has no `permutations`".to_owned(),
+        });
+    };
+    let lengths: Vec<usize> = plan.connections.iter().map(|own| own.states.len()).collect();
+    let (open, given) = match &orders.choice {
+        OrderChoice::All => (vec![Beginning::default()], Vec::new()),
+        OrderChoice::Sample { count, seed } => {
+            let mut given = sample(&lengths, *count as usize, *seed);
+            given.reverse();
+            (Vec::new(), given)
+        }
+        OrderChoice::One(order) => (Vec::new(), vec![order.clone()]),
+    };
+    let first_stage = open_stage(plan, server, own, settings, 0).await?;
+    let tables = first_stage.tables().to_vec();
+    let dependence = if orders.prune && orders.choice == OrderChoice::All {
+        Dependence::of_plan(plan, &tables, first_stage.is_tied())
+    } else {
+        Dependence::everything(plan.steps.len())
+    };
+    let puts_back = first_stage.puts_back();
+    let wanted = match &orders.choice {
+        OrderChoice::All => usize::try_from(number_of_orders(&plan.connections)).unwrap_or(usize::MAX),
+        OrderChoice::Sample { .. } | OrderChoice::One(_) => given.len(),
+    };
+    let shared = Arc::new(Mutex::new(Shared {
+        open,
+        given,
+        under_way: 0,
+        started: 0,
+        strayed: 0,
+        all: Vec::new(),
+        seen: BTreeMap::new(),
+        cut: None,
+        trouble: None,
+    }));
+    let deadline = began + plan.timeout;
+    let work = Work {
+        plan: Arc::clone(plan),
+        shared: Arc::clone(&shared),
+        dependence: Arc::new(dependence),
+        deadline,
+        most: orders.most,
+    };
+    // A second stage costs a setup; a few orders are run sooner without.
+    let stages = settings.stages.min(wanted.div_ceil(4)).max(1);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(work.clone().run(first_stage));
+    for number in 1..stages {
+        match open_stage(plan, server, own, settings, number).await {
+            Ok(stage) => drop(tasks.spawn(work.clone().run(stage))),
+            Err(error) => {
+                lock(&shared).trouble.get_or_insert(error);
+                break;
+            }
+        }
+    }
+    let mut stages = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(stage) => stages.push(stage),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    let mut result = {
+        let mut shared = lock(&shared);
+        match shared.trouble.take() {
+            Some(error) => Err(error),
+            None => Ok(summary(plan, &mut shared, began)),
+        }
+    };
+    if let Ok(explored) = &mut result {
+        explored.tables = tables;
+        explored.server = format!("{} TiDB {}", server.kind(), server.version());
+        explored.puts_back = puts_back;
+        if let (Some(stage), OrderChoice::All | OrderChoice::Sample { .. }) =
+            (stages.first_mut(), &orders.choice)
+        {
+            let until = Instant::now() + settings.shrink_max;
+            for failing in &mut explored.failing {
+                failing.shrunk = shrink::shrink(plan, stage, failing, until).await;
+            }
+        }
+        explored.took = began.elapsed();
+    }
+    for stage in stages {
+        stage.close().await;
+    }
+    result
+}
+
+async fn open_stage(
+    plan: &Arc<TrialPlan>,
+    server: &Server,
+    own: &[Server],
+    settings: &ExploreSettings,
+    number: usize,
+) -> Result<Stage, TrialError> {
+    let mut run = settings.run.clone();
+    if number > 0 {
+        run.database = format!("{}_{number}", run.database);
+    }
+    Stage::open(Arc::clone(plan), server, own, run).await
+}
+
+fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone)]
+struct Work {
+    plan: Arc<TrialPlan>,
+    shared: Arc<Mutex<Shared>>,
+    dependence: Arc<Dependence>,
+    deadline: Instant,
+    most: u32,
+}
+
+enum Next {
+    Begin(Beginning),
+    Given(Vec<usize>),
+    /// Others may still find more.
+    Later,
+    Nothing,
+}
+
+impl Work {
+    /// Runs orders on a stage as long as there are any.
+    async fn run(self, mut stage: Stage) -> Stage {
+        let steps: Vec<_> = self
+            .plan
+            .connections
+            .iter()
+            .map(|own| own.states.clone())
+            .collect();
+        loop {
+            let ran = match self.next() {
+                Next::Nothing => return stage,
+                Next::Later => {
+                    // Nothing is to be done until one of those under way has ended.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    continue;
+                }
+                Next::Begin(beginning) => {
+                    let mut search = Search::new(beginning.clone(), &self.dependence, &steps);
+                    let ran = stage.run(&mut search, &[]).await;
+                    let found = std::mem::take(&mut search.others);
+                    let mut shared = lock(&self.shared);
+                    shared.open.extend(found);
+                    if search.strayed {
+                        // Somebody waited, or did not, other than the time before: the way is tried once more.
+                        shared.strayed += 1;
+                        if shared.strayed < 20 {
+                            shared.open.push(beginning);
+                        }
+                    }
+                    ran.map(|ran| (ran, search.redundant || search.strayed))
+                }
+                Next::Given(order) => {
+                    let ran = stage.run(&mut Given::new(&order), &[]).await;
+                    ran.map(|ran| (ran, false))
+                }
+            };
+            self.take(ran, stage.tables());
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut shared = lock(&self.shared);
+        if shared.trouble.is_some() {
+            return Next::Nothing;
+        }
+        let more = !shared.open.is_empty() || !shared.given.is_empty();
+        if more && shared.started >= self.most as usize {
+            shared.cut = Some(LeftOut::Most(self.most));
+            return Next::Nothing;
+        }
+        if more && Instant::now() >= self.deadline {
+            shared.cut = Some(LeftOut::Time(self.plan.timeout));
+            return Next::Nothing;
+        }
+        let next = match (shared.open.pop(), shared.given.pop()) {
+            (Some(beginning), given) => {
+                shared.given.extend(given);
+                Next::Begin(beginning)
+            }
+            (None, Some(order)) => Next::Given(order),
+            (None, None) if shared.under_way > 0 && shared.cut.is_none() => return Next::Later,
+            (None, None) => return Next::Nothing,
+        };
+        shared.under_way += 1;
+        shared.started += 1;
+        next
+    }
+
+    fn take(&self, ran: Result<(Ran, bool), TrialError>, tables: &[String]) {
+        let judged = ran.map(|(ran, redundant)| (!redundant).then(|| self.judge(ran, tables)));
+        let mut shared = lock(&self.shared);
+        shared.under_way -= 1;
+        match judged {
+            Ok(None) => {}
+            Ok(Some(judged)) => {
+                let number = shared.all.len();
+                // The order that really happened is what counts, and equal ones count once.
+                if shared.seen.insert(judged.order.clone(), number).is_none() {
+                    shared.all.push(judged);
+                }
+            }
+            Err(error) => drop(shared.trouble.get_or_insert(error)),
+        }
+    }
+
+    fn judge(&self, ran: Ran, tables: &[String]) -> Judged {
+        let plan = &self.plan;
+        let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
+        let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
+        let came = Came::of(plan, tables, &ran.history);
+        let mut findings = match judge(plan, &ran.history) {
+            Verdict::Passed => Vec::new(),
+            Verdict::Failed(findings) => findings,
+        };
+        let names: Vec<usize> = (0..plan.outcomes.len())
+            .filter(|number| fits_outcome(plan, *number, &ran.history).is_empty())
+            .collect();
+        if let (true, Some(orders), [], None) = (
+            findings.is_empty(),
+            &plan.orders,
+            names.as_slice(),
+            plan.outcomes.is_empty().then_some(()),
+        ) {
+            let mut finding = Finding::at(orders.span, "an outcome that no name fits");
+            finding.label = "not among `outcomes`".to_owned();
+            let facts = came
+                .facts()
+                .into_iter()
+                .map(|(what, how)| format!("  {what}: {how}"));
+            finding.detail = Some(facts.collect::<Vec<_>>().join("\n"));
+            findings.push(finding);
+        }
+        if let [first, second, ..] = names.as_slice() {
+            let (one, other) = (&plan.outcomes[*first], &plan.outcomes[*second]);
+            let message = format!(
+                "an order that fits two outcomes, `{}` and `{}`",
+                one.name, other.name
+            );
+            let mut finding = Finding::at(other.span, message);
+            finding.also.push((one.span, "fits, too".to_owned()));
+            findings.push(finding);
+        }
+        let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
+            Some(OrderChoice::All) => self
+                .dependence
+                .stands_for(&steps, |step| plan.steps[step].connection),
+            _ => 1,
+        };
+        Judged {
+            order,
+            came,
+            stands_for,
+            names,
+            findings,
+            history: ran.history,
+        }
+    }
+}
+
+/// How often the next step is another connection's.
+fn switches(order: &[usize]) -> usize {
+    order.windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
+fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
+    let mut all = std::mem::take(&mut shared.all);
+    // What is told does not depend on which stage was faster.
+    all.sort_by(|one, other| (switches(&one.order), &one.order).cmp(&(switches(&other.order), &other.order)));
+    let mut groups: Vec<Group> = Vec::new();
+    for judged in &all {
+        let names: Vec<String> = judged
+            .names
+            .iter()
+            .map(|number| plan.outcomes[*number].name.clone())
+            .collect();
+        match groups.iter_mut().find(|group| group.came == judged.came) {
+            Some(group) => {
+                group.run += 1;
+                group.stands_for = group.stands_for.saturating_add(judged.stands_for);
+            }
+            None => groups.push(Group {
+                came: judged.came.clone(),
+                names,
+                run: 1,
+                stands_for: judged.stands_for,
+                order: judged.order.clone(),
+                history: judged.history.clone(),
+            }),
+        }
+    }
+    groups.sort_by(|one, other| (other.stands_for, &one.order).cmp(&(one.stands_for, &other.order)));
+    let mut findings = Vec::new();
+    let single = matches!(
+        plan.orders.as_ref().map(|orders| &orders.choice),
+        Some(OrderChoice::One(_))
+    );
+    for (number, outcome) in plan.outcomes.iter().enumerate() {
+        let seen = all.iter().any(|judged| judged.names.contains(&number));
+        // One order has one outcome; which of them were to be seen is asked of all.
+        if !seen && !outcome.may && !single {
+            let message = format!("outcome `{}` was never seen", outcome.name);
+            let mut finding = Finding::at(outcome.span, message);
+            finding.label = "write `may: true`, if it need not be".to_owned();
+            findings.push(finding);
+        }
+    }
+    if let (Some(LeftOut::Time(limit)), Some(orders)) = (shared.cut, &plan.orders) {
+        let message = format!("not all orders could be run within {limit:?}");
+        let mut finding = Finding::at(orders.span, message);
+        finding.label = "give the scenario a longer `timeout`, or take a `sample`".to_owned();
+        findings.push(finding);
+    }
+    let chosen = !matches!(
+        plan.orders.as_ref().map(|orders| &orders.choice),
+        Some(OrderChoice::All)
+    );
+    let distinct = all.len();
+    let stands_for = all
+        .iter()
+        .fold(0_u128, |sum, judged| sum.saturating_add(judged.stands_for));
+    let mut failing: Vec<Judged> = all
+        .into_iter()
+        .filter(|judged| !judged.findings.is_empty())
+        .collect();
+    let failed = failing.len();
+    // Those that fail in the same way teach nothing new.
+    let mut told: Vec<Vec<String>> = Vec::new();
+    failing.retain(|judged| {
+        let messages: Vec<String> = judged.findings.iter().map(|one| one.message.clone()).collect();
+        let detail = judged.findings.iter().filter_map(|one| one.detail.clone());
+        let key: Vec<String> = messages.into_iter().chain(detail).collect();
+        let new = !told.contains(&key) && told.len() < FAILING_MAX;
+        if new {
+            told.push(key);
+        }
+        new
+    });
+    Explored {
+        orders: number_of_orders(&plan.connections),
+        run: shared.started,
+        distinct,
+        stands_for,
+        left_out: shared.cut.or(chosen.then_some(LeftOut::Asked)),
+        outcomes: groups,
+        failing: failing
+            .into_iter()
+            .map(|judged| FailingOrder {
+                order: judged.order,
+                findings: judged.findings,
+                history: judged.history,
+                shrunk: None,
+            })
+            .collect(),
+        failed,
+        findings,
+        tables: Vec::new(),
+        server: String::new(),
+        puts_back: false,
+        took: began.elapsed(),
+    }
+}
+
+/// Runs one order once, for whoever looks for shorter ones.
+async fn once(
+    plan: &TrialPlan,
+    stage: &mut Stage,
+    chooser: &mut dyn Chooser,
+    skip: &[usize],
+) -> Option<(Vec<usize>, Vec<Finding>)> {
+    let ran = stage.run(chooser, skip).await.ok()?;
+    let order = ran.taken.iter().map(|taken| taken.connection).collect();
+    let findings = match judge(plan, &ran.history) {
+        Verdict::Passed => Vec::new(),
+        Verdict::Failed(findings) => findings,
+    };
+    Some((order, findings))
+}

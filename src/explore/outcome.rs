@@ -1,0 +1,149 @@
+//! What an order of steps came to, so that orders can be compared.
+
+use serde::Serialize;
+
+use crate::expect::show;
+use crate::history::{CheckId, History, Outcome, RowSet, StepRecord};
+use crate::plan::{TrialPlan, step_name};
+
+/// What one order came to. Two orders with the same are the same to whoever looks at the data, at the answers
+/// and at who had to wait.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Came {
+    /// Each table's rows, sorted.
+    pub tables: Vec<(String, Vec<String>)>,
+    /// What each step was answered: rows, how many were changed, or an error's number.
+    pub answers: Vec<(String, String)>,
+    /// The steps that had to wait, in the order of the file.
+    pub blocked: Vec<String>,
+    /// Variables that steps have set.
+    pub vars: Vec<(String, String)>,
+}
+
+/// Rows in words: `(1, 'a') (2, 'b')`.
+fn rows(set: &RowSet, sort: bool) -> Vec<String> {
+    let mut rows: Vec<String> = set
+        .rows
+        .iter()
+        .map(|row| {
+            let cells: Vec<String> = row.iter().map(show).collect();
+            format!("({})", cells.join(", "))
+        })
+        .collect();
+    if sort {
+        rows.sort();
+    }
+    rows
+}
+
+fn answer(record: &StepRecord) -> String {
+    let Some(end) = &record.end else {
+        return "no answer".to_owned();
+    };
+    match &end.outcome {
+        Outcome::Rows(set) if set.rows.is_empty() => "no rows".to_owned(),
+        Outcome::Rows(set) => rows(set, false).join(" "),
+        Outcome::Done(done) => match done.affected {
+            0 => "done".to_owned(),
+            1 => "1 row changed".to_owned(),
+            rows => format!("{rows} rows changed"),
+        },
+        Outcome::Refused(error) => format!("error {}", error.code),
+        Outcome::TimedOut { .. } => "over its limit".to_owned(),
+        Outcome::Lost { .. } => "connection lost".to_owned(),
+    }
+}
+
+impl Came {
+    /// What a history came to; `tables` are the tables' names, in the order of their numbers.
+    #[must_use]
+    pub fn of(plan: &TrialPlan, tables: &[String], history: &History) -> Self {
+        let name = |step: usize| step_name(step, &plan.connections, &plan.steps);
+        let table = |number: usize| {
+            let record = history
+                .checks
+                .iter()
+                .find(|one| one.check == CheckId::Rows(number));
+            match record.map(|record| &record.outcome) {
+                Some(Outcome::Rows(set)) => rows(set, true),
+                Some(other) => vec![crate::expect::describe(other)],
+                None => vec!["not read".to_owned()],
+            }
+        };
+        let answers = (0..plan.steps.len()).map(|step| {
+            let record = history.steps.iter().find(|record| record.step == step);
+            let answer = record.map_or("not run".to_owned(), answer);
+            (name(step), answer)
+        });
+        let waited = |step: &usize| {
+            let mut records = history.steps.iter();
+            records.any(|record| record.step == *step && record.wait.is_some())
+        };
+        let set: Vec<&str> = plan
+            .steps
+            .iter()
+            .flat_map(|step| {
+                let saved = step.save.iter().map(|(name, ..)| name.as_str());
+                saved.chain(step.set.iter().map(|(name, _)| name.as_str()))
+            })
+            .collect();
+        Self {
+            tables: tables
+                .iter()
+                .enumerate()
+                .map(|(number, name)| (name.clone(), table(number)))
+                .collect(),
+            answers: answers.collect(),
+            blocked: (0..plan.steps.len()).filter(waited).map(name).collect(),
+            vars: history
+                .vars
+                .iter()
+                .filter(|(name, _)| set.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), show(value)))
+                .collect(),
+        }
+    }
+
+    /// The errors, each with how many steps got it.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(u16, usize)> {
+        let mut errors: Vec<(u16, usize)> = Vec::new();
+        for (_, answer) in &self.answers {
+            let Some(code) = answer.strip_prefix("error ").and_then(|code| code.parse().ok()) else {
+                continue;
+            };
+            match errors.iter_mut().find(|(other, _)| *other == code) {
+                Some((_, count)) => *count += 1,
+                None => errors.push((code, 1)),
+            }
+        }
+        errors
+    }
+
+    /// All that can be said of it, a line for each thing.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let mut facts = Vec::new();
+        for (name, rows) in &self.tables {
+            let rows = if rows.is_empty() {
+                "empty".to_owned()
+            } else {
+                rows.join(" ")
+            };
+            facts.push((format!("table {name}"), rows));
+        }
+        facts.extend(self.answers.iter().cloned());
+        let blocked = if self.blocked.is_empty() {
+            "nobody".to_owned()
+        } else {
+            self.blocked.join(", ")
+        };
+        facts.push(("had to wait".to_owned(), blocked));
+        facts.extend(
+            self.vars
+                .iter()
+                .map(|(name, value)| (format!("var {name}"), value.clone())),
+        );
+        facts
+    }
+}

@@ -1,0 +1,193 @@
+//! What orders came to, for people.
+
+use std::sync::Arc;
+
+use super::{Came, Explored, Group, LeftOut};
+use crate::plan::TrialPlan;
+
+/// An order by the names of its connections, as `--order` takes it.
+#[must_use]
+pub fn order_in_words(plan: &TrialPlan, order: &[usize]) -> String {
+    let name = |number: &usize| plan.connections.get(*number).map_or("?", |own| own.name.as_str());
+    order.iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
+fn count(number: u128, one: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
+}
+
+/// How many orders there are, how many were run and what they stand for, in a few lines.
+#[must_use]
+pub fn numbers(explored: &Explored) -> String {
+    let outcomes = count(explored.outcomes.len() as u128, "outcome");
+    let (stands_for, orders) = (explored.stands_for, explored.orders);
+    let mut text = format!("{outcomes} of {}", count(stands_for, "order"));
+    if explored.distinct as u128 != stands_for {
+        text.push_str(&format!(
+            " ({} were run: the others differ from them only by steps that touch nothing in common)",
+            explored.distinct
+        ));
+    }
+    if let Some(left_out) = explored.left_out {
+        let left = orders.saturating_sub(stands_for);
+        let why = match left_out {
+            LeftOut::Most(most) => format!("`most` is {most}"),
+            LeftOut::Time(limit) => format!("{limit:?} were over"),
+            LeftOut::Asked => "these were asked for".to_owned(),
+        };
+        text.push_str(&format!("; of {orders} up to {left} were left out, since {why}"));
+    } else if stands_for < orders {
+        text.push_str(&format!(
+            "; {orders} could be written down, but in the others someone would have to go on who waits"
+        ));
+    }
+    text
+}
+
+/// The outcomes, each with what differs between them, how many orders came to it and the simplest of those.
+#[must_use]
+pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
+    let facts: Vec<Vec<(String, String)>> =
+        explored.outcomes.iter().map(|group| group.came.facts()).collect();
+    let same = |what: &str| {
+        let values: Vec<Option<&String>> = facts
+            .iter()
+            .map(|facts| facts.iter().find(|(name, _)| name == what).map(|(_, how)| how))
+            .collect();
+        values.windows(2).all(|pair| pair[0] == pair[1])
+    };
+    let mut lines = vec![numbers(explored)];
+    for (number, (group, facts)) in explored.outcomes.iter().zip(&facts).enumerate() {
+        lines.push(String::new());
+        lines.push(heading(plan, group, number));
+        let width = facts
+            .iter()
+            .map(|(what, _)| what.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (what, how) in facts {
+            if explored.outcomes.len() == 1 || !same(what) {
+                lines.push(format!("   {what:<width$}  {how}"));
+            }
+        }
+    }
+    if let (true, Some(facts)) = (explored.outcomes.len() > 1, facts.first()) {
+        let shared: Vec<&(String, String)> = facts.iter().filter(|(what, _)| same(what)).collect();
+        if !shared.is_empty() {
+            lines.push(String::new());
+            lines.push("the same in all:".to_owned());
+            let width = shared
+                .iter()
+                .map(|(what, _)| what.chars().count())
+                .max()
+                .unwrap_or(0);
+            lines.extend(
+                shared
+                    .iter()
+                    .map(|(what, how)| format!("   {what:<width$}  {how}")),
+            );
+        }
+    }
+    lines.join("\n")
+}
+
+fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
+    let name = match group.names.as_slice() {
+        [] => String::new(),
+        names => format!(" {}", names.join(", ")),
+    };
+    let order = order_in_words(plan, &group.order);
+    format!(
+        "{}.{name} {}, such as {order}",
+        number + 1,
+        count(group.stands_for, "order")
+    )
+}
+
+/// How many orders of each variant come to which outcome: where levels of isolation, say, differ.
+#[must_use]
+pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
+    let mut all: Vec<&Came> = Vec::new();
+    for group in variants.iter().flat_map(|(_, explored)| &explored.outcomes) {
+        if !all.contains(&&group.came) {
+            all.push(&group.came);
+        }
+    }
+    let facts: Vec<Vec<(String, String)>> = all.iter().map(|came| came.facts()).collect();
+    let names: Vec<String> = variants
+        .iter()
+        .map(|(plan, _)| {
+            let values: Vec<String> = plan
+                .variant
+                .iter()
+                .map(|(axis, value)| format!("{axis}={value}"))
+                .collect();
+            values.join(" ")
+        })
+        .collect();
+    let mut lines = vec!["across the variants, how many orders come to what:".to_owned()];
+    let width = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(6);
+    let header: Vec<String> = names.iter().map(|name| format!("{name:>width$}")).collect();
+    lines.push(format!("     {}", header.join("  ")));
+    for (number, (came, own)) in all.iter().zip(&facts).enumerate() {
+        let counts = variants.iter().map(|(_, explored)| {
+            let group = explored.outcomes.iter().find(|group| group.came == **came);
+            let count = group.map_or("–".to_owned(), |group| group.stands_for.to_string());
+            format!("{count:>width$}")
+        });
+        let differing: Vec<String> = own
+            .iter()
+            .filter(|(what, how)| {
+                let mut others = facts.iter();
+                others.any(|other| other.iter().any(|(name, value)| name == what && value != how))
+            })
+            .map(|(what, how)| format!("{what}: {how}"))
+            .collect();
+        lines.push(format!(
+            "{:>3}. {}",
+            number + 1,
+            counts.collect::<Vec<_>>().join("  ")
+        ));
+        lines.push(format!("     {}", differing.join("; ")));
+    }
+    lines.join("\n")
+}
+
+/// Where two servers come to different outcomes, for the same orders.
+#[must_use]
+pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explored)) -> String {
+    let mut lines = vec![
+        format!("{}: {}", one.0, numbers(one.1)),
+        format!("{}: {}", other.0, numbers(other.1)),
+    ];
+    let mut differences = 0;
+    for (server, here, there) in [(one.0, one.1, other.1), (other.0, other.1, one.1)] {
+        for (number, group) in here.outcomes.iter().enumerate() {
+            if there.outcomes.iter().any(|theirs| theirs.came == group.came) {
+                continue;
+            }
+            differences += 1;
+            lines.push(String::new());
+            lines.push(format!("only on {server}: {}", heading(plan, group, number)));
+            for (what, how) in group.came.facts() {
+                lines.push(format!("   {what}  {how}"));
+            }
+        }
+    }
+    lines.push(String::new());
+    lines.push(match differences {
+        0 => "both come to the same outcomes".to_owned(),
+        1 => "1 outcome differs".to_owned(),
+        more => format!("{more} outcomes differ"),
+    });
+    lines.join("\n")
+}

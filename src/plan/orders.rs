@@ -1,0 +1,494 @@
+//! Steps that are run in many orders: each connection's own order is kept.
+
+use super::names::Scope;
+use super::pattern::{BLOCKED, LIFECYCLE};
+use super::variants::Context;
+use super::{Action, ConnectionPlan, Final, Step};
+use crate::expect::Expectation;
+use crate::scenario::{ChosenOrders, Located, OrdersDecl, StateDecl, keys};
+use crate::source::{Diagnostic, Node, NodeKind, Span, nearest};
+
+/// At most this many orders are run, where `most` does not say.
+pub const ORDERS_MAX: u32 = 10_000;
+
+/// In which orders the steps of a trial are run.
+#[derive(Debug, Clone)]
+pub struct OrdersPlan {
+    /// Where the file says so.
+    pub span: Span,
+    /// Which orders.
+    pub choice: OrderChoice,
+    /// At most so many are run.
+    pub most: u32,
+    /// Whether orders are left out that cannot differ from others.
+    pub prune: bool,
+}
+
+/// Which orders are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderChoice {
+    /// Every one.
+    All,
+    /// So many at random, by this seed.
+    Sample {
+        /// How many.
+        count: u32,
+        /// For the choice.
+        seed: u64,
+    },
+    /// This one: the connections by their numbers.
+    One(Vec<usize>),
+}
+
+/// What an order may come to.
+#[derive(Debug)]
+pub struct OutcomePlan {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// Whether it need not be seen.
+    pub may: bool,
+    /// What holds then.
+    pub holds: Final,
+    /// What steps saw.
+    pub saw: Vec<SawPlan>,
+    /// Exactly the steps that had to wait, where it says so.
+    pub blocked: Option<(Span, Vec<usize>)>,
+}
+
+/// What one step saw.
+#[derive(Debug)]
+pub struct SawPlan {
+    /// The step's number.
+    pub step: usize,
+    /// Where it stands.
+    pub span: Span,
+    /// What it must have seen.
+    pub expectations: Vec<Expectation>,
+}
+
+impl Context<'_> {
+    /// The steps of connections, one connection after another, in the order of each.
+    pub(super) fn sequences_of_steps(
+        &mut self,
+        orders: &OrdersDecl,
+        connections: &mut [ConnectionPlan],
+        scope: &mut Scope<'_>,
+    ) -> Vec<Step> {
+        let scenario = self.scenario;
+        // What is saved comes before or after, as the order has it.
+        for step in scenario.all_steps() {
+            let saved = step.save.iter().map(|(name, _)| name);
+            for name in saved.chain(step.set.iter().map(|(name, _)| name)) {
+                scope.add(&name.value);
+            }
+        }
+        let mut steps = Vec::new();
+        if scenario.has_states() {
+            for decl in &scenario.connections {
+                let base = connections.iter().position(|own| own.span == decl.name.span);
+                let count = decl.count.as_ref().map_or(1, |count| count.value);
+                if let Some(rounds) = &decl.rounds {
+                    self.not_with_orders(rounds.span, "repeat");
+                }
+                for state in &decl.states {
+                    self.check_plain(state);
+                }
+                for copy in 0..count {
+                    for state in &decl.states {
+                        let connection = base.map(|base| base + copy);
+                        let step = self.step_plan(&state.step, connection, scope);
+                        if self.variant.is_in(state.step.when.as_ref()) {
+                            steps.extend(step);
+                        }
+                    }
+                }
+            }
+        } else {
+            let mut all = self.steps(scope);
+            for step in &mut all {
+                // Who waits is just what is asked then.
+                if self.input.every_order {
+                    step.blocked = None;
+                    step.unblocks.clear();
+                }
+                let waits = step.blocked.as_ref().map(|blocked| blocked.span);
+                if let Some(span) = waits.or(step.unblocks.first().map(|(_, span)| *span)) {
+                    let problem = Diagnostic::error(span, "who waits depends on the order");
+                    self.problems.push(
+                        problem
+                            .label(span, "not with `permutations`")
+                            .label(orders.span, "many orders"),
+                    );
+                }
+            }
+            all.sort_by_key(|step| step.connection);
+            steps = all;
+        }
+        let mut at = 0;
+        for (number, own) in connections.iter_mut().enumerate() {
+            let count = steps.iter().filter(|step| step.connection == number).count();
+            own.states = at..at + count;
+            at += count;
+        }
+        steps
+    }
+
+    fn not_with_orders(&mut self, span: Span, key: &str) {
+        let problem = Diagnostic::error(span, format!("`{key}` does not go with `permutations`"));
+        self.problems
+            .push(problem.label(span, "the order says when what happens, once"));
+    }
+
+    /// A state that is run in many orders only acts.
+    fn check_plain(&mut self, state: &StateDecl) {
+        let span = state.step.connection.span;
+        for (there, key) in [
+            (!state.wait_for.is_empty(), "wait_for"),
+            (state.barrier.is_some(), "barrier"),
+            (!state.signal.is_empty(), "signal"),
+            (!state.add.is_empty(), "add"),
+            (!state.record.is_empty(), "record"),
+            (state.repeat.is_some(), "repeat"),
+            (state.until.is_some(), "until"),
+            (state.next.is_some(), "next"),
+            (!state.on.is_empty(), "on"),
+            (state.retries.is_some(), "retries"),
+        ] {
+            if there {
+                self.not_with_orders(span, key);
+            }
+        }
+        let action = &state.step.action;
+        if let crate::scenario::ActionDecl::WatchImport(_) | crate::scenario::ActionDecl::WatchDdl(_) = action
+        {
+            self.not_with_orders(span, "watch");
+        }
+    }
+
+    /// The orders that are trials of their own, each with its label; one without a label where all of them are
+    /// one trial.
+    pub(super) fn orders(
+        &mut self,
+        decl: &OrdersDecl,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+        seed: u64,
+    ) -> Vec<(Option<String>, OrdersPlan)> {
+        let plan = |choice| OrdersPlan {
+            span: decl.span,
+            choice,
+            most: decl.most.unwrap_or(ORDERS_MAX),
+            prune: decl.prune,
+        };
+        let list = match &decl.chosen {
+            ChosenOrders::All => return vec![(None, plan(OrderChoice::All))],
+            ChosenOrders::Sample { count, seed: own } => {
+                let seed = own.unwrap_or(seed);
+                return vec![(None, plan(OrderChoice::Sample { count: *count, seed }))];
+            }
+            ChosenOrders::List(list) => list,
+        };
+        let mut found: Vec<(String, OrdersPlan)> = Vec::new();
+        for order in list {
+            let Some(picks) = self.order(order, connections, steps) else {
+                continue;
+            };
+            let label = order_label(&picks, connections);
+            if found.iter().any(|(other, _)| *other == label) {
+                let problem = Diagnostic::error(order.span, "this order is there twice");
+                self.problems.push(problem.label(order.span, "again here"));
+                continue;
+            }
+            found.push((label, plan(OrderChoice::One(picks))));
+        }
+        found
+            .into_iter()
+            .map(|(label, plan)| (Some(label), plan))
+            .collect()
+    }
+
+    /// One order by the numbers of its connections.
+    fn order(
+        &mut self,
+        order: &Located<Vec<Located<String>>>,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+    ) -> Option<Vec<usize>> {
+        let mut picks = Vec::new();
+        let mut done = vec![0_usize; connections.len()];
+        for word in &order.value {
+            let by_name = connections.iter().position(|own| own.name == word.value);
+            let (number, state) = match (by_name, word.value.rsplit_once('.')) {
+                (Some(number), _) => (number, None),
+                (None, Some((name, state))) => {
+                    let name = Located {
+                        span: word.span,
+                        value: name.to_owned(),
+                    };
+                    (self.connection_number(&name)?, Some(state))
+                }
+                (None, None) => (self.connection_number(word)?, None),
+            };
+            let own = connections.get(number)?;
+            let next = own.states.start + done[number];
+            let Some(step) = steps.get(next).filter(|_| own.states.contains(&next)) else {
+                let count = own.states.len();
+                let message = format!("`{}` has only {count} steps", own.name);
+                let problem = Diagnostic::error(word.span, message);
+                self.problems.push(problem.label(word.span, "one too many"));
+                return None;
+            };
+            if let Some(state) = state.filter(|state| *state != step.state) {
+                let message = format!("the next step of `{}` is `{}`", own.name, step.state);
+                let problem = Diagnostic::error(word.span, message);
+                self.problems.push(problem.label(
+                    word.span,
+                    format!("not `{state}`: each connection keeps its order"),
+                ));
+                return None;
+            }
+            done[number] += 1;
+            picks.push(number);
+        }
+        for (own, done) in connections.iter().zip(done) {
+            if done < own.states.len() {
+                let count = own.states.len();
+                let message = format!("`{}` has {count} steps, and is named {done} times", own.name);
+                let problem = Diagnostic::error(order.span, message);
+                self.problems.push(problem.label(order.span, "in this order"));
+                return None;
+            }
+        }
+        Some(picks)
+    }
+
+    /// The outcomes that orders may have.
+    pub(super) fn outcomes(
+        &mut self,
+        node: &Node,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+        scope: &mut Scope<'_>,
+    ) -> Vec<OutcomePlan> {
+        let mut found = Vec::new();
+        if self.scenario.permutations.is_none() {
+            let problem = Diagnostic::error(node.span, "`outcomes` goes with `permutations`");
+            self.problems.push(problem.label(
+                node.span,
+                "the file's own order has one outcome: write it as `expect`",
+            ));
+        }
+        for entry in self.mapping(node, "outcomes", "outcomes: {both: {tables: {t: [[1]]}}}") {
+            let name = entry.key.text().unwrap_or_default().into_owned();
+            let known = keys::names(keys::OUTCOME);
+            let Some(map) = crate::source::MapReader::new(&entry.value, "an outcome", &known, self.problems)
+            else {
+                continue;
+            };
+            let says = |key: &&str| *key != "may" && map.get(key).is_some();
+            if !known.iter().any(says) {
+                let problem = Diagnostic::error(entry.value.span, "this outcome fits everything");
+                self.problems.push(problem.label(
+                    entry.value.span,
+                    "say what holds then: `tables`, `errors`, `saw`, …",
+                ));
+            }
+            let mut holds = Final::default();
+            let mut named = Vec::new();
+            if let Some(node) = map.get("states") {
+                named = self.sequences(node, &mut holds);
+            }
+            self.state_names(&named, connections, steps);
+            if let Some(node) = map.get("tables") {
+                self.tables(node, scope, &mut holds);
+            }
+            if let Some(node) = map.get("queries") {
+                holds.queries = self.queries(node, scope, false);
+            }
+            if let Some(node) = map.get("shared") {
+                self.shared(node, steps, scope, &mut holds);
+            }
+            if let Some(entry) = map.entry("errors") {
+                self.errors(&entry.key, &entry.value, &mut holds);
+            }
+            let saw = map
+                .get("saw")
+                .map(|node| self.saw(node, connections, steps, scope))
+                .unwrap_or_default();
+            let blocked = map.get("blocked").map(|node| {
+                let items = node.as_seq().unwrap_or_default();
+                let steps = items
+                    .iter()
+                    .filter_map(|item| self.step_by_name(item, connections, steps))
+                    .collect();
+                (node.span, steps)
+            });
+            if let Some(entry) = map.entry("may")
+                && !matches!(entry.value.kind, NodeKind::Bool(true))
+            {
+                let problem = Diagnostic::error(entry.value.span, "`may` is written `may: true`");
+                self.problems
+                    .push(problem.label(entry.value.span, "leave it out otherwise"));
+            }
+            found.push(OutcomePlan {
+                name,
+                span: entry.key.span,
+                may: map.get("may").is_some(),
+                holds,
+                saw,
+                blocked,
+            });
+        }
+        found
+    }
+
+    fn saw(
+        &mut self,
+        node: &Node,
+        connections: &[ConnectionPlan],
+        steps: &[Step],
+        scope: &mut Scope<'_>,
+    ) -> Vec<SawPlan> {
+        let mut found = Vec::new();
+        for entry in self.mapping(node, "saw", "saw: {alice.select: 100}") {
+            let Some(step) = self.step_by_name(&entry.key, connections, steps) else {
+                continue;
+            };
+            let kind = if entry.value.as_seq().is_some() {
+                "rows"
+            } else {
+                "value"
+            };
+            let key = Node::new(entry.key.span, NodeKind::Str(kind.to_owned()));
+            found.push(SawPlan {
+                step,
+                span: entry.key.span,
+                expectations: self.read_expectations(&[&(key, entry.value.clone())], scope),
+            });
+        }
+        found
+    }
+
+    /// `connection.state`; of several states of one name `connection.state.2` is the second.
+    fn step_by_name(&mut self, node: &Node, connections: &[ConnectionPlan], steps: &[Step]) -> Option<usize> {
+        let text = node.text().unwrap_or_default().into_owned();
+        let found = (0..steps.len()).find(|number| step_name(*number, connections, steps) == text);
+        if found.is_none() {
+            let known: Vec<String> = (0..steps.len())
+                .map(|number| step_name(number, connections, steps))
+                .collect();
+            let near = nearest(&text, known.iter().map(String::as_str));
+            let message = match near {
+                Some(near) => format!("there is no step `{text}`; did you mean `{near}`?"),
+                None => format!("there is no step `{text}`"),
+            };
+            let label = format!("there are {}", known.join(", "));
+            self.problems
+                .push(Diagnostic::error(node.span, message).label(node.span, label));
+        }
+        found
+    }
+
+    /// What goes with many orders and what does not.
+    pub(super) fn check_orders(&mut self, decl: &OrdersDecl, steps: &[Step]) {
+        for step in steps {
+            let name = step.state.as_str();
+            if LIFECYCLE.contains(&name) || name == BLOCKED {
+                // Told already, where the name is read.
+                continue;
+            }
+            if let Action::Sleep(_) = step.action {
+                let problem = Diagnostic::warning(step.span, "a pause says nothing where the order is given");
+                self.problems.push(
+                    problem
+                        .label(step.span, "it is waited for in every order")
+                        .label(decl.span, "many orders"),
+                );
+            }
+        }
+    }
+}
+
+/// A step as outcomes and reports name it: `alice.update`, and `alice.update.2` for the second of that name.
+#[must_use]
+pub fn step_name(number: usize, connections: &[ConnectionPlan], steps: &[Step]) -> String {
+    let Some(step) = steps.get(number) else {
+        return "?".to_owned();
+    };
+    let own = connections.get(step.connection);
+    let before = steps
+        .iter()
+        .take(number)
+        .filter(|other| other.connection == step.connection && other.state == step.state)
+        .count();
+    let name = own.map_or("?", |own| own.name.as_str());
+    match before {
+        0 => format!("{name}.{}", step.state),
+        before => format!("{name}.{}.{}", step.state, before + 1),
+    }
+}
+
+/// `a-b-a-b`: as it stands in a trial's name.
+#[must_use]
+pub fn order_label(picks: &[usize], connections: &[ConnectionPlan]) -> String {
+    let names = picks
+        .iter()
+        .map(|number| connections.get(*number).map_or("?", |own| own.name.as_str()));
+    names.collect::<Vec<_>>().join("-")
+}
+
+/// How many orders there are that keep each connection's own: (a + b + …)! / (a! b! …), as far as it can be
+/// counted.
+#[must_use]
+pub fn number_of_orders(connections: &[ConnectionPlan]) -> u128 {
+    let mut orders: u128 = 1;
+    let mut placed: u128 = 0;
+    for own in connections {
+        for step in 1..=own.states.len() as u128 {
+            placed += 1;
+            // The product of binomials so far, times `placed`, is divisible by `step`.
+            orders = match orders.checked_mul(placed) {
+                Some(product) => product / step,
+                None => return u128::MAX,
+            };
+        }
+    }
+    orders
+}
+
+impl super::TrialPlan {
+    /// Runs the steps in this order only: connections by their names, as failures show it.
+    ///
+    /// # Errors
+    /// A line on what is wrong with it.
+    pub fn set_order(&mut self, text: &str) -> Result<(), String> {
+        let Some(orders) = &mut self.orders else {
+            return Err(format!("`{}` has no `permutations`", self.name));
+        };
+        let mut picks = Vec::new();
+        for word in text.split_whitespace() {
+            let Some(number) = self.connections.iter().position(|own| own.name == word) else {
+                return Err(format!("`{}` has no connection `{word}`", self.name));
+            };
+            picks.push(number);
+        }
+        for (number, own) in self.connections.iter().enumerate() {
+            let (wanted, named) = (
+                own.states.len(),
+                picks.iter().filter(|pick| **pick == number).count(),
+            );
+            // Connections that got an error have taken fewer steps than they have.
+            if named > wanted {
+                return Err(format!(
+                    "`{}` has {wanted} steps, and is named {named} times",
+                    own.name
+                ));
+            }
+            picks.extend(vec![number; wanted - named]);
+        }
+        orders.choice = OrderChoice::One(picks);
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! Follows one order of many: any step may wait, and the others go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::script::{Fate, Script};
+use crate::history::{Status, Stopped};
+use crate::machine::Command;
+
+/// How long a wait may still show after a lock was let go of, where somebody else may hold what is waited for:
+/// a release takes 1 to 3 ms.
+const RELEASE_GRACE: Duration = Duration::from_millis(30);
+/// So many looks in that time at the least, so that a busy machine has its chance, too.
+const RELEASE_LOOKS: u32 = 6;
+/// How long a statement that nobody holds back may take to return.
+const RETURN_MAX: Duration = Duration::from_secs(3);
+/// Between looks.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long a session may take to roll back.
+const ROLLBACK_MAX: Duration = Duration::from_secs(5);
+
+/// Says who takes the next step.
+pub trait Chooser: Send {
+    /// The connection, of those that can: they wait for nothing and have steps left. `None` ends the order here.
+    fn choose(&mut self, able: &[usize]) -> Option<usize>;
+}
+
+/// A step as it was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The connection's number.
+    pub connection: usize,
+    /// The step's number.
+    pub step: usize,
+    /// The connections that could have taken one instead, themselves included.
+    pub able: Vec<usize>,
+}
+
+impl Script<'_> {
+    /// Runs the steps as the chooser says; tells which were started in which order, and whether to the end.
+    pub async fn follow_order(&mut self, chooser: &mut dyn Chooser, skip: &[usize]) -> (Vec<Taken>, bool) {
+        let mut taken = Vec::new();
+        match self.order(chooser, skip, &mut taken).await {
+            Ok(complete) => (taken, complete),
+            Err(stopped) => {
+                self.history.stopped = Some(stopped);
+                (taken, true)
+            }
+        }
+    }
+
+    async fn order(
+        &mut self,
+        chooser: &mut dyn Chooser,
+        skip: &[usize],
+        taken: &mut Vec<Taken>,
+    ) -> Result<bool, Stopped> {
+        let plan = Arc::clone(&self.plan);
+        let mut left: Vec<VecDeque<usize>> = plan
+            .connections
+            .iter()
+            .map(|own| own.states.clone().filter(|step| !skip.contains(step)).collect())
+            .collect();
+        self.always(None).await;
+        loop {
+            let able: Vec<usize> = (0..left.len())
+                .filter(|number| {
+                    let seat = &self.seats[*number];
+                    seat.busy.is_none() && seat.failed.is_none() && !left[*number].is_empty()
+                })
+                .collect();
+            if able.is_empty() {
+                // Whoever is left waits for a connection that has no more steps, or for its own limit.
+                let Some(record) = self.seats.iter().find_map(|seat| seat.busy) else {
+                    break;
+                };
+                self.await_end(record).await;
+                self.settle(true).await?;
+                continue;
+            }
+            let Some(connection) = chooser.choose(&able) else {
+                return Ok(false);
+            };
+            let Some(step) = left.get_mut(connection).and_then(VecDeque::pop_front) else {
+                return Ok(false);
+            };
+            taken.push(Taken {
+                connection,
+                step,
+                able,
+            });
+            let held = self.seats[connection].transaction.may_hold_locks();
+            let record = self.start(step);
+            if let Fate::Stop(stopped) = self.watch(record).await {
+                return Err(stopped);
+            }
+            let holds = self.seats[connection].transaction.may_hold_locks();
+            let returned = self.is_done(record);
+            let let_go = returned && ((held && !holds) || self.lets_go(record));
+            self.settle(let_go).await?;
+            self.always(Some(step)).await;
+        }
+        for number in 0..self.seats.len() {
+            if self.seats[number].failed.is_none() {
+                self.coordinator.set_status(number, Status::Completed);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a step may have let go of what others wait for beside row locks of its own transaction.
+    fn lets_go(&self, record: usize) -> bool {
+        use crate::plan::Action;
+        use crate::sql::{Kind, classify};
+        let record = &self.history.steps[record];
+        match self.plan.steps.get(record.step).map(|step| &step.action) {
+            Some(Action::Kill { .. } | Action::Disconnect | Action::Reconnect) => true,
+            _ => matches!(
+                classify(&record.text).kind,
+                Kind::ReleaseLock { .. } | Kind::Ddl | Kind::Execute | Kind::Other | Kind::Set(_)
+            ),
+        }
+    }
+
+    /// Takes note of all that came of a step for those who wait: who goes on, who waits still, whose session
+    /// gives up after an error.
+    async fn settle(&mut self, let_go: bool) -> Result<(), Stopped> {
+        let mut let_go = let_go;
+        let mut began = Instant::now();
+        let mut looks = 0;
+        loop {
+            let busy = self.busy();
+            self.drain();
+            let gave_up = self.give_up().await;
+            // Whoever came back may have let go of locks, too.
+            if gave_up || self.busy() != busy {
+                let_go = true;
+                (began, looks) = (Instant::now(), 0);
+            }
+            let busy = self.busy();
+            if busy.is_empty() || !let_go {
+                return Ok(());
+            }
+            let mut open = false;
+            let mut moves = false;
+            for connection in busy {
+                let Some(record) = self.seats[connection].busy else {
+                    continue;
+                };
+                let control = self.seats[connection].control;
+                let rows = self.rows(control).await?;
+                let waits = self
+                    .row_of(&rows, connection)
+                    .map(|row| row.state == "LockWaiting");
+                let held = !self.candidates(connection, record, &rows).is_empty();
+                match waits {
+                    Some(true) if held => open = true,
+                    Some(true) => moves = true,
+                    _ => match self.still_waits(connection, record).await? {
+                        Some(false) => moves = true,
+                        Some(true) | None => open |= held,
+                    },
+                }
+            }
+            looks += 1;
+            let grace = began.elapsed() < RELEASE_GRACE || looks < RELEASE_LOOKS;
+            let waits = (moves && began.elapsed() < RETURN_MAX) || (open && grace);
+            if !waits {
+                return Ok(());
+            }
+            self.next_report(Instant::now() + LOOK_EVERY).await;
+        }
+    }
+
+    fn busy(&self) -> Vec<usize> {
+        let seats = self.seats.iter().enumerate();
+        seats
+            .filter(|(_, seat)| seat.busy.is_some())
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Rolls back whoever got an error that nobody expected: an application would give up its transaction.
+    async fn give_up(&mut self) -> bool {
+        let mut any = false;
+        for number in 0..self.seats.len() {
+            let seat = &mut self.seats[number];
+            if seat.failed.is_none() || seat.busy.is_some() || self.given_up.contains(&number) {
+                continue;
+            }
+            self.given_up.push(number);
+            any = true;
+            seat.transaction = crate::coordinator::transactions::Transaction::default();
+            let (done, told) = oneshot::channel();
+            let reopen = false;
+            if seat.commands.send(Command::Refresh { reopen, done }).is_ok() {
+                // A session that does not roll back is found by the next order, which gets another one.
+                drop(tokio::time::timeout(ROLLBACK_MAX, told).await);
+            }
+            self.coordinator.set_status(number, Status::Failed);
+        }
+        any
+    }
+}

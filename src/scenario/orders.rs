@@ -1,0 +1,185 @@
+//! Reads `permutations`.
+
+use super::read::Reader;
+use super::{Located, keys};
+use crate::source::{MapReader, Node, NodeKind, Span, read};
+
+/// What `permutations` says.
+#[derive(Debug, Clone)]
+pub struct OrdersDecl {
+    /// Where the key stands.
+    pub span: Span,
+    /// Which orders.
+    pub chosen: ChosenOrders,
+    /// At most so many are run.
+    pub most: Option<u32>,
+    /// Whether orders are left out that cannot differ from others.
+    pub prune: bool,
+}
+
+impl OrdersDecl {
+    /// Every order, whatever was said; a sample stays one. `span` is the place where nothing was said.
+    #[must_use]
+    pub fn all(said: Option<Self>, span: Span) -> Self {
+        match said {
+            Some(said) => Self {
+                chosen: match said.chosen {
+                    ChosenOrders::List(_) => ChosenOrders::All,
+                    other @ (ChosenOrders::All | ChosenOrders::Sample { .. }) => other,
+                },
+                ..said
+            },
+            None => Self {
+                span,
+                chosen: ChosenOrders::All,
+                most: None,
+                prune: true,
+            },
+        }
+    }
+}
+
+/// Which orders are run.
+#[derive(Debug, Clone)]
+pub enum ChosenOrders {
+    /// Every one.
+    All,
+    /// So many at random.
+    Sample {
+        /// How many.
+        count: u32,
+        /// For the choice.
+        seed: Option<u64>,
+    },
+    /// These: each a list of connections or of `connection.state`.
+    List(Vec<Located<Vec<Located<String>>>>),
+}
+
+impl Reader<'_> {
+    pub(super) fn permutations(&mut self, key: &Node, node: &Node) -> Option<OrdersDecl> {
+        let mut orders = OrdersDecl {
+            span: key.span,
+            chosen: ChosenOrders::All,
+            most: None,
+            prune: true,
+        };
+        if node.as_str() == Some("all") {
+            return Some(orders);
+        }
+        if !matches!(node.kind, NodeKind::Map(_)) {
+            let label = "write `all`, `{list: [a b a b]}` or `{sample: 100}`";
+            self.error(node, "`permutations` is `all` or a mapping", label);
+            return None;
+        }
+        let map = MapReader::new(
+            node,
+            "`permutations`",
+            &keys::names(keys::PERMUTATIONS),
+            self.problems,
+        )?;
+        if let (Some(list), Some(sample)) = (map.entry("list"), map.entry("sample")) {
+            self.exclude(
+                list.key.span,
+                sample.key.span,
+                "`list` and `sample` exclude each other",
+            );
+        }
+        let seed = map.get("seed").and_then(|node| self.seed(node));
+        if let (Some(entry), None) = (map.entry("seed"), map.get("sample")) {
+            self.error(
+                &entry.key,
+                "`seed` goes with `sample`",
+                "nothing is left to chance here",
+            );
+        }
+        for key in ["most", "prune"] {
+            if let (Some(entry), Some(_)) = (map.entry(key), map.get("list")) {
+                let message = format!("`{key}` does not go with `list`");
+                self.error(&entry.key, message, "each of the list is run as it stands");
+            }
+        }
+        if let (Some(entry), Some(_)) = (map.entry("prune"), map.get("sample")) {
+            self.error(
+                &entry.key,
+                "`prune` does not go with `sample`",
+                "each that is taken is run",
+            );
+        }
+        orders.most = map
+            .get("most")
+            .and_then(|node| self.times(node, "`most`", 1))
+            .map(|most| most.value);
+        orders.prune = map
+            .get("prune")
+            .and_then(|node| self.ok(read::boolean(node)))
+            .unwrap_or(true);
+        if let Some(node) = map.get("sample") {
+            let count = self.times(node, "`sample`", 1)?.value;
+            orders.chosen = ChosenOrders::Sample { count, seed };
+        } else if let Some(node) = map.get("list") {
+            orders.chosen = ChosenOrders::List(self.orders(node));
+        }
+        Some(orders)
+    }
+
+    fn orders(&mut self, node: &Node) -> Vec<Located<Vec<Located<String>>>> {
+        let Some(items) = node.as_seq().filter(|items| !items.is_empty()) else {
+            self.error(node, "`list` is a list of orders", "write `[a b a b, b a a b]`");
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let names: Vec<Located<String>> = match item.as_seq() {
+                Some(names) => names
+                    .iter()
+                    .filter_map(|name| self.text(name, "a connection or a state"))
+                    .collect(),
+                None => match self.text(item, "an order") {
+                    Some(text) => self.words_of(item, &text.value),
+                    None => Vec::new(),
+                },
+            };
+            found.push(Located {
+                span: item.span,
+                value: names,
+            });
+        }
+        found
+    }
+
+    /// The words of a text, each with its place where the text stands as it is in the file.
+    fn words_of(&self, node: &Node, text: &str) -> Vec<Located<String>> {
+        let raw = node.raw(self.file);
+        let mut from = 0;
+        let mut found = Vec::new();
+        for word in text.split_whitespace() {
+            let at = raw
+                .get(from..)
+                .and_then(|rest| rest.find(word))
+                .map(|at| from + at);
+            let span = match at {
+                Some(at) => {
+                    from = at + word.len();
+                    Span::new(node.span.start + at, node.span.start + from)
+                }
+                None => node.span,
+            };
+            found.push(Located {
+                span,
+                value: word.to_owned(),
+            });
+        }
+        found
+    }
+
+    pub(super) fn seed(&mut self, node: &Node) -> Option<u64> {
+        match node.kind {
+            NodeKind::Int(seed) if (0..=i128::from(u32::MAX)).contains(&seed) => u64::try_from(seed).ok(),
+            _ => {
+                let label = format!("from 0 to {}", u32::MAX);
+                self.error(node, "`seed` is a whole number", label);
+                None
+            }
+        }
+    }
+}

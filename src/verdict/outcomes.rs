@@ -1,0 +1,64 @@
+//! Judges which of the outcomes that a file names an order of steps came to.
+
+use std::time::Duration;
+
+use super::{Finding, finals, of_mismatch, step_vars};
+use crate::expect::Seen;
+use crate::history::{History, StepRecord};
+use crate::plan::{TrialPlan, step_name};
+
+/// What does not hold of the outcome of this number; nothing, if the history came to it.
+#[must_use]
+pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(outcome) = plan.outcomes.get(number) else {
+        return findings;
+    };
+    let check = plan.finals.len() + number;
+    finals::judge_checks(plan, check, &outcome.holds, history, &mut findings);
+    finals::judge_one(&outcome.holds, history, &mut findings);
+    let record = |step: usize| history.steps.iter().find(|record| record.step == step);
+    for saw in &outcome.saw {
+        let name = step_name(saw.step, &plan.connections, &plan.steps);
+        let Some((record, end)) = record(saw.step).and_then(|one| Some((one, one.end.as_ref()?))) else {
+            findings.push(Finding::new(saw.span, format!("{name} was not run")));
+            continue;
+        };
+        let vars = step_vars(plan, record.connection, end);
+        let seen = Seen {
+            outcome: &end.outcome,
+            took: Duration::from_micros(end.took_us),
+            warnings: None,
+            plan: None,
+            vars: &vars,
+        };
+        for expectation in &saw.expectations {
+            if let Err(mismatch) = expectation.check.check(&seen) {
+                findings.push(of_mismatch(expectation, mismatch, &format!("{name}: ")));
+            }
+        }
+    }
+    if let Some((span, wanted)) = &outcome.blocked {
+        let waited = |record: &&StepRecord| record.wait.is_some();
+        let mut got: Vec<usize> = history
+            .steps
+            .iter()
+            .filter(waited)
+            .map(|record| record.step)
+            .collect();
+        let mut wanted = wanted.clone();
+        got.sort_unstable();
+        wanted.sort_unstable();
+        if got != wanted {
+            let names = |steps: &[usize]| {
+                let names = steps
+                    .iter()
+                    .map(|step| step_name(*step, &plan.connections, &plan.steps));
+                names.collect::<Vec<_>>().join(", ")
+            };
+            let message = format!("expected [{}] to wait, and [{}] did", names(&wanted), names(&got));
+            findings.push(Finding::new(*span, message));
+        }
+    }
+    findings
+}
