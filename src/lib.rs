@@ -10,6 +10,7 @@ pub mod harness;
 pub mod history;
 pub mod machine;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod run;
 pub mod scenario;
