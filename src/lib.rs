@@ -6,9 +6,11 @@
 pub mod connection;
 pub mod coordinator;
 pub mod expect;
+pub mod handler;
 pub mod harness;
 pub mod history;
 pub mod machine;
+pub mod multi;
 pub mod plan;
 pub mod policy;
 pub mod report;
@@ -20,4 +22,8 @@ pub mod source;
 pub mod sql;
 pub mod verdict;
 
+pub use async_trait::async_trait;
+pub use connection::{ConnectionConfig, ConnectionOptions};
+pub use handler::{Handlers, Next, State, StateContext, StateError, StateHandler};
 pub use harness::{Harness, check};
+pub use multi::{MultiConnectionCoordinator, SimpleMultiConnectionCoordinator, StateMachine};
