@@ -387,21 +387,13 @@ struct Keys {
     username: Option<String>,
     password: Password,
     database: Option<String>,
-    tls: Option<TlsKey>,
+    tls: Option<Value>,
     ca: Option<PathBuf>,
     session_vars: BTreeMap<String, Value>,
     connect_max_ms: Option<u64>,
     statement_max_ms: Option<u64>,
     retry: Option<RetryKeys>,
     breaker: Option<BreakerKeys>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TlsKey {
-    Auto,
-    Off,
-    Verified,
 }
 
 #[derive(Debug, Deserialize)]
@@ -498,14 +490,24 @@ impl Keys {
             place: format!("connection `{id}`"),
             reason,
         };
-        let tls = match (self.tls, self.ca) {
-            (Some(TlsKey::Off), Some(_)) => {
-                return Err(wrong("`ca` names a CA, and `tls` is `off`".to_owned()));
+        // YAML reads `off` as false.
+        let tls = match self.tls {
+            None => "auto".to_owned(),
+            Some(Value::Bool(false)) => "off".to_owned(),
+            Some(Value::Bool(true)) => "verified".to_owned(),
+            Some(Value::String(tls)) => tls,
+            Some(other) => other.to_string(),
+        };
+        let tls = match (tls.as_str(), self.ca) {
+            ("auto", None) => Tls::Auto,
+            ("auto" | "verified", ca) => Tls::Verified { ca },
+            ("off", None) => Tls::Off,
+            ("off", Some(_)) => return Err(wrong("`ca` names a CA, and `tls` is `off`".to_owned())),
+            _ => {
+                return Err(wrong(format!(
+                    "`tls` is `{tls}`; it must be `auto`, `off` or `verified`"
+                )));
             }
-            (_, Some(ca)) => Tls::Verified { ca: Some(ca) },
-            (Some(TlsKey::Verified), None) => Tls::Verified { ca: None },
-            (Some(TlsKey::Off), None) => Tls::Off,
-            (Some(TlsKey::Auto) | None, None) => Tls::Auto,
         };
         let mut session_vars = Vec::new();
         for (name, value) in self.session_vars {

@@ -24,7 +24,8 @@ impl Pool {
     #[must_use]
     pub fn new(config: ConnectionConfig, options: ConnectionOptions, size: usize) -> Self {
         let size = size.max(1);
-        let constraints = PoolConstraints::new(0, size).unwrap_or_default();
+        // With a lower bound below it, what comes back would be closed rather than kept.
+        let constraints = PoolConstraints::new(size, size).unwrap_or_default();
         let builder = driver_options(&config, &options)
             .pool_opts(PoolOpts::default().with_constraints(constraints))
             .setup(set_session_vars(&options).into_iter().collect::<Vec<_>>());

@@ -319,15 +319,8 @@ impl StateContext {
                 }
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 match tokio::time::timeout(KILL_MAX, &mut running).await {
-                    // It came back by itself in between.
-                    Ok(outcome)
-                        if outcome
-                            .error()
-                            .is_none_or(|error| error.code != QUERY_INTERRUPTED) =>
-                    {
-                        outcome
-                    }
-                    // Dropping it loses the session, which is then given up.
+                    Ok(lost @ Outcome::Lost { .. }) => lost,
+                    // Whatever came of it in the end came too late. Dropping it loses the session.
                     Ok(_) | Err(_) => Outcome::TimedOut { limit_ms },
                 }
             }

@@ -75,7 +75,8 @@ impl ImportJob {
 }
 
 /// A handler that asks for import jobs over its own connection until they are over, and tells the others of each
-/// change ([`super::Coordination::import_job`]). Rows so far are appended to the series `import.N.rows`.
+/// change ([`super::Coordination::import_job`]). Rows so far are appended to the series `import.N.rows`. The
+/// coordinators signal each new status of job N as the event `import.N.STATUS`.
 ///
 /// It fails where the job it watches failed or was cancelled, and where it is not over in time.
 #[derive(Debug, Clone)]

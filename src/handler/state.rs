@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{StateContext, StateError};
 
@@ -126,5 +127,37 @@ pub trait StateHandler: Send + Sync {
     /// error at the start.
     fn leads_to(&self) -> Vec<State> {
         Vec::new()
+    }
+}
+
+/// A handler out of a closure, where its own type would say no more.
+///
+/// ```
+/// use tidb_scenarios::handler::{Next, handler_fn};
+///
+/// let handler = handler_fn(|context| {
+///     Box::pin(async move {
+///         context.run("update account set balance = balance + 1 where id = 1").await?;
+///         Ok(Next::End)
+///     })
+/// });
+/// # drop(handler);
+/// ```
+pub fn handler_fn<F>(execute: F) -> Box<dyn StateHandler>
+where
+    F: for<'c> Fn(&'c mut StateContext) -> BoxFuture<'c, Result<Next, StateError>> + Send + Sync + 'static,
+{
+    Box::new(Closure(execute))
+}
+
+struct Closure<F>(F);
+
+#[async_trait]
+impl<F> StateHandler for Closure<F>
+where
+    F: for<'c> Fn(&'c mut StateContext) -> BoxFuture<'c, Result<Next, StateError>> + Send + Sync,
+{
+    async fn execute(&self, context: &mut StateContext) -> Result<Next, StateError> {
+        (self.0)(context).await
     }
 }

@@ -1,5 +1,7 @@
 //! Transactions that are run again when another one was in their way.
 
+use futures::future::BoxFuture;
+
 use super::{ContextEvent, StateContext, StateError};
 use crate::history::Outcome;
 use crate::policy::RetryClass;
@@ -11,14 +13,33 @@ impl StateContext {
     /// that were lost before COMMIT was sent. A COMMIT whose answer was lost is not sent again, since it may have
     /// taken effect: that is [`StateError::CommitUnknown`].
     ///
+    /// ```
+    /// # use tidb_scenarios::{StateContext, StateError};
+    /// # async fn example(context: &mut StateContext) -> Result<(), StateError> {
+    /// let changed = context
+    ///     .transaction(|context| {
+    ///         Box::pin(async move {
+    ///             let done = context.run("update account set balance = balance - 10 where id = 1").await?;
+    ///             context.run("update account set balance = balance + 10 where id = 2").await?;
+    ///             Ok(done.affected)
+    ///         })
+    ///     })
+    ///     .await?;
+    /// # drop(changed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// `work` leaves by `?` with the errors of [`Self::run`] and its like; then the transaction is rolled back.
     /// What it keeps outside of the database it must be ready to do more than once.
     ///
     /// # Errors
     /// The error of the last try.
-    pub async fn transaction<T>(
+    // An AsyncFnMut would read better, but the compiler can't yet tell that its future is Send where the closure
+    // captures something.
+    pub async fn transaction<T: Send>(
         &mut self,
-        mut work: impl AsyncFnMut(&mut Self) -> Result<T, StateError>,
+        mut work: impl for<'c> FnMut(&'c mut Self) -> BoxFuture<'c, Result<T, StateError>> + Send,
     ) -> Result<T, StateError> {
         let mut backoff = self.options.retry.backoff(self.id());
         loop {
@@ -39,9 +60,9 @@ impl StateContext {
         }
     }
 
-    async fn transaction_once<T>(
+    async fn transaction_once<T: Send>(
         &mut self,
-        work: &mut impl AsyncFnMut(&mut Self) -> Result<T, StateError>,
+        work: &mut (impl for<'c> FnMut(&'c mut Self) -> BoxFuture<'c, Result<T, StateError>> + Send),
     ) -> Result<T, StateError> {
         self.run("begin").await?;
         match work(self).await {

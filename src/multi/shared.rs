@@ -433,24 +433,24 @@ impl Coordination for Seat {
             return;
         }
         let from = self.id(&state);
-        if before.is_none() {
-            self.shared
-                .bus
-                .publish(&from, &Message::ImportJobAdded(job.clone()));
+        let status_before = before.map(|before| before.status.clone());
+        let message = match &status_before {
+            None => Message::ImportJobAdded(job.clone()),
+            Some(_) => Message::ImportJobUpdated(job.clone()),
+        };
+        if status_before.is_none() || !job.is_over() {
+            self.shared.bus.publish(&from, &message);
         }
-        let is_new = before.is_none();
-        state.import_jobs.insert(job.id, job.clone());
         if job.is_over() {
             self.shared
                 .bus
                 .publish(&from, &Message::ImportJobCompleted(job.clone()));
-            drop(state);
+        }
+        state.import_jobs.insert(job.id, job.clone());
+        drop(state);
+        if status_before.as_ref() != Some(&job.status) {
             self.shared
                 .signal(&from, &format!("import.{}.{}", job.id, job.status));
-        } else if !is_new {
-            self.shared
-                .bus
-                .publish(&from, &Message::ImportJobUpdated(job.clone()));
         }
     }
 
