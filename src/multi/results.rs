@@ -64,8 +64,10 @@ impl fmt::Display for Results {
             if !connection.states.is_empty() {
                 writeln!(f, "    {}", connection.states.join(" → "))?;
             }
-            if connection.retries > 0 {
-                writeln!(f, "    tried again {} times", connection.retries)?;
+            match connection.retries {
+                0 => {}
+                1 => writeln!(f, "    tried again once")?,
+                retries => writeln!(f, "    tried again {retries} times")?,
             }
             if let Some(failure) = &connection.failure {
                 writeln!(f, "    failed: {failure}")?;
