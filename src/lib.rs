@@ -27,3 +27,8 @@ pub use connection::{ConnectionConfig, ConnectionOptions};
 pub use handler::{Handlers, Next, State, StateContext, StateError, StateHandler};
 pub use harness::{Harness, check};
 pub use multi::{MultiConnectionCoordinator, SimpleMultiConnectionCoordinator, StateMachine};
+
+/// The page's code is compiled as documentation tests are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rust.md")]
+struct RustPage;
