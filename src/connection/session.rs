@@ -222,6 +222,12 @@ impl Connection {
         self.conn.is_none() || self.mid_answer
     }
 
+    /// Whether a statement's future was dropped before its answer came: the server may still run it.
+    #[must_use]
+    pub fn is_mid_answer(&self) -> bool {
+        self.conn.is_some() && self.mid_answer
+    }
+
     /// Runs one statement as text.
     ///
     /// # Cancellation

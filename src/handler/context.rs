@@ -197,6 +197,12 @@ impl StateContext {
         let Some((mut connection, interrupted)) = self.take() else {
             return;
         };
+        // The server would go on with a statement whose future was dropped, and hold its locks.
+        if connection.is_mid_answer()
+            && let Some(config) = &self.config
+        {
+            kill(config, &self.options, "kill", connection.session_id()).await;
+        }
         // TiDB 8.5 remembers a KILL until the session's next statement, and the whole server ends with a panic
         // where it meets it while it rolls back for a closed connection.
         if interrupted && !connection.is_lost() {
@@ -315,7 +321,7 @@ impl StateContext {
             Ok(outcome) => outcome,
             Err(_) => {
                 if let Some(config) = &self.config {
-                    kill_query(config, &self.options, session).await;
+                    kill(config, &self.options, "kill query", session).await;
                 }
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 match tokio::time::timeout(KILL_MAX, &mut running).await {
@@ -402,20 +408,20 @@ fn unexpected(sql: &str, wanted: &'static str, got: &Outcome) -> StateError {
     }
 }
 
-/// Ends a session's statement from another session. That it may fail is as good as its not helping.
-async fn kill_query(config: &ConnectionConfig, options: &ConnectionOptions, session: u64) {
+/// Ends a session or its statement from another session. That it may fail is as good as its not helping.
+async fn kill(config: &ConnectionConfig, options: &ConnectionOptions, verb: &str, session: u64) {
     let options = ConnectionOptions {
         connect_max: KILL_MAX.min(options.connect_max),
         ..options.clone()
     };
-    let kill = async {
+    let killed = async {
         let mut control = Connection::open(config, &options).await.ok()?;
-        let outcome = control.execute(&format!("kill query {session}")).await;
+        let outcome = control.execute(&format!("{verb} {session}")).await;
         control.close().await;
         Some(outcome)
     };
-    match tokio::time::timeout(2 * KILL_MAX, kill).await {
+    match tokio::time::timeout(2 * KILL_MAX, killed).await {
         Ok(Some(Outcome::Done(_))) => {}
-        other => tracing::warn!(connection = %config.id, session, ?other, "KILL QUERY failed"),
+        other => tracing::warn!(connection = %config.id, session, ?other, verb, "KILL failed"),
     }
 }

@@ -79,6 +79,12 @@ pub enum StateError {
     /// A parameter of `with` is missing or wrong.
     #[error(transparent)]
     With(#[from] WithError),
+    /// The handler panicked.
+    #[error("its handler panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// What a handler of one's own says.
     #[error("{0}")]
     Failed(String),

@@ -26,6 +26,6 @@ pub use ready::{
     VerifyingDatabaseHandler,
 };
 pub use registry::{HandlerError, Handlers};
-pub use state::{Next, State, StateHandler, handler_fn};
+pub use state::{Next, State, StateHandler, handler_fn, run_handler};
 pub use variable::Variable;
 pub use with::{With, WithError};

@@ -1,9 +1,12 @@
 //! States, the handlers that do their work, and where they lead.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::{StateContext, StateError};
@@ -128,6 +131,40 @@ pub trait StateHandler: Send + Sync {
     fn leads_to(&self) -> Vec<State> {
         Vec::new()
     }
+}
+
+/// Runs a handler as every machine does: [`StateHandler::enter`], [`StateHandler::execute`],
+/// [`StateHandler::exit`]. A panic is an error, too, so that it ends no more than its own machine.
+///
+/// # Errors
+/// The handler's first one; [`StateError::Panicked`].
+///
+/// # Cancellation
+/// Dropping the future in the middle of a statement loses the session.
+pub async fn run_handler(handler: &dyn StateHandler, context: &mut StateContext) -> Result<Next, StateError> {
+    let run = async {
+        handler.enter(context).await?;
+        let next = handler.execute(context).await;
+        let left = handler.exit(context).await;
+        let next = next?;
+        left?;
+        Ok(next)
+    };
+    // What the panic leaves half done is the handler's own; a session in the middle of an answer knows it.
+    AssertUnwindSafe(run)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            Err(StateError::Panicked {
+                message: panic_message(&*panic),
+            })
+        })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// A handler out of a closure, where its own type would say no more.

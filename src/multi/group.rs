@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::machine::{StateMachine, panic_message, ready_handlers};
+use super::machine::{StateMachine, ready_handlers};
 use super::message::{COORDINATOR, Message};
 use super::shared::Shared;
 use crate::connection::{ConnectionConfig, ConnectionOptions};
@@ -189,10 +189,7 @@ impl Group {
             if let Err(error) = ended
                 && let Some(number) = numbers.get(&error.id())
             {
-                let reason = match error.try_into_panic() {
-                    Ok(panic) => format!("its machine panicked: {}", panic_message(&*panic)),
-                    Err(error) => error.to_string(),
-                };
+                let reason = format!("its machine did not end: {error}");
                 self.shared.failed(*number, reason, self.shared.elapsed());
             }
         }

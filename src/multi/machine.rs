@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -15,6 +13,7 @@ use crate::connection::{ConnectionConfig, ConnectionOptions};
 use crate::handler::{
     ConnectedHandler, ConnectingHandler, ContextEvent, Coordination, GettingVersionHandler, InitialHandler,
     Next, State, StateContext, StateError, StateHandler, TestingConnectionHandler, VerifyingDatabaseHandler,
+    run_handler,
 };
 
 /// How long a state may go on after a shutdown was asked for.
@@ -116,15 +115,9 @@ pub enum MachineFailure {
         /// The states that have one.
         registered: String,
     },
-    /// Its handler failed.
+    /// Its handler failed or panicked.
     #[error(transparent)]
     Handler(#[from] StateError),
-    /// Its handler panicked.
-    #[error("its handler panicked: {message}")]
-    Panicked {
-        /// What the panic said.
-        message: String,
-    },
     /// It ran for too long.
     #[error("it ran over its limit of {limit_ms} ms")]
     OverTime {
@@ -289,10 +282,7 @@ impl StateMachine {
             if let Some(observer) = &self.observer {
                 observer(MachineEvent::Entered(&state));
             }
-            let work = AssertUnwindSafe(run_state(&**handler, context)).catch_unwind();
-            let next = work.await.map_err(|panic| MachineFailure::Panicked {
-                message: panic_message(&*panic),
-            })??;
+            let next = run_handler(&**handler, context).await?;
             match next {
                 Next::End => return Ok(()),
                 Next::State(next) => from = Some(std::mem::replace(&mut state, next)),
@@ -316,21 +306,6 @@ impl StateMachine {
             std::future::pending::<()>().await;
         }
     }
-}
-
-async fn run_state(handler: &dyn StateHandler, context: &mut StateContext) -> Result<Next, StateError> {
-    handler.enter(context).await?;
-    let next = handler.execute(context).await;
-    let left = handler.exit(context).await;
-    let next = next?;
-    left?;
-    Ok(next)
-}
-
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 pub(super) fn ready_handlers() -> BTreeMap<State, Arc<dyn StateHandler>> {

@@ -130,10 +130,17 @@ impl Shared {
         })
     }
 
-    /// All as before the first run, the variables that were set before included.
+    /// A run begins. Of a run before, only the variables stay; what was signalled before the first one does, too.
     pub fn begin(&self) {
         *lock(&self.began) = Instant::now();
         let mut state = self.lock();
+        if state
+            .connections
+            .iter()
+            .all(|connection| connection.status == Status::NotStarted)
+        {
+            return;
+        }
         for connection in &mut state.connections {
             *connection = ConnectionResult::new(&connection.id);
         }

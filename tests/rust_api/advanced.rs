@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tidb_scenarios::handler::{ImportMonitor, handler_fn};
-use tidb_scenarios::history::{Outcome, SqlValue, Status};
+use tidb_scenarios::history::Status;
 use tidb_scenarios::multi::{ALL_CONNECTIONS_READY, Envelope, Message, Received, Subscription};
 use tidb_scenarios::{MultiConnectionCoordinator, Next, State};
 
@@ -164,23 +164,14 @@ pub async fn a_shutdown_ends_every_machine_in_order(target: Target) {
             .any(|sent| sent.from == "operator" && sent.message == Message::Shutdown)
     );
 
-    let ids: Vec<String> = coordinator
-        .state()
+    let state = coordinator.state();
+    let sessions: Vec<u64> = state
         .connections
         .iter()
-        .filter_map(|connection| connection.session.map(|session| session.to_string()))
+        .filter_map(|connection| connection.session)
         .collect();
-    let list = format!(
-        "select count(*) from information_schema.processlist where id in ({})",
-        ids.join(", ")
-    );
-    let end = Instant::now() + LONG;
-    loop {
-        match target.ask(&list).await {
-            Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]] => break,
-            _ => assert!(Instant::now() < end, "sessions are left"),
-        }
-    }
+    assert_eq!(sessions.len(), 5);
+    target.are_gone(&sessions).await;
 }
 
 pub async fn a_member_asks_for_the_global_state(target: Target) {
@@ -211,6 +202,16 @@ pub async fn a_member_asks_for_the_global_state(target: Target) {
         [Message::Broadcast { topic, payload }, Message::StateRequest]
     );
 
+    // What comes before the run is there in it.
+    hears.signal("go");
+    let wait = handler_fn(|context| {
+        async move {
+            context.wait_for("go", LONG).await?;
+            Ok(Next::End)
+        }
+        .boxed()
+    });
+    coordinator.register_handler(State::Testing, wait);
     coordinator.run_all_connections().await.unwrap();
     asks.request_state();
     let (answers, _) = read(&mut answers);

@@ -8,10 +8,11 @@ mod simple;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tidb_scenarios::connection::Connection;
-use tidb_scenarios::history::Outcome;
+use tidb_scenarios::history::{Outcome, SqlValue};
 use tidb_scenarios::server::{Server, ServerSettings, ServerSpec, choose, run_reaper_if_asked};
 use tidb_scenarios::{ConnectionConfig, ConnectionOptions};
 use tokio::runtime::Runtime;
@@ -53,6 +54,22 @@ impl Target {
         let outcome = connection.execute(sql).await;
         connection.close().await;
         outcome
+    }
+
+    /// Waits until the server has none of these sessions any more.
+    async fn are_gone(&self, sessions: &[u64]) {
+        let ids: Vec<String> = sessions.iter().map(u64::to_string).collect();
+        let list = format!(
+            "select count(*) from information_schema.processlist where id in ({})",
+            ids.join(", ")
+        );
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.ask(&list).await {
+                Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]] => break,
+                _ => assert!(Instant::now() < end, "sessions are left: {ids:?}"),
+            }
+        }
     }
 }
 
@@ -123,6 +140,7 @@ fn main() -> ExitCode {
         session::a_session_lost_before_commit_is_run_again,
         session::a_commit_whose_answer_is_lost_is_not_sent_again,
         session::a_statement_over_its_limit_is_killed_and_the_session_lives,
+        session::a_machine_that_is_cut_off_leaves_no_statement_behind,
         session::a_pool_lends_clean_sessions,
         advanced::fifty_connections_tell_of_themselves,
         advanced::a_shutdown_ends_every_machine_in_order,

@@ -117,16 +117,13 @@ async fn kill(context: &mut StateContext) {
     let config = context.config().unwrap().clone();
     let mut control = Connection::open(&config, context.options()).await.unwrap();
     control.execute(&format!("kill {session}")).await;
-    // KILL returns before the session has ended; it is gone when the list has it no more.
-    let list = format!("select count(*) from information_schema.processlist where id = {session}");
-    let end = Instant::now() + LONG;
-    loop {
-        match control.execute(&list).await {
-            Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]] => break,
-            _ => assert!(Instant::now() < end, "the session lives"),
-        }
-    }
     control.close().await;
+    let target = Target {
+        config,
+        options: context.options().clone(),
+    };
+    // KILL returns before the session has ended.
+    target.are_gone(&[session]).await;
 }
 
 pub async fn a_session_lost_before_commit_is_run_again(target: Target) {
@@ -212,6 +209,33 @@ pub async fn a_statement_over_its_limit_is_killed_and_the_session_lives(target: 
     );
     let began = Instant::now();
     coordinator.run_all_connections().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+/// Its statement would run for a minute, and it has a transaction open.
+pub async fn a_machine_that_is_cut_off_leaves_no_statement_behind(target: Target) {
+    target.run(&["create table cut_off (id int)"]).await;
+    let mut coordinator = SimpleMultiConnectionCoordinator::new();
+    coordinator.add_connection(target.config("one"));
+    coordinator.within(Duration::from_millis(500));
+    coordinator.register_handler(
+        State::Testing,
+        handler_fn(|context| {
+            async move {
+                context.run("begin").await?;
+                context.run("insert into cut_off values (1)").await?;
+                context.execute("select sleep(60)").await?;
+                Ok(Next::End)
+            }
+            .boxed()
+        }),
+    );
+    let began = Instant::now();
+    let error = coordinator.run_all_connections().await.unwrap_err().to_string();
+    assert!(error.ends_with("it ran over its limit of 500 ms"), "{error}");
+    target
+        .are_gone(&[results(&coordinator)[0].session.unwrap()])
+        .await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 

@@ -204,7 +204,12 @@ pub async fn variables_are_shared_and_typed(target: Target) {
             .boxed()
         }),
     );
-    coordinator.run_all_connections().await.unwrap();
+    // As a task: what it gives is Send.
+    let run = tokio::spawn(async move {
+        coordinator.run_all_connections().await.unwrap();
+        coordinator
+    });
+    let coordinator = run.await.unwrap();
     let state = coordinator.results().state().clone();
     assert_eq!(state.vars["sum"], SqlValue::Int(400));
     assert_eq!(state.series["rows"].len(), 400);
