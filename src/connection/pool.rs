@@ -68,7 +68,8 @@ impl Pool {
     }
 }
 
-/// A session that a [`Pool`] has lent.
+/// A session that a [`Pool`] has lent. One that is dropped in the middle of an answer is closed: the answer's stream
+/// goes with the statement's future, and the driver's pool keeps no connection without one.
 #[derive(Debug)]
 pub struct Lent(Connection);
 
@@ -83,16 +84,5 @@ impl Deref for Lent {
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Connection {
         &mut self.0
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // In the middle of an answer it would come out of the pool just so; closed, the pool opens another.
-        if let Some(conn) = self.0.take_unusable()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(conn.disconnect());
-        }
     }
 }

@@ -205,11 +205,6 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The driver's connection, if it must not be used again: dropped in the middle of an answer.
-    pub(super) fn take_unusable(&mut self) -> Option<Conn> {
-        self.conn.take_if(|_| self.mid_answer)
-    }
-
     /// The server's `CONNECTION_ID()`, which `KILL` and `TIDB_TRX.SESSION_ID` use.
     #[must_use]
     pub fn session_id(&self) -> u64 {
