@@ -142,6 +142,7 @@ fn main() -> ExitCode {
         session::a_statement_over_its_limit_is_killed_and_the_session_lives,
         session::a_machine_that_is_cut_off_leaves_no_statement_behind,
         session::a_pool_lends_clean_sessions,
+        session::a_handler_by_name_works_on_a_lent_connection,
         advanced::fifty_connections_tell_of_themselves,
         advanced::a_shutdown_ends_every_machine_in_order,
         advanced::a_member_asks_for_the_global_state,

@@ -1,15 +1,16 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tidb_scenarios::connection::{ConnectError, Connection, Pool};
-use tidb_scenarios::handler::{StateError, handler_fn};
+use tidb_scenarios::handler::{Coordination, SharedSnapshot, StateError, WaitError, handler_fn, run_handler};
 use tidb_scenarios::history::{Outcome, SqlValue};
 use tidb_scenarios::multi::ConnectionResult;
 use tidb_scenarios::policy::{BreakerPolicy, BreakerState, CircuitBreaker, RetryPolicy};
 use tidb_scenarios::{
-    ConnectionConfig, ConnectionOptions, Next, SimpleMultiConnectionCoordinator, State, StateContext,
+    ConnectionConfig, ConnectionOptions, Handlers, Next, SimpleMultiConnectionCoordinator, State,
+    StateContext, async_trait,
 };
 
 use super::Target;
@@ -323,5 +324,76 @@ pub async fn a_breaker_leaves_a_dead_server_alone() {
             .to_string()
             .contains("not tried: 3 attempts in a row have failed"),
         "{error}"
+    );
+}
+
+/// What connections share, as a machine of somebody else's would have it.
+#[derive(Debug, Default)]
+struct Own(Mutex<SharedSnapshot>);
+
+#[async_trait]
+impl Coordination for Own {
+    fn var(&self, name: &str) -> Option<SqlValue> {
+        self.0.lock().unwrap().vars.get(name).cloned()
+    }
+
+    fn set_var(&self, name: &str, value: SqlValue) {
+        self.0.lock().unwrap().vars.insert(name.to_owned(), value);
+    }
+
+    fn add(&self, _: &str, _: i128) -> Result<i128, String> {
+        Err("it does not count".to_owned())
+    }
+
+    fn signal(&self, event: &str) {
+        self.0.lock().unwrap().events.push(event.to_owned());
+    }
+
+    async fn wait_for(&self, event: &str, _: Duration) -> Result<(), WaitError> {
+        let event = event.to_owned();
+        Err(WaitError::ShutDown { event })
+    }
+
+    fn record(&self, _: &str, _: SqlValue) {}
+
+    fn snapshot(&self) -> SharedSnapshot {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// As a scenario in YAML runs one: its handler by name, its connection lent and taken out again.
+pub async fn a_handler_by_name_works_on_a_lent_connection(target: Target) {
+    let handlers = Handlers::new().with("twice", |with| {
+        with.only(&["number"])?;
+        let number: u32 = with.get("number")?;
+        Ok(handler_fn(move |context| {
+            async move {
+                assert_eq!(context.with().get::<u32>("number")?, number);
+                let twice: i64 = context.value_as(&format!("select 2 * {number}")).await?;
+                context.set("twice", twice);
+                context.signal("done");
+                Ok(Next::End)
+            }
+            .boxed()
+        }))
+    });
+    let with = serde_json::json!({"number": 21});
+    let handler = handlers.build("twice", &with).unwrap();
+    let config = target.config("alice");
+    let connection = Connection::open(&config, &target.options).await.unwrap();
+    let session = connection.session_id();
+    let own = Arc::new(Own::default());
+    let mut context = StateContext::new("alice", Arc::clone(&own) as Arc<dyn Coordination>)
+        .target(config, target.options.clone())
+        .with_parameters(with);
+    context.lend(connection);
+    assert_eq!(run_handler(&*handler, &mut context).await.unwrap(), Next::End);
+    let (connection, interrupted) = context.take().unwrap();
+    assert_eq!((connection.session_id(), interrupted), (session, false));
+    connection.close().await;
+    let shared = own.snapshot();
+    assert_eq!(
+        (&shared.vars["twice"], shared.events),
+        (&SqlValue::Int(42), vec!["done".to_owned()])
     );
 }
