@@ -7,10 +7,13 @@ pub mod connection;
 pub mod coordinator;
 pub mod expect;
 pub mod explore;
+pub mod handler;
 pub mod harness;
 pub mod history;
 pub mod machine;
+pub mod multi;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -20,4 +23,13 @@ pub mod source;
 pub mod sql;
 pub mod verdict;
 
+pub use async_trait::async_trait;
+pub use connection::{ConnectionConfig, ConnectionOptions};
+pub use handler::{Handlers, Next, State, StateContext, StateError, StateHandler};
 pub use harness::{Harness, check};
+pub use multi::{MultiConnectionCoordinator, SimpleMultiConnectionCoordinator, StateMachine};
+
+/// The page's code is compiled as documentation tests are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rust.md")]
+struct RustPage;

@@ -228,6 +228,32 @@ fn only_connection_names_the_driver() {
     }
 }
 
+/// `print_results` of the coordinators prints by its nature: a thin line over what is a text already.
+const PRINTS: &str = "src/multi/results.rs";
+
+#[test]
+fn only_harness_and_main_print_and_read_the_environment() {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    files.retain(|file| !file.starts_with("src/harness") && file != Path::new("src/main.rs"));
+    for file in files {
+        let text = fs::read_to_string(&file).expect("source");
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let count = |words: &[&str]| {
+            let lines = code.clone();
+            lines
+                .filter(|line| words.iter().any(|word| line.contains(word)))
+                .count()
+        };
+        // `eprintln!(` has `println!(` in it.
+        let prints = count(&["print!(", "println!(", "dbg!("]);
+        let allowed = usize::from(file == Path::new(PRINTS));
+        assert_eq!(prints, allowed, "{} prints", file.display());
+        let reads = count(&["env::var(", "env::vars(", "env::var_os(", "env::vars_os("]);
+        assert_eq!(reads, 0, "{} reads the environment", file.display());
+    }
+}
+
 #[test]
 fn every_expectation_is_registered_in_both_lists() {
     let kinds: Vec<&str> = tidb_scenarios::expect::KINDS

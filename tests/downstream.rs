@@ -58,6 +58,10 @@ fn another_package_runs_its_own_scenarios() {
          twice (`cargo tree -e no-dev -f '{{p}} {{f}}'` against `-e normal,dev` shows which): {built:?}"
     );
 
+    let (code, text) = run("cargo test --test seed");
+    assert_eq!(code, Some(0), "the code of the architecture document:\n{text}");
+    assert!(text.contains("2 passed; 0 failed"), "{text}");
+
     let (code, text) = run("TIDB_SCENARIOS=failing cargo test --test harness");
     assert_eq!(code, Some(101), "{text}");
     assert!(text.contains("0 passed; 1 failed"), "{text}");

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::policy::{CircuitBreaker, RetryPolicy};
 
 /// Where to connect and as whom. Everything else that a connection can have stands in
 /// [`ConnectionOptions`], so that this literal of six fields stays complete.
@@ -44,6 +47,12 @@ pub struct ConnectionOptions {
     pub session_vars: Vec<(String, String)>,
     /// The limit for connecting, handshake and session variables included.
     pub connect_max: Duration,
+    /// The limit for one statement of a handler; over it, it is ended by KILL QUERY.
+    pub statement_max: Duration,
+    /// What is tried again: connecting, and transactions of handlers.
+    pub retry: RetryPolicy,
+    /// Keeps connecting to a server that does not answer within bounds. Clones of these options share it.
+    pub breaker: Option<Arc<CircuitBreaker>>,
 }
 
 impl Default for ConnectionOptions {
@@ -52,6 +61,9 @@ impl Default for ConnectionOptions {
             tls: Tls::Auto,
             session_vars: Vec::new(),
             connect_max: Duration::from_secs(10),
+            statement_max: Duration::from_mins(1),
+            retry: RetryPolicy::default(),
+            breaker: None,
         }
     }
 }

@@ -1,11 +1,18 @@
 //! One session with TiDB: open it, run statements, close it. The only module that names mysql_async.
 //!
-//! Architecture invariant: a [`Connection`] is one server session for its whole life. There is no pool
-//! here, since a pooled connection is not a session: its transactions could be anybody's.
+//! Architecture invariant: a [`Connection`] is one server session for its whole life. No pool lies under it,
+//! since a pooled connection is not a session: its transactions could be anybody's. [`Pool`] is for what a
+//! handler does beside its connection.
 
 mod config;
+mod layers;
+mod pool;
 mod session;
+mod url;
 mod value;
 
 pub use config::{ConnectionConfig, ConnectionOptions, Tls};
+pub use layers::{ConnectionLayers, LayerError};
+pub use pool::{Lent, Pool};
 pub use session::{ConnectError, Connection};
+pub use url::{UrlError, UrlTarget};

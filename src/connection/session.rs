@@ -1,6 +1,7 @@
 //! A session: opened, used by one task at a time, closed.
 
 use std::io;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use mysql_async::prelude::Queryable as _;
@@ -9,6 +10,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, SslOpts};
 use super::config::{ConnectionConfig, ConnectionOptions, Tls};
 use super::value;
 use crate::history::{Column, Done, Outcome, RowSet, SqlError, SqlValue};
+use crate::policy::{CircuitBreaker, CircuitOpen, RetryClass};
 
 /// Why a session could not be opened. The text never holds the password.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +46,37 @@ pub enum ConnectError {
         /// What the system said.
         message: String,
     },
+    /// It was not tried, since the server has not answered for a while.
+    #[error("{host}:{port}: {open}")]
+    LeftAlone {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the breaker said.
+        open: CircuitOpen,
+    },
 }
 
 impl ConnectError {
+    pub(super) fn of(config: &ConnectionConfig, outcome: Outcome) -> Self {
+        let (host, port) = (config.host.clone(), config.port);
+        match outcome {
+            Outcome::Refused(error) => Self::Refused { host, port, error },
+            Outcome::Lost { message } => Self::Unreachable { host, port, message },
+            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {
+                let message = "the server's greeting made no sense".to_owned();
+                Self::Unreachable { host, port, message }
+            }
+        }
+    }
+
     /// Whether another try can help: nothing listens yet, or it does not answer yet.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
             Self::NoAnswer { .. } | Self::Unreachable { .. } => true,
-            Self::Refused { .. } => false,
+            Self::Refused { .. } | Self::LeftAlone { .. } => false,
         }
     }
 }
@@ -84,18 +108,61 @@ impl Connection {
             let limit_ms = options.connect_max.as_millis();
             return Err(ConnectError::NoAnswer { host, port, limit_ms });
         };
-        result.map_err(|outcome| match outcome {
-            Outcome::Refused(error) => ConnectError::Refused { host, port, error },
-            Outcome::Lost { message } => ConnectError::Unreachable { host, port, message },
-            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {
-                let message = "the server's greeting made no sense".to_owned();
-                ConnectError::Unreachable { host, port, message }
+        result.map_err(|outcome| ConnectError::of(config, outcome))
+    }
+
+    /// Opens a session as often as [`ConnectionOptions::retry`] and [`ConnectionOptions::breaker`] allow.
+    /// `waits` is told of each try that failed and will be followed by another, with the wait before it.
+    ///
+    /// # Errors
+    /// The last try's [`ConnectError`].
+    pub async fn open_retrying(
+        config: &ConnectionConfig,
+        options: &ConnectionOptions,
+        mut waits: impl FnMut(&ConnectError, Duration),
+    ) -> Result<Self, ConnectError> {
+        let mut backoff = options.retry.backoff(&config.id);
+        loop {
+            let pass = match options.breaker.as_ref().map(CircuitBreaker::pass).transpose() {
+                Ok(pass) => pass,
+                Err(open) => {
+                    return Err(ConnectError::LeftAlone {
+                        host: config.host.clone(),
+                        port: config.port,
+                        open,
+                    });
+                }
+            };
+            let error = match Self::open(config, options).await {
+                Ok(connection) => {
+                    if let Some(pass) = pass {
+                        pass.succeeded();
+                    }
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            };
+            // A server that refuses has answered.
+            match pass {
+                Some(pass) if error.may_pass() => pass.failed(),
+                Some(pass) => pass.succeeded(),
+                None => {}
             }
-        })
+            let class = if error.may_pass() {
+                RetryClass::Reconnect
+            } else {
+                RetryClass::Never
+            };
+            let Some(wait) = backoff.after(class) else {
+                return Err(error);
+            };
+            waits(&error, wait);
+            tokio::time::sleep(wait).await;
+        }
     }
 
     async fn open_unbounded(config: &ConnectionConfig, options: &ConnectionOptions) -> Result<Self, Outcome> {
-        let conn = Conn::new(driver_options(config, options))
+        let conn = Conn::new(Opts::from(driver_options(config, options)))
             .await
             .map_err(|error| outcome_of_error(&error))?;
         let mut connection = Self {
@@ -103,31 +170,39 @@ impl Connection {
             session_id: 0,
             mid_answer: false,
         };
-        if !options.session_vars.is_empty() {
-            let assignments: Vec<String> = options
-                .session_vars
-                .iter()
-                .map(|(name, value)| format!("@@session.{name} = {value}"))
-                .collect();
-            match connection
-                .execute(&format!("set {}", assignments.join(", ")))
-                .await
-            {
+        if let Some(set) = set_session_vars(options) {
+            match connection.execute(&set).await {
                 Outcome::Done(_) => {}
                 refused => return Err(refused),
             }
         }
-        // The id of the handshake has 32 bits, TiDB's may have 64; a proxy's greeting has its own.
-        match connection.execute("select connection_id()").await {
+        connection.learn_id().await?;
+        Ok(connection)
+    }
+
+    /// The id of the handshake has 32 bits, TiDB's may have 64; a proxy's greeting has its own.
+    async fn learn_id(&mut self) -> Result<(), Outcome> {
+        match self.execute("select connection_id()").await {
             Outcome::Rows(rows) => match rows.rows.first().and_then(|row| row.first()) {
                 Some(SqlValue::Int(id)) => {
-                    connection.session_id = u64::try_from(*id).unwrap_or_default();
-                    Ok(connection)
+                    self.session_id = u64::try_from(*id).unwrap_or_default();
+                    Ok(())
                 }
                 _ => Err(Outcome::Done(Done::default())),
             },
             other => Err(other),
         }
+    }
+
+    /// A session that a pool has lent.
+    pub(super) async fn lent(conn: Conn) -> Result<Self, Outcome> {
+        let mut connection = Self {
+            conn: Some(conn),
+            session_id: 0,
+            mid_answer: false,
+        };
+        connection.learn_id().await?;
+        Ok(connection)
     }
 
     /// The server's `CONNECTION_ID()`, which `KILL` and `TIDB_TRX.SESSION_ID` use.
@@ -140,6 +215,12 @@ impl Connection {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.conn.is_none() || self.mid_answer
+    }
+
+    /// Whether a statement's future was dropped before its answer came: the server may still run it.
+    #[must_use]
+    pub fn is_mid_answer(&self) -> bool {
+        self.conn.is_some() && self.mid_answer
     }
 
     /// Runs one statement as text.
@@ -313,7 +394,7 @@ where
     }))
 }
 
-fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
+pub(super) fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
     match error {
         mysql_async::Error::Server(server) => Outcome::Refused(SqlError {
             code: server.code,
@@ -330,7 +411,7 @@ fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
     }
 }
 
-fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> Opts {
+pub(super) fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> OptsBuilder {
     let tls = match &options.tls {
         Tls::Off => None,
         Tls::Auto if is_local(&config.host) => None,
@@ -353,8 +434,17 @@ fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> Opt
         .db_name(config.database.clone())
         .prefer_socket(false)
         .ssl_opts(tls)
-        // No handler for local files is installed: a server could ask for any file of this machine.
-        .into()
+    // No handler for local files is installed: a server could ask for any file of this machine.
+}
+
+/// The statement that sets the session variables.
+pub(super) fn set_session_vars(options: &ConnectionOptions) -> Option<String> {
+    let assignments: Vec<String> = options
+        .session_vars
+        .iter()
+        .map(|(name, value)| format!("@@session.{name} = {value}"))
+        .collect();
+    (!assignments.is_empty()).then(|| format!("set {}", assignments.join(", ")))
 }
 
 /// Whether a host is this machine, where TLS would protect nothing.
