@@ -46,7 +46,7 @@ fn another_package_runs_its_own_scenarios() {
 
     let (code, text) = run("cargo test --test harness");
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("1 passed; 0 failed"), "{text}");
+    assert!(text.contains("2 passed; 0 failed"), "{text}");
     let built: Vec<&str> = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Compiling "))
@@ -62,13 +62,27 @@ fn another_package_runs_its_own_scenarios() {
     assert_eq!(code, Some(0), "the code of the architecture document:\n{text}");
     assert!(text.contains("2 passed; 0 failed"), "{text}");
 
+    let (code, text) = run("TIDB_SCENARIOS=mistakes cargo test --test harness");
+    assert_eq!(code, Some(101), "{text}");
+    for mistake in [
+        "mistakes/sales.yaml:6:19: error: no handler is registered as `sel`",
+        "did you mean `sell`?",
+        "mistakes/sales.yaml:7:32: error: with.item: unknown key; did you mean `items`?",
+        "mistakes/sales.yaml:8:32: error: with.items: ",
+    ] {
+        assert!(text.contains(mistake), "no {mistake}:\n{text}");
+    }
+
     let (code, text) = run("TIDB_SCENARIOS=failing cargo test --test harness");
     assert_eq!(code, Some(101), "{text}");
-    assert!(text.contains("0 passed; 1 failed"), "{text}");
+    assert!(text.contains("0 passed; 2 failed"), "{text}");
+    let missing = "failing/sales.yaml:6:10: error: seller: expected success, got error 1146";
+    assert!(text.contains(missing), "{text}");
     assert!(text.contains("ben: expected 1 affected rows, got 0"), "{text}");
     let repeat = text
         .lines()
-        .find_map(|line| line.strip_prefix("run it again: "))
+        .filter_map(|line| line.strip_prefix("run it again: "))
+        .find(|line| line.ends_with(" stock"))
         .unwrap_or_else(|| panic!("no command to run it again:\n{text}"));
     assert_eq!(
         repeat,

@@ -133,7 +133,11 @@ fn planning(quick: bool) -> Result<(), Trouble> {
         env: std::env::vars().collect(),
         ..PlanInput::default()
     };
-    let collected = collect(&[PathBuf::from("scenarios")], &input.env)?;
+    let collected = collect(
+        &[PathBuf::from("scenarios")],
+        &input.env,
+        &tidb_scenarios::Handlers::new(),
+    )?;
     let files: Vec<_> = collected.files.iter().map(|one| Arc::clone(&one.file)).collect();
     let mut times = Times::new()?;
     let mut trials = 0;

@@ -229,6 +229,11 @@ impl Coordinator {
         slow.map(|(connection, number)| (*connection, *number)).collect()
     }
 
+    /// Looks at what is shared and changes it, in one go.
+    pub fn look_and_change<T>(&self, change: impl FnOnce(&mut SharedState) -> T) -> T {
+        change(&mut self.lock())
+    }
+
     /// Connections that have a session and run no statement.
     #[must_use]
     pub fn resting(&self) -> Vec<usize> {

@@ -44,6 +44,8 @@ pub struct Prospect {
     pub states: BTreeSet<usize>,
     /// Barriers that may be come to.
     pub barriers: BTreeSet<usize>,
+    /// Whether any event may come.
+    pub anything: bool,
 }
 
 impl Prospect {
@@ -52,11 +54,13 @@ impl Prospect {
         self.jobs.extend(&other.jobs);
         self.states.extend(&other.states);
         self.barriers.extend(&other.barriers);
+        self.anything |= other.anything;
     }
 
     fn has_event(&self, name: &str) -> bool {
         let word = name.split_once('.').map(|(word, _)| word);
-        self.events.contains(name)
+        self.anything
+            || self.events.contains(name)
             || word.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
     }
 }

@@ -191,7 +191,11 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
                     let text = text(statement, &plan.vars);
                     one(&text, number, tables, tied, &mut open, &mut footprint, &mut all);
                 }
-                Action::Kill { .. } | Action::Disconnect | Action::Reconnect | Action::Watch(_) => {
+                Action::Kill { .. }
+                | Action::Disconnect
+                | Action::Reconnect
+                | Action::Watch(_)
+                | Action::Handler(_) => {
                     footprint.any = true;
                 }
             }

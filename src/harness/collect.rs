@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::handler::Handlers;
 use crate::plan::{PlanInput, TrialPlan, plan};
 use crate::source::{Diagnostic, SourceFile};
 
@@ -58,7 +59,11 @@ impl PlannedFile {
 ///
 /// # Errors
 /// A path that is not there, or a folder without any scenario: a run of nothing must not pass.
-pub fn collect(paths: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Collected, String> {
+pub fn collect(
+    paths: &[PathBuf],
+    env: &BTreeMap<String, String>,
+    handlers: &Handlers,
+) -> Result<Collected, String> {
     let mut files = Vec::new();
     for root in paths {
         let found = yaml_files(root)?;
@@ -73,7 +78,11 @@ pub fn collect(paths: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Coll
         } else {
             root.parent().unwrap_or(Path::new("")).to_owned()
         };
-        files.extend(found.into_iter().map(|path| plan_file(&base, &path, env, false)));
+        files.extend(
+            found
+                .into_iter()
+                .map(|path| plan_file(&base, &path, env, handlers, false)),
+        );
     }
     Ok(Collected { files })
 }
@@ -103,6 +112,7 @@ pub(super) fn plan_file(
     root: &Path,
     path: &Path,
     env: &BTreeMap<String, String>,
+    handlers: &Handlers,
     every_order: bool,
 ) -> PlannedFile {
     let name = super::trial_name(root, path);
@@ -111,6 +121,7 @@ pub(super) fn plan_file(
             let input = PlanInput {
                 name: name.clone(),
                 env: env.clone(),
+                handlers: handlers.clone(),
                 every_order,
             };
             let planned = plan(Arc::new(file), &input);

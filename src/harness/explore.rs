@@ -9,6 +9,7 @@ use super::collect::plan_file;
 use super::runner::Trouble;
 use super::{Runner, complain, say};
 use crate::explore::{Explored, across, blessed, compared, table};
+use crate::handler::Handlers;
 use crate::plan::TrialPlan;
 use crate::report::redact;
 use crate::server::{ProviderKind, ServerSettings};
@@ -135,7 +136,7 @@ fn with_runner(with: Option<&str>, work: impl AsyncFnOnce(&Runner, Option<&Runne
 fn plans(path: &Path) -> Option<Vec<Arc<TrialPlan>>> {
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
-    let planned = plan_file(root, path, &env, true);
+    let planned = plan_file(root, path, &env, &Handlers::new(), true);
     if !planned.problems.is_empty() {
         let style = RenderStyle {
             color: false,
@@ -179,7 +180,7 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String
     std::fs::write(path, &after).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
-    if plan_file(root, path, &env, false).is_broken() {
+    if plan_file(root, path, &env, &Handlers::new(), false).is_broken() {
         std::fs::write(path, before).map_err(|error| error.to_string())?;
         return Err("the file would have mistakes then; it is as it was".to_owned());
     }

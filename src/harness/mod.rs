@@ -23,6 +23,7 @@ pub use explore::{ExploreArgs, compare, explore};
 pub use kept::Left;
 pub use runner::{Ended, Judged, Runner, Trouble};
 
+use crate::handler::Handlers;
 use crate::plan::TrialPlan;
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
@@ -41,6 +42,8 @@ pub struct Harness {
     named: bool,
     /// How it is called, before its own arguments.
     command: String,
+    /// Handlers that are written in Rust.
+    handlers: Handlers,
 }
 
 impl Harness {
@@ -52,6 +55,7 @@ impl Harness {
             paths: vec![folder.into()],
             named: false,
             command: format!("cargo test --test {} --", test_target()),
+            handlers: Handlers::new(),
         }
     }
 
@@ -67,7 +71,14 @@ impl Harness {
             paths,
             named: true,
             command: format!("tidb-scenarios run {listed} --"),
+            handlers: Handlers::new(),
         }
+    }
+
+    /// Handlers that are written in Rust, for `handler: name` in the files.
+    #[must_use]
+    pub fn handlers(self, handlers: Handlers) -> Self {
+        Self { handlers, ..self }
     }
 
     /// Runs with the process's own arguments.
@@ -101,7 +112,7 @@ impl Harness {
             passed: args.show_output,
         };
         let env = std::env::vars().collect();
-        let collected = match collect(&self.paths, &env) {
+        let collected = match collect(&self.paths, &env, &self.handlers) {
             Ok(collected) => collected,
             Err(message) => return complain(&message),
         };
@@ -224,7 +235,7 @@ pub fn check(paths: &[PathBuf]) -> ExitCode {
     let env = std::env::vars().collect();
     let color = std::io::stderr().is_terminal() && !no_color();
     let style = RenderStyle { color, unicode: true };
-    let collected = match collect(paths, &env) {
+    let collected = match collect(paths, &env, &Handlers::new()) {
         Ok(collected) => collected,
         Err(message) => return complain(&message),
     };

@@ -12,6 +12,8 @@ pub(super) struct Acted {
     /// The number of the statement that gave the outcome.
     pub statement: usize,
     pub ran: Vec<(String, Outcome)>,
+    /// The state that a handler leads to.
+    pub next: Option<String>,
 }
 
 impl Acted {
@@ -20,6 +22,7 @@ impl Acted {
             outcome,
             statement: 0,
             ran: Vec::new(),
+            next: None,
         }
     }
 }
@@ -82,6 +85,7 @@ impl Machine {
                     ran: vec![(sql, outcome.clone())],
                     outcome,
                     statement: 0,
+                    next: None,
                 }
             }
             Action::Sleep(duration) => {
@@ -105,6 +109,7 @@ impl Machine {
                     ran: vec![(sql, outcome.clone())],
                     outcome,
                     statement: 0,
+                    next: None,
                 }
             }
             Action::Disconnect => {
@@ -114,6 +119,7 @@ impl Machine {
             Action::Reconnect => Acted::single(self.reconnect().await),
             Action::Set | Action::Nothing => Acted::single(Outcome::Done(Done::default())),
             Action::Watch(watch) => self.look_at_job(watch).await.0,
+            Action::Handler(own) => self.handle(own).await,
         }
     }
 
@@ -151,6 +157,7 @@ impl Machine {
             ran: vec![(sql, without_rows(&outcome))],
             outcome,
             statement: 0,
+            next: None,
         }
     }
 

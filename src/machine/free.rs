@@ -108,6 +108,7 @@ impl Machine {
                 ..StepRecord::default()
             });
             let (end, looked) = self.act_or_look(step, record, around).await;
+            let led = self.led.take();
             let outcome = end.outcome.clone();
             let branch = step
                 .coordination
@@ -157,10 +158,26 @@ impl Machine {
             if let Some(problem) = problem {
                 return Err(format!("at line {}: {problem}", line(step, &plan)));
             }
+            if let Some(name) = led {
+                self.leave(step, &plan)?;
+                return self.state_called(&plan, &name).ok_or_else(|| {
+                    format!(
+                        "at line {}: its handler leads to `{name}`, and there is no such state",
+                        line(step, &plan)
+                    )
+                });
+            }
         }
         *retries = 0;
         self.leave(step, &plan)?;
         Ok(step.coordination.next)
+    }
+
+    /// The state that a handler leads to.
+    fn state_called(&self, plan: &TrialPlan, name: &str) -> Option<Next> {
+        let own = plan.connections.get(self.number)?.states.clone();
+        let mut found = own.filter(|number| plan.steps.get(*number).is_some_and(|step| step.state == name));
+        found.next().map(Next::State)
     }
 
     /// What a state does for the others when it ends.
@@ -283,6 +300,7 @@ impl Machine {
         };
         let sent = Instant::now();
         let (acted, ended) = self.bounded(step, record, around).await;
+        self.led.clone_from(&acted.next);
         let took_us = micros(sent.elapsed());
         let at_us = self.coordinator.now_us();
         self.interrupted |=

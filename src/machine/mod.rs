@@ -3,6 +3,7 @@
 mod action;
 mod csv;
 mod free;
+mod handler;
 mod watch;
 pub(crate) use action::explain;
 pub(crate) use free::{Around, KillRequest};
@@ -63,6 +64,8 @@ pub(crate) struct Machine {
     pub round: u32,
     /// The same of the state that it is in.
     pub iteration: u32,
+    /// The state that its handler leads to.
+    pub led: Option<String>,
     /// The schema change of a table that it followed last; before, the newest one of the server.
     pub followed_ddl: Option<i128>,
 }

@@ -74,6 +74,7 @@ impl Machine {
             ran: vec![(sql, outcome.clone())],
             outcome,
             statement: 0,
+            next: None,
         };
         (acted, ended)
     }
@@ -89,6 +90,7 @@ impl Machine {
                 ran: vec![(sql.to_owned(), outcome.clone())],
                 outcome,
                 statement: 0,
+                next: None,
             }),
         }
     }

@@ -267,6 +267,8 @@ pub struct Reach {
     pub states: BTreeSet<usize>,
     /// Barriers that it may come to.
     pub barriers: BTreeSet<usize>,
+    /// Whether it may bring any event: what a handler signals, its code alone says.
+    pub anything: bool,
 }
 
 impl Reach {
@@ -276,6 +278,16 @@ impl Reach {
         self.jobs.extend(&other.jobs);
         self.states.extend(&other.states);
         self.barriers.extend(&other.barriers);
+        self.anything |= other.anything;
+    }
+
+    /// Whether this event may come.
+    #[must_use]
+    pub fn may_bring(&self, event: &str) -> bool {
+        let word = event.split_once('.').map(|(word, _)| word);
+        self.anything
+            || self.events.contains(event)
+            || word.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
     }
 }
 
@@ -293,13 +305,16 @@ impl Step {
         if let Action::Watch(watch) = &self.action {
             reach.jobs.insert(watch.kind());
         }
+        reach.anything = matches!(self.action, Action::Handler(_));
         reach
     }
 
-    /// All states that can follow it.
-    pub fn followers(&self) -> impl Iterator<Item = Next> {
+    /// All states that can follow it, of those that its connection has: a handler may lead to any of them.
+    pub fn followers(&self, own: &Range<usize>) -> impl Iterator<Item = Next> {
         let on = self.coordination.on.iter().map(|(_, next)| *next);
-        on.chain([self.coordination.next])
+        let any = matches!(self.action, Action::Handler(_));
+        let led = own.clone().filter(move |_| any).map(Next::State);
+        on.chain([self.coordination.next]).chain(led)
     }
 }
 
@@ -361,7 +376,7 @@ pub(super) fn reach_after(steps: &[Step], states: &Range<usize>) -> Vec<Reach> {
         for at in states.clone().rev() {
             let Some(step) = steps.get(at) else { continue };
             let mut reach = Reach::default();
-            for next in step.followers() {
+            for next in step.followers(states) {
                 let Next::State(next) = next else { continue };
                 let Some(follower) = steps.get(next) else { continue };
                 reach.take_in(&follower.brings());
@@ -402,6 +417,7 @@ pub fn describe_action(action: &Action, plan: &TrialPlan) -> String {
         Action::Reconnect => "reconnect".to_owned(),
         Action::Set => "set".to_owned(),
         Action::Nothing => "nothing".to_owned(),
+        Action::Handler(own) => format!("handler {}", own.name),
         Action::Watch(Watch::Import(_) | Watch::AllImports) => "watches imports".to_owned(),
         Action::Watch(Watch::Ddl(_) | Watch::DdlOf(_)) => "watches schema changes".to_owned(),
     }

@@ -6,6 +6,7 @@
 mod connections;
 mod finals;
 mod flow;
+mod handler;
 mod load;
 mod machine;
 mod names;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::expect::{Check, Expectation, Needs, Template, ValuePattern};
+use crate::handler::{Handlers, StateHandler};
 use crate::history::{SqlValue, Vars};
 use crate::scenario::{self, Requires};
 use crate::source::{Diagnostic, Severity, SourceFile, Span};
@@ -54,6 +56,8 @@ pub struct PlanInput {
     pub name: String,
     /// The environment, for `${env.NAME}`.
     pub env: BTreeMap<String, String>,
+    /// Handlers that are written in Rust, by their names.
+    pub handlers: Handlers,
     /// Whether the steps are to be run in every order, whatever the file says.
     pub every_order: bool,
 }
@@ -240,6 +244,28 @@ pub enum Action {
     Nothing,
     /// Follows a job to its end.
     Watch(Watch),
+    /// Runs a handler that is written in Rust.
+    Handler(HandlerPlan),
+}
+
+/// A handler with its parameters, made and so known to be right before anything runs.
+#[derive(Clone)]
+pub struct HandlerPlan {
+    /// The name that it is registered under.
+    pub name: String,
+    /// The handler itself.
+    pub handler: Arc<dyn StateHandler>,
+    /// Its parameters.
+    pub with: serde_json::Value,
+}
+
+impl std::fmt::Debug for HandlerPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HandlerPlan")
+            .field("name", &self.name)
+            .field("with", &self.with)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A value: as it stands, or with variables in it.

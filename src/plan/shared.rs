@@ -186,12 +186,7 @@ impl Context<'_> {
     /// An event that no state can bring.
     fn check_event(&mut self, name: &str, span: Span, steps: &[Step]) {
         let brings: Vec<_> = steps.iter().map(Step::brings).collect();
-        let watched = name.split_once('.').is_some_and(|(word, _)| {
-            brings
-                .iter()
-                .any(|one| one.jobs.iter().any(|kind| kind.word() == word))
-        });
-        if watched || brings.iter().any(|one| one.events.contains(name)) {
+        if brings.iter().any(|one| one.may_bring(name)) {
             return;
         }
         let known = brings.iter().flat_map(|one| &one.events).map(String::as_str);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::connections::ConnectionPlan;
 use super::machine::{
-    BarrierPlan, Coordination, LOOK_EVERY, Next, Repetition, Retries, TRIGGERS, Trigger, Want, Wanted,
+    BarrierPlan, Coordination, LOOK_EVERY, Next, Reach, Repetition, Retries, TRIGGERS, Trigger, Want, Wanted,
 };
 use super::names::Scope;
 use super::variants::Context;
@@ -342,6 +342,7 @@ impl Context<'_> {
         for state in owns.values().flat_map(|own| &own.decls) {
             signals.extend(state.signal.iter().map(|name| name.value.as_str()));
         }
+        let handled = steps.iter().any(|step| matches!(step.action, Action::Handler(_)));
         if signals.contains(name) {
             return event();
         }
@@ -365,6 +366,10 @@ impl Context<'_> {
                 if steps.iter().any(seen) {
                     return event();
                 }
+            }
+            // What a handler signals, its code alone says.
+            if handled {
+                return event();
             }
             self.unknown_want(want, &signals, connections);
             return Vec::new();
@@ -498,7 +503,7 @@ impl Context<'_> {
         let mut open = vec![own.first];
         while let Some(number) = open.pop() {
             let Some(step) = steps.get(number) else { continue };
-            for next in step.followers() {
+            for next in step.followers(&(own.first..own.first + own.decls.len())) {
                 if let Next::State(next) = next
                     && reached.insert(next)
                 {
@@ -551,7 +556,8 @@ impl Context<'_> {
                     continue;
                 }
                 ended.insert((connection, step));
-                for next in plan.followers() {
+                let own = connections.get(connection).map(|own| own.states.clone());
+                for next in plan.followers(&own.unwrap_or_default()) {
                     if let Next::State(next) = next {
                         entered.insert((connection, next));
                     }
@@ -602,8 +608,8 @@ fn offset_of(own: &Own<'_>, number: usize) -> bool {
 /// What can come, by the states that can be entered and that can end.
 #[derive(Default)]
 struct Come {
-    events: BTreeSet<String>,
-    jobs: BTreeSet<JobKind>,
+    /// What states bring that can end.
+    reach: Reach,
     /// For each barrier the connections that can come to it.
     at_barrier: Vec<BTreeSet<usize>>,
 }
@@ -625,8 +631,7 @@ impl Come {
             .filter_map(|number| steps.get(*number))
             .map(Step::brings)
         {
-            come.events.extend(brings.events);
-            come.jobs.extend(brings.jobs);
+            come.reach.take_in(&brings);
         }
         for (connection, step) in entered {
             let barrier = steps.get(*step).and_then(|step| step.coordination.barrier);
@@ -640,11 +645,7 @@ impl Come {
     fn can(&self, what: &Wanted, entered: &BTreeSet<(usize, usize)>) -> bool {
         match what {
             Wanted::State { connection, step } => entered.contains(&(*connection, *step)),
-            Wanted::Event { name, .. } => {
-                let watched = name.split_once('.').map(|(kind, _)| kind);
-                self.events.contains(name)
-                    || watched.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
-            }
+            Wanted::Event { name, .. } => self.reach.may_bring(name),
         }
     }
 }

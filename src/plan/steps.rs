@@ -331,6 +331,7 @@ impl Context<'_> {
             ActionDecl::Reconnect => Some(Action::Reconnect),
             ActionDecl::Set => Some(Action::Set),
             ActionDecl::Nothing => Some(Action::Nothing),
+            ActionDecl::Handler { name, with } => self.handler_plan(name, with.as_ref()),
             ActionDecl::WatchImport(node) => match node.kind {
                 NodeKind::Bool(true) => Some(Action::Watch(Watch::AllImports)),
                 _ => Some(Action::Watch(Watch::Import(self.plan_value(node, scope)?))),
@@ -390,6 +391,7 @@ fn default_name(action: &ActionDecl) -> String {
         ActionDecl::Reconnect => "reconnect".to_owned(),
         ActionDecl::Set => "set".to_owned(),
         ActionDecl::Nothing => "wait".to_owned(),
+        ActionDecl::Handler { name, .. } => name.value.clone(),
         ActionDecl::WatchImport(_) => "watch_import".to_owned(),
         ActionDecl::WatchDdl(_) => "watch_ddl".to_owned(),
     }

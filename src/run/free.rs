@@ -78,6 +78,7 @@ fn prospect(reach: Reach) -> Prospect {
         jobs: reach.jobs,
         states: reach.states,
         barriers: reach.barriers,
+        anything: reach.anything,
     }
 }
 

@@ -454,6 +454,7 @@ pub(super) async fn connect(
             interrupted: false,
             round: 0,
             iteration: 0,
+            led: None,
             followed_ddl: None,
         });
     }

@@ -276,6 +276,11 @@ pub const ACTION: &[Key] = &[
         "KILL QUERY of another connection's session; {connection: name} kills the whole session",
         Either(&[Text, Object(KILL, &[])]),
     ),
+    (
+        "handler",
+        "a handler that is written in Rust and registered under this name",
+        Text,
+    ),
     ("disconnect", "close the session", Yes),
     (
         "reconnect",
@@ -313,6 +318,7 @@ pub const STATE: &[Key] = &[
         Name,
     ),
     PARAMS,
+    WITH,
     (
         "wait_for",
         "an event, `connection.state`, or {event: times}; several in a list",
@@ -402,6 +408,7 @@ pub const RETRIES: &[Key] = &[
 pub const STEP: &[Key] = &[
     ("as", "the state's name; without it, the statement's verb", Name),
     PARAMS,
+    WITH,
     SAVE,
     SET,
     WHEN,
@@ -413,6 +420,7 @@ pub const STEP: &[Key] = &[
     ),
 ];
 
+const WITH: Key = ("with", "the handler's parameters", Map(&Any));
 const PARAMS: Key = (
     "params",
     "values for ?, which makes the statement a prepared one",

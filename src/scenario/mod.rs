@@ -166,6 +166,13 @@ pub enum ActionDecl {
     Set,
     /// Only what a state does beside: it waits, or brings an event.
     Nothing,
+    /// Runs a handler that is written in Rust.
+    Handler {
+        /// The name that it is registered under.
+        name: Located<String>,
+        /// Its parameters.
+        with: Option<Node>,
+    },
     /// Follows an import job, or all of them, to its end.
     WatchImport(Node),
     /// Follows a schema change to its end.
@@ -192,7 +199,8 @@ impl ActionDecl {
             | Self::Disconnect
             | Self::Reconnect
             | Self::Set
-            | Self::Nothing => false,
+            | Self::Nothing
+            | Self::Handler { .. } => false,
         }
     }
 }

@@ -174,13 +174,34 @@ impl Reader<'_> {
                 if let (Some(params), false) = (params, *key == "sql") {
                     self.error(params, "`params` goes with `sql` only", "there is no `?` to fill");
                 }
-                self.one_action(key, value, params)
+                if let (Some(with), false) = (map.get("with"), *key == "handler") {
+                    self.error(
+                        with,
+                        "`with` goes with `handler` only",
+                        "there is none to give it to",
+                    );
+                }
+                self.one_action(key, value, params, map.get("with"))
             }
         }
     }
 
-    fn one_action(&mut self, key: &str, value: &Node, params: Option<&Node>) -> Option<ActionDecl> {
+    fn one_action(
+        &mut self,
+        key: &str,
+        value: &Node,
+        params: Option<&Node>,
+        with: Option<&Node>,
+    ) -> Option<ActionDecl> {
         match key {
+            "handler" => {
+                let name = self.text(value, "a handler's name")?;
+                if let Some(with) = with.filter(|with| with.as_map().is_none()) {
+                    self.error(with, "`with` is a mapping", "write `with: {name: value}`");
+                }
+                let with = with.cloned();
+                Some(ActionDecl::Handler { name, with })
+            }
             "sql" => {
                 let items = self.items(value);
                 let statements: Vec<_> = items.into_iter().filter_map(|item| self.sql(item)).collect();

@@ -120,7 +120,7 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error.to_string()),
     };
     settings.reaper = std::env::current_exe().ok();
-    let collected = match collect(&folders, &env) {
+    let collected = match collect(&folders, &env, &tidb_scenarios::Handlers::new()) {
         Ok(collected) => collected,
         Err(message) => return complain(&message),
     };
