@@ -1,5 +1,7 @@
 //! What must hold of the shared state: variables, status, events, series, retries and jobs.
 
+use std::collections::BTreeSet;
+
 use super::names::Scope;
 use super::variants::Context;
 use super::{Final, Step};
@@ -75,19 +77,21 @@ impl Context<'_> {
                     .push(problem.label(entry.key.span, "a script of `steps` has none"));
             }
         }
+        // That a script has none of these says all that there is to say of them.
+        let of_free = |key: &str| map.get(key).filter(|_| free);
         if let Some(node) = map.get("vars") {
             self.shared_vars(node, scope, found);
         }
         if let Some(node) = map.get("status") {
             self.shared_status(node, found);
         }
-        if let Some(node) = map.get("events") {
+        if let Some(node) = of_free("events") {
             found.events = self.events(node, steps);
         }
-        if let Some(node) = map.get("series") {
-            self.series(node, steps, found);
+        if let Some(node) = of_free("series") {
+            self.series(node, steps, scope, found);
         }
-        if let Some(node) = map.get("retries") {
+        if let Some(node) = of_free("retries") {
             for entry in self.mapping(node, "retries", "retries: {alice: 1}") {
                 let name = Located {
                     span: entry.key.span,
@@ -101,8 +105,8 @@ impl Context<'_> {
             }
         }
         for (key, kind) in [("imports", JobKind::Import), ("ddl", JobKind::Ddl)] {
-            if let Some(node) = map.get(key) {
-                self.jobs(key, node, kind, steps, found);
+            if let Some(node) = of_free(key) {
+                self.jobs(key, node, kind, steps, scope, found);
             }
         }
     }
@@ -111,7 +115,7 @@ impl Context<'_> {
         for entry in self.mapping(node, "vars", "vars: {job: 1}") {
             let Some(name) = entry.key.text() else { continue };
             scope.check_name(&name, entry.key.span, self.problems);
-            if let Some(pattern) = self.value_pattern(&entry.value) {
+            if let Some(pattern) = self.known_pattern(&entry.value, scope) {
                 found.vars.push((name.into_owned(), entry.key.span, pattern));
             }
         }
@@ -146,6 +150,15 @@ impl Context<'_> {
             problems: self.problems,
         };
         ValuePattern::read(node, &mut reading)
+    }
+
+    /// The same, with variables that have a value by then.
+    pub(super) fn known_pattern(&mut self, node: &Node, scope: &mut Scope<'_>) -> Option<ValuePattern> {
+        let pattern = self.value_pattern(node)?;
+        for (name, span) in pattern.variables() {
+            scope.check_name(&name, span, self.problems);
+        }
+        Some(pattern)
     }
 
     fn number_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
@@ -190,16 +203,11 @@ impl Context<'_> {
             return;
         }
         let known = brings.iter().flat_map(|one| &one.events).map(String::as_str);
-        let message = match nearest(name, known) {
-            Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
-            None => format!("nobody signals `{name}`"),
-        };
-        let problem = Diagnostic::error(span, message);
         self.problems
-            .push(problem.label(span, "no state has it in its `signal`"));
+            .push(nobody_signals(name, span, &known.collect::<BTreeSet<_>>()));
     }
 
-    fn series(&mut self, node: &Node, steps: &[Step], found: &mut Final) {
+    fn series(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>, found: &mut Final) {
         let known: Vec<&str> = steps
             .iter()
             .flat_map(|step| step.coordination.record.iter().map(|(name, ..)| name.as_str()))
@@ -225,7 +233,7 @@ impl Context<'_> {
                 self.problems
                     .push(problem.label(entry.value.span, "such as `{last: 100, increasing: true}`"));
             }
-            let mut pattern = |key: &str| map.get(key).and_then(|node| self.value_pattern(node));
+            let mut pattern = |key: &str| map.get(key).and_then(|node| self.known_pattern(node, scope));
             let mut series = SeriesPattern {
                 span: name.span,
                 name: name.value,
@@ -250,7 +258,10 @@ impl Context<'_> {
             if let Some(node) = map.get("values") {
                 match node.as_seq() {
                     Some(items) => {
-                        let values = items.iter().filter_map(|item| self.value_pattern(item)).collect();
+                        let values = items
+                            .iter()
+                            .filter_map(|item| self.known_pattern(item, scope))
+                            .collect();
                         series.values = Some((node.span, values));
                     }
                     None => {
@@ -264,17 +275,29 @@ impl Context<'_> {
         }
     }
 
-    fn jobs(&mut self, key: &str, node: &Node, kind: JobKind, steps: &[Step], found: &mut Final) {
+    fn jobs(
+        &mut self,
+        key: &str,
+        node: &Node,
+        kind: JobKind,
+        steps: &[Step],
+        scope: &mut Scope<'_>,
+        found: &mut Final,
+    ) {
+        let example = match kind {
+            JobKind::Import => "{status: finished}",
+            JobKind::Ddl => "{status: synced}",
+        };
         if !steps.iter().any(|step| step.brings().jobs.contains(&kind)) {
             let word = kind.word();
             let problem = Diagnostic::error(node.span, format!("no state watches {key}"));
             self.problems
                 .push(problem.label(node.span, format!("write `watch_{word}` in a state")));
         }
-        for entry in self.mapping(node, key, &format!("{key}: {{any: {{status: finished}}}}")) {
+        for entry in self.mapping(node, key, &format!("{key}: {{any: {example}}}")) {
             let which = entry.key.text().unwrap_or_default().into_owned();
             let mut fields = Vec::new();
-            for field in self.mapping(&entry.value, "a job", "{status: finished}") {
+            for field in self.mapping(&entry.value, &which, &format!("{which}: {example}")) {
                 let name = Located {
                     span: field.key.span,
                     value: field.key.text().unwrap_or_default().into_owned(),
@@ -282,7 +305,7 @@ impl Context<'_> {
                 if !JOB_FIELDS.contains(&name.value.as_str()) {
                     self.unknown_key(&field.key, &name.value, "a job", JOB_FIELDS);
                 }
-                if let Some(pattern) = self.value_pattern(&field.value) {
+                if let Some(pattern) = self.known_pattern(&field.value, scope) {
                     fields.push((name.value, name.span, pattern));
                 }
             }
@@ -299,4 +322,22 @@ impl Context<'_> {
         self.problems
             .push(crate::source::unknown_key(node, key, what, known));
     }
+}
+
+/// An event that no state brings.
+pub(super) fn nobody_signals(name: &str, span: Span, signals: &BTreeSet<&str>) -> Diagnostic {
+    let message = match nearest(name, signals.iter().copied()) {
+        Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
+        None => format!("nobody signals `{name}`"),
+    };
+    let kind = name.split_once('.').map(|(word, _)| word);
+    let label = match JobKind::ALL.into_iter().find(|one| Some(one.word()) == kind) {
+        Some(kind) => format!("it comes from `watch_{}`, which no state has", kind.word()),
+        None if signals.is_empty() => "no state has `signal`".to_owned(),
+        None => {
+            let known: Vec<&str> = signals.iter().copied().collect();
+            format!("signalled are {}", known.join(", "))
+        }
+    };
+    Diagnostic::error(span, message).label(span, label)
 }

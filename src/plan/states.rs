@@ -72,6 +72,11 @@ impl Context<'_> {
             };
             for state in &decl.states {
                 let step = self.step_plan(&state.step, base, scope);
+                if let Some(name) = state.step.name.as_ref().filter(|name| name.value == END) {
+                    let problem = Diagnostic::error(name.span, "a state cannot be called `end`");
+                    let label = "`next: end` ends the connection's round";
+                    self.problems.push(problem.label(name.span, label));
+                }
                 if self.variant.is_in(state.step.when.as_ref())
                     && let Some(step) = step
                 {
@@ -161,7 +166,7 @@ impl Context<'_> {
                 let label = if wanted > can {
                     format!("waits for {wanted}, and only {can} can come")
                 } else {
-                    "only one connection comes to it".to_owned()
+                    "only one connection comes to it, and it waits for another".to_owned()
                 };
                 self.problems
                     .push(Diagnostic::error(place, message).label(place, label));
@@ -194,7 +199,15 @@ impl Context<'_> {
             .add
             .iter()
             .filter_map(|(name, node)| {
-                scope.check_name(&name.value, name.span, self.problems);
+                self.check_new_name(name);
+                if scope.knows(&name.value) {
+                    scope.check_name(&name.value, name.span, self.problems);
+                } else {
+                    let message = format!("`{}` has no value to add to", name.value);
+                    let problem = Diagnostic::error(name.span, message).label(name.span, "added to here");
+                    self.problems
+                        .push(problem.help(format!("give it one at the top: `vars: {{{}: 0}}`", name.value)));
+                }
                 let value = self.plan_value(node, scope)?;
                 self.check_number(&value, node);
                 Some((name.value.clone(), value, name.span))
@@ -218,17 +231,23 @@ impl Context<'_> {
             None => Next::End,
         };
         let mut on: Vec<(Trigger, Next)> = Vec::new();
+        let mut asked = Vec::new();
         for (word, name) in &decl.on {
             let trigger = self.trigger(word);
             let target = self.target(name, own, &all.steps);
             if let (Some(trigger), Some(target)) = (trigger, target) {
-                if on.iter().any(|(other, _)| *other == trigger) {
-                    let message = format!("`{}` is there twice", word.value);
-                    let problem = Diagnostic::error(word.span, message);
-                    self.problems.push(problem.label(word.span, "again here"));
-                }
+                self.check_asked(&asked, trigger, word);
+                asked.push((trigger, word.span));
                 on.push((trigger, target));
             }
+        }
+        let action = all.steps.get(number).map(|step| &step.action);
+        if let (Some(Action::Sleep(_) | Action::Nothing | Action::Set), Some((word, _))) =
+            (action, decl.on.first())
+        {
+            let problem = Diagnostic::error(word.span, "nothing can come of this state but its end");
+            let label = "`on` is asked about statements; write `next`";
+            self.problems.push(problem.label(word.span, label));
         }
         let mut retries = Retries::default();
         if let Some(said) = &decl.retries {
@@ -258,6 +277,32 @@ impl Context<'_> {
             on,
             retries,
         }
+    }
+
+    /// A trigger that an earlier one leaves nothing to.
+    fn check_asked(&mut self, asked: &[(Trigger, Span)], trigger: Trigger, word: &Located<String>) {
+        let same = asked.iter().find(|(other, _)| *other == trigger);
+        let error = matches!(trigger, Trigger::Error(_) | Trigger::Lost);
+        let wider = asked
+            .iter()
+            .find(|(other, _)| error && *other == Trigger::AnyError);
+        let (message, here, (_, before), there) = match (same, wider) {
+            (Some(same), _) => (
+                format!("`{}` is there twice", word.value),
+                "again here",
+                same,
+                "first here",
+            ),
+            (None, Some(any)) => (
+                format!("`{}` is never asked", word.value),
+                "write this one first",
+                any,
+                "this takes all errors: the first that fits is followed",
+            ),
+            (None, None) => return,
+        };
+        let problem = Diagnostic::error(word.span, message).label(word.span, here);
+        self.problems.push(problem.label(*before, there));
     }
 
     fn check_number(&mut self, value: &super::Value, node: &Node) {
@@ -296,10 +341,7 @@ impl Context<'_> {
                     .iter()
                     .filter_map(|entry| {
                         let name = entry.key.text()?.into_owned();
-                        let pattern = self.value_pattern(&entry.value)?;
-                        for (name, span) in pattern.variables() {
-                            scope.check_name(&name, span, self.problems);
-                        }
+                        let pattern = self.known_pattern(&entry.value, scope)?;
                         Some((name, entry.key.span, pattern))
                     })
                     .collect()
@@ -428,20 +470,36 @@ impl Context<'_> {
     fn unknown_want(&mut self, want: &WantDecl, signals: &BTreeSet<&str>, connections: &[ConnectionPlan]) {
         let name = want.name.value.as_str();
         let span = want.name.span;
-        let message = match nearest(name, signals.iter().copied()) {
-            Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
-            None => format!("nobody signals `{name}`"),
+        let group = |own: &ConnectionPlan| {
+            let rest = own.name.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        let label = if connections.iter().any(|own| own.name == name) {
-            format!("for a state of `{name}` write `{name}.STATE`")
-        } else if signals.is_empty() {
-            "no state has `signal`".to_owned()
-        } else {
-            let known: Vec<&str> = signals.iter().copied().collect();
-            format!("signalled are {}", known.join(", "))
-        };
+        if connections.iter().any(group) {
+            let problem = Diagnostic::error(span, format!("nobody signals `{name}`"));
+            let label = format!("for a state of `{name}` write `{name}.STATE`");
+            self.problems.push(problem.label(span, label));
+            return;
+        }
+        let (who, state) = name.rsplit_once('.').unwrap_or((name, ""));
+        let of_job = JobKind::ALL.into_iter().any(|kind| kind.word() == who);
+        if !state.is_empty() && !of_job {
+            let known: Vec<&str> = self
+                .scenario
+                .connections
+                .iter()
+                .map(|own| own.name.value.as_str())
+                .collect();
+            let message = match nearest(who, known.iter().copied()) {
+                Some(near) => format!("unknown connection `{who}`; did you mean `{near}.{state}`?"),
+                None => format!("unknown connection `{who}`"),
+            };
+            let label = format!("this scenario has {}", known.join(", "));
+            self.problems
+                .push(Diagnostic::error(span, message).label(span, label));
+            return;
+        }
         self.problems
-            .push(Diagnostic::error(span, message).label(span, label));
+            .push(super::shared::nobody_signals(name, span, signals));
     }
 
     /// A state that another one of the same connection names.
@@ -462,8 +520,20 @@ impl Context<'_> {
                     None => format!("there is no state `{}`", name.value),
                 };
                 let label = format!("there are {}, and `end`", known.join(", "));
-                self.problems
-                    .push(Diagnostic::error(name.span, message).label(name.span, label));
+                let mut problem = Diagnostic::error(name.span, message).label(name.span, label);
+                let all = self.scenario.connections.iter().flat_map(|one| &one.states);
+                let left_out = all
+                    .filter(|state| {
+                        own.decls
+                            .first()
+                            .is_some_and(|one| one.step.connection.value == state.step.connection.value)
+                    })
+                    .filter_map(|state| state.step.name.as_ref())
+                    .find(|other| other.value == name.value);
+                if let Some(other) = left_out {
+                    problem = problem.label(other.span, "its `when` leaves this one out in some variants");
+                }
+                self.problems.push(problem);
                 None
             }
             Err(several) => {
@@ -491,9 +561,9 @@ impl Context<'_> {
             None => format!("nothing comes of a state as `{text}`"),
         };
         let known: Vec<&str> = words.collect();
-        let label = format!("an error's number or name, or one of {}", known.join(", "));
-        self.problems
-            .push(Diagnostic::error(word.span, message).label(word.span, label));
+        let help = format!("known are an error's number or name, and {}", known.join(", "));
+        let problem = Diagnostic::error(word.span, message).label(word.span, "not known here");
+        self.problems.push(problem.help(help));
         None
     }
 
@@ -569,7 +639,7 @@ impl Context<'_> {
         }
         let stuck: Vec<(usize, usize)> = entered.difference(&ended).copied().collect();
         let mut told = BTreeSet::new();
-        for (_, number) in &stuck {
+        for (connection, number) in &stuck {
             let Some(step) = steps.get(*number).filter(|_| told.insert(*number)) else {
                 continue;
             };
@@ -579,24 +649,47 @@ impl Context<'_> {
                 .iter()
                 .find(|want| !come.can(&want.what, &entered));
             let (span, what) = match (missing, step.coordination.barrier) {
-                (Some(want), _) => (want.span, "what this waits for can never come"),
-                (None, Some((_, span))) => (span, "this barrier can never fill"),
+                (Some(want), _) => {
+                    let name = self.file.slice(want.span);
+                    (want.span, format!("`{name}` is waited for and can never come"))
+                }
+                (None, Some((_, span))) => {
+                    let name = self.file.slice(span);
+                    (span, format!("barrier `{name}` can never fill"))
+                }
                 (None, None) => continue,
             };
             let mut problem = Diagnostic::error(span, what).label(span, "waits here for ever");
-            let brings = |step: &&Step| match missing.map(|want| &want.what) {
-                Some(Wanted::Event { name, .. }) => step.coordination.signal.contains(name),
-                _ => false,
+            // Who would bring it: a state that is never entered, or that never ends.
+            let brings = |at: usize, step: &Step| match (missing.map(|want| &want.what), span) {
+                (Some(Wanted::Event { name, .. }), _) => step.coordination.signal.contains(name),
+                (Some(Wanted::State { step: wanted, .. }), _) => at == *wanted,
+                (None, span) => step.coordination.barrier.is_some_and(|(number, other)| {
+                    other != span
+                        && all.barriers.get(number).map(|one| one.name.as_str())
+                            == Some(self.file.slice(span))
+                        && !entered.iter().any(|(_, entered)| *entered == at)
+                }),
             };
-            for bringer in steps.iter().filter(brings) {
+            let mut own_alone = missing.is_some();
+            let own = connections
+                .get(*connection)
+                .map(|own| own.states.clone())
+                .unwrap_or_default();
+            for (at, bringer) in steps.iter().enumerate().filter(|(at, step)| brings(*at, step)) {
+                own_alone &= own.contains(&at);
                 problem = problem.label(
                     bringer.span,
                     "it comes from here, which is reached only after this wait",
                 );
             }
-            self.problems.push(problem.help(
-                "connections that wait for each other in a ring never go on; one of them has to signal before it waits",
-            ));
+            let help = if own_alone {
+                "a connection that waits for itself never goes on; another one has to bring this"
+            } else {
+                "connections that wait for each other in a ring never go on; one of them has to go on without \
+                 the others"
+            };
+            self.problems.push(problem.help(help));
         }
     }
 }

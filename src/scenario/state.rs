@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::keys;
 use super::read::{Reader, when};
 use super::{ActionDecl, ExpectDecl, Located, StepDecl, WatchDdl};
-use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span, read};
+use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, read};
 
 /// One state: a step, and what it has to do with the other connections and with the states after it.
 #[derive(Debug, Clone)]
@@ -107,24 +107,14 @@ impl Reader<'_> {
             self.error(node, "a state is a mapping", label);
             return None;
         };
-        let mut known = keys::state_names();
-        known.extend(keys::names(keys::WAITING));
-        known.push("as");
-        let map = MapReader::new(node, "a state", &known, self.problems)?;
-        for key in keys::names(keys::WAITING) {
-            if let Some(entry) = map.entry(key) {
-                let message =
-                    format!("`{key}` is for `steps`: whether a state that runs freely waits is chance");
-                let problem = Diagnostic::error(entry.key.span, message);
-                self.problems.push(
-                    problem.label(entry.key.span, "not here").help(
-                        "write a script of `steps`, or order the connections by `wait_for` and `signal`",
-                    ),
-                );
-            }
-        }
-        if let Some(entry) = map.entry("as") {
-            self.error(&entry.key, "a state has its name from `state`", "write `state`");
+        // What is written in steps only is told in words of its own, and is not among the keys known here.
+        let mut own = entries.clone();
+        own.retain(|entry| !self.is_of_steps(connection, entry));
+        let named = own.len() < entries.len() && own.is_empty();
+        let merged = Node::new(node.span, NodeKind::Map(own));
+        let map = MapReader::new(&merged, "a state", &keys::state_names(), self.problems)?;
+        if named {
+            return None;
         }
         let name = map
             .get("state")
@@ -153,7 +143,11 @@ impl Reader<'_> {
             own.entries.retain(|(key, _)| key.as_str() != Some("within"));
         }
         let save = self.pairs_of_text(map.get("save"), "save");
-        let record = self.pairs_of_text(map.get("record"), "record");
+        let record = self.pairs_such_as(map.get("record"), "record", "progress: done");
+        let record: Vec<_> = record
+            .into_iter()
+            .filter_map(|(name, node)| Some((name, self.text(&node, "what to record")?)))
+            .collect();
         for key in ["save", "record"] {
             if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
                 let verb = if key == "save" { "save" } else { "record" };
@@ -176,7 +170,7 @@ impl Reader<'_> {
             set: self.pairs(map.get("set"), "set"),
             timeout: map.get("timeout").and_then(|node| self.ok(read::limit(node))),
         };
-        let on = self.pairs(map.get("on"), "on");
+        let on = self.pairs_such_as(map.get("on"), "on", "1213: begin");
         Some(StateDecl {
             step,
             wait_for: map
@@ -185,9 +179,9 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             barrier: map.get("barrier").and_then(|node| self.barrier(node)),
             signal: self.names(map.get("signal"), "an event's name"),
-            add: self.pairs(map.get("add"), "add"),
+            add: self.pairs_such_as(map.get("add"), "add", "done: 1"),
             record,
-            repeat: map.get("repeat").and_then(|node| self.times(node, "repeat", 1)),
+            repeat: map.get("repeat").and_then(|node| self.times(node, "`repeat`", 1)),
             until,
             every: map.get("every").and_then(|node| self.ok(read::limit(node))),
             within,
@@ -200,6 +194,29 @@ impl Reader<'_> {
         })
     }
 
+    /// Whether this key belongs into a step of a script; that is a mistake here.
+    fn is_of_steps(&mut self, connection: &Located<String>, entry: &Entry) -> bool {
+        let Some(key) = entry.key.as_str() else {
+            return false;
+        };
+        if keys::names(keys::WAITING).contains(&key) {
+            let message = format!("`{key}` is for `steps`: whether a state that runs freely waits is chance");
+            let problem = Diagnostic::error(entry.key.span, message).label(entry.key.span, "not here");
+            self.problems.push(
+                problem
+                    .help("write a script of `steps`, or order the connections by `wait_for` and `signal`"),
+            );
+        } else if key == "as" {
+            self.error(&entry.key, "a state has its name from `state`", "write `state`");
+        } else if key == connection.value {
+            let message = format!("a state of `{key}` does not name it once more");
+            self.error(&entry.key, message, "write `sql`");
+        } else {
+            return false;
+        }
+        true
+    }
+
     fn state_action(&mut self, node: &Node, map: &MapReader<'_>) -> Option<ActionDecl> {
         let own = keys::names(keys::STATE_ACTION);
         let all: Vec<(&str, &Node)> = keys::names(keys::ACTION)
@@ -208,6 +225,7 @@ impl Reader<'_> {
             .filter_map(|key| map.get(key).map(|node| (key, node)))
             .collect();
         let beside = ["wait_for", "barrier", "signal", "add", "next"];
+        let params = map.entry("params");
         match all.as_slice() {
             [(key, value)] if own.contains(key) => {
                 if let Some(params) = map.get("params") {
@@ -215,15 +233,28 @@ impl Reader<'_> {
                 }
                 self.watch(key, value)
             }
-            [] if map.get("params").is_none() && map.get("set").is_none() => {
+            [] if params.is_some() => {
+                if let Some(params) = params {
+                    let label = "write `sql: select ?` beside it";
+                    self.error(&params.key, "`params` without `sql`", label);
+                }
+                None
+            }
+            [] if map.get("set").is_none() => {
                 if beside.iter().any(|key| map.get(key).is_some()) {
                     return Some(ActionDecl::Nothing);
                 }
-                let options = keys::names(keys::ACTION).join("`, `");
-                let own = own.join("`, `");
-                let label =
-                    format!("write `sql`, or one of `{options}`, `{own}`, `set`, `wait_for`, `signal`");
-                self.error(node, "this state does nothing", label);
+                let others: Vec<&str> = keys::names(keys::ACTION)
+                    .into_iter()
+                    .filter(|key| *key != "sql")
+                    .chain(own)
+                    .chain(["set"])
+                    .chain(beside)
+                    .collect();
+                let problem = Diagnostic::error(node.span, "this state does nothing");
+                let help = format!("or one of `{}`", others.join("`, `"));
+                self.problems
+                    .push(problem.label(node.span, "write `sql: select 1` in it").help(help));
                 None
             }
             _ => self.action(node, map, "a state", &all),
@@ -231,7 +262,9 @@ impl Reader<'_> {
     }
 
     fn watch(&mut self, key: &str, value: &Node) -> Option<ActionDecl> {
-        let number = |node: &Node| matches!(node.kind, NodeKind::Int(_)) || node.as_str().is_some();
+        let number = |node: &Node| {
+            matches!(node.kind, NodeKind::Int(_)) || node.as_str().is_some_and(|text| text.contains("${"))
+        };
         if key == "watch_import" {
             if matches!(value.kind, NodeKind::Bool(true)) || number(value) {
                 return Some(ActionDecl::WatchImport(value.clone()));
@@ -252,8 +285,15 @@ impl Reader<'_> {
             }
             _ if number(value) => Some(ActionDecl::WatchDdl(WatchDdl::Job(value.clone()))),
             _ => {
-                let label = "write `{table: name}`";
-                self.error(value, "`watch_ddl` takes a job's number or a table", label);
+                let label = match value.as_str().filter(|text| !text.trim().is_empty()) {
+                    Some(table) => format!("write `{{table: {table}}}`"),
+                    None => "write `{table: name}`".to_owned(),
+                };
+                self.error(
+                    value,
+                    "`watch_ddl` takes a job's number or `{table: name}`",
+                    label,
+                );
                 None
             }
         }
@@ -263,7 +303,7 @@ impl Reader<'_> {
     fn check_until(&mut self, map: &MapReader<'_>, action: &ActionDecl) {
         let watches = matches!(action, ActionDecl::WatchImport(_) | ActionDecl::WatchDdl(_));
         let until = map.entry("until");
-        let mut wrong = |entry: Option<&crate::source::Entry>, message: &str, label: &str| {
+        let mut wrong = |entry: Option<&Entry>, message: &str, label: &str| {
             if let Some(entry) = entry {
                 self.problems
                     .push(Diagnostic::error(entry.key.span, message).label(entry.key.span, label));
@@ -335,7 +375,9 @@ impl Reader<'_> {
             self.error(node, "`barrier` needs `name`", "write `{name: go, parties: 2}`");
             return None;
         };
-        let parties = map.get("parties").and_then(|node| self.times(node, "parties", 2));
+        let parties = map
+            .get("parties")
+            .and_then(|node| self.times(node, "`parties`", 2));
         let name = self.name(name, "a barrier's name")?;
         Some(BarrierDecl { name, parties })
     }
@@ -349,7 +391,7 @@ impl Reader<'_> {
             limit: None,
         };
         if !matches!(node.kind, NodeKind::Map(_)) {
-            retries.max = Some(self.times(node, "retries", 0)?.value);
+            retries.max = Some(self.times(node, "`retries`", 0)?.value);
             return Some(retries);
         }
         let map = MapReader::new(node, "`retries`", &keys::names(keys::RETRIES), self.problems)?;
@@ -358,7 +400,7 @@ impl Reader<'_> {
         }
         retries.max = map
             .get("max")
-            .and_then(|node| self.times(node, "max", 0))
+            .and_then(|node| self.times(node, "`max`", 0))
             .map(|max| max.value);
         retries.backoff = map.get("backoff").and_then(|node| self.ok(read::duration(node)));
         retries.limit = map.get("limit").and_then(|node| self.ok(read::limit(node)));
@@ -373,6 +415,24 @@ impl Reader<'_> {
             }
         });
         Some(retries)
+    }
+
+    /// A mapping of which an example says more than that it is one.
+    fn pairs_such_as(
+        &mut self,
+        node: Option<&Node>,
+        what: &str,
+        example: &str,
+    ) -> Vec<(Located<String>, Node)> {
+        let Some(wrong) = node.filter(|node| node.as_map().is_none_or(<[_]>::is_empty)) else {
+            return self.pairs(node, what);
+        };
+        let message = match wrong.as_map() {
+            Some(_) => format!("`{what}` is empty"),
+            None => format!("`{what}` is a mapping, not {}", wrong.describe()),
+        };
+        self.error(wrong, message, format!("write `{what}: {{{example}}}`"));
+        Vec::new()
     }
 
     /// One name or a list of names.
@@ -392,7 +452,12 @@ impl Reader<'_> {
         if !fits {
             let message = format!("{what} is made of letters, digits, `_` and `-`");
             let problem = Diagnostic::error(name.span, message);
-            self.problems.push(problem.label(name.span, "not this one"));
+            let label = if name.value.contains('.') {
+                "leave the `.` out: events with one come from watched jobs, by themselves"
+            } else {
+                "not this one"
+            };
+            self.problems.push(problem.label(name.span, label));
         }
     }
 
@@ -406,8 +471,13 @@ impl Reader<'_> {
                 })
             }
             _ => {
-                let label = format!("from {least} to {}", keys::TIMES_MAX);
-                self.error(node, format!("{what} is a whole number"), label);
+                let label = match node.kind {
+                    NodeKind::Int(times) if times < i128::from(least) => "this is too small".to_owned(),
+                    NodeKind::Int(_) => "this is too great".to_owned(),
+                    _ => format!("this is {}", node.describe()),
+                };
+                let message = format!("{what} is a whole number from {least} to {}", keys::TIMES_MAX);
+                self.error(node, message, label);
                 None
             }
         }
