@@ -171,6 +171,11 @@ impl Waits {
 
     /// A connection enters a state.
     pub fn enter(&mut self, connection: usize, state: usize, again: bool) {
+        // What it could have brought on another way, and others wait for, may be lost now.
+        let hoped: Vec<Wanted> = self
+            .wanted()
+            .filter(|wanted| self.seats.get(connection).is_some_and(|seat| self.may_bring(connection, seat, wanted)))
+            .collect();
         let Some(seat) = self.seats.get_mut(connection) else {
             return;
         };
@@ -180,6 +185,26 @@ impl Waits {
         seat.again = again;
         seat.entered.insert(state);
         self.release(&Key::State(connection, state));
+        let seat = &self.seats[connection];
+        if hoped.iter().any(|wanted| !self.may_bring(connection, seat, wanted)) {
+            self.tell_hopeless();
+        }
+    }
+
+    /// What is waited for, each once.
+    fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        let waiting = self.waiting.iter().filter(|(_, waiting)| !waiting.is_empty());
+        waiting.map(|(key, _)| match key {
+            Key::Event(name) => Wanted::Event {
+                name: name.clone(),
+                times: 1,
+            },
+            Key::State(connection, state) => Wanted::State {
+                connection: *connection,
+                state: *state,
+            },
+            Key::Barrier(number) => Wanted::Barrier(*number),
+        })
     }
 
     /// An event comes.
@@ -728,6 +753,16 @@ mod tests {
         assert!(wait.try_recv().is_err(), "the next round may bring it");
         waits.enter(0, 0, false);
         waits.end(0, None);
+        assert!(wait.try_recv().expect("an end").is_err());
+    }
+
+    #[test]
+    fn whoever_goes_another_way_takes_the_hope_along() {
+        let mut waits = waits(&[&["go"], &[], &[]], &[]);
+        let mut wait = waits.wait(1, event("go", 1));
+        assert!(wait.try_recv().is_err(), "c0 may bring it");
+        // The state of the third brings nothing, and so does the first when it goes there.
+        waits.enter(0, 2, false);
         assert!(wait.try_recv().expect("an end").is_err());
     }
 

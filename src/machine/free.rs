@@ -96,6 +96,7 @@ impl Machine {
             Repetition::Once | Repetition::Until { .. } => 1,
             Repetition::Times(times) => *times,
         };
+        let mut last = 0;
         for iteration in 0..times {
             self.iteration = iteration;
             let record = self.coordinator.begin_step(StepRecord {
@@ -118,6 +119,7 @@ impl Machine {
             if let Some((trigger, next)) = branch {
                 if !trigger.is_error() {
                     self.coordinator.end_step(record, end, Went::Elsewhere);
+                    *retries = 0;
                     return Ok(*next);
                 }
                 let policy = step.coordination.retries;
@@ -158,8 +160,9 @@ impl Machine {
             if let Some(problem) = problem {
                 return Err(format!("at line {}: {problem}", line(step, &plan)));
             }
+            last = record;
             if let Some(name) = led {
-                self.leave(step, &plan)?;
+                self.leave(step, &plan, record)?;
                 return self.state_called(&plan, &name).ok_or_else(|| {
                     format!(
                         "at line {}: its handler leads to `{name}`, and there is no such state",
@@ -169,7 +172,7 @@ impl Machine {
             }
         }
         *retries = 0;
-        self.leave(step, &plan)?;
+        self.leave(step, &plan, last)?;
         Ok(step.coordination.next)
     }
 
@@ -181,12 +184,18 @@ impl Machine {
     }
 
     /// What a state does for the others when it ends.
-    fn leave(&self, step: &Step, plan: &TrialPlan) -> Result<(), Failure> {
+    fn leave(&self, step: &Step, plan: &TrialPlan, record: usize) -> Result<(), Failure> {
         for (name, value, _) in &step.coordination.add {
             let number = self
                 .value(value)
                 .map_err(|outcome| crate::expect::describe(&outcome));
             if let Err(problem) = number.and_then(|number| self.coordinator.add(name, &number)) {
+                let told = problem.clone();
+                self.coordinator.change_step(record, |record| {
+                    if let Some(end) = &mut record.end {
+                        end.save_problem = Some(told);
+                    }
+                });
                 return Err(format!("at line {}: {problem}", line(step, plan)));
             }
         }

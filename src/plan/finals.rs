@@ -113,6 +113,13 @@ impl Context<'_> {
         steps: &[Step],
     ) {
         for (number, state, span) in named {
+            if state == BLOCKED && self.scenario.runs_freely() {
+                let message = "whether a connection that runs freely waits is chance";
+                let problem = Diagnostic::error(*span, message);
+                self.problems
+                    .push(problem.label(*span, "`blocked` is a state in `steps` and `permutations` only"));
+                continue;
+            }
             if LIFECYCLE.contains(&state.as_str()) || state == BLOCKED {
                 continue;
             }

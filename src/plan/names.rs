@@ -41,6 +41,11 @@ impl<'a> Scope<'a> {
         self.known.insert(name.to_owned());
     }
 
+    /// From here on, this name has no value.
+    pub fn remove(&mut self, name: &str) {
+        self.known.remove(name);
+    }
+
     /// Whether this name has a value by now.
     pub fn knows(&self, name: &str) -> bool {
         self.known.contains(name)

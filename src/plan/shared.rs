@@ -55,9 +55,6 @@ pub struct JobPattern {
     pub fields: Vec<(String, Span, ValuePattern)>,
 }
 
-/// What is known of a watched job.
-pub(crate) const JOB_FIELDS: &[&str] = &["status", "phase", "rows", "size", "elapsed", "error", "table"];
-
 impl Context<'_> {
     pub(super) fn shared(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>, found: &mut Final) {
         let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
@@ -302,8 +299,9 @@ impl Context<'_> {
                     span: field.key.span,
                     value: field.key.text().unwrap_or_default().into_owned(),
                 };
-                if !JOB_FIELDS.contains(&name.value.as_str()) {
-                    self.unknown_key(&field.key, &name.value, "a job", JOB_FIELDS);
+                let known = keys::names(keys::JOB);
+                if !known.contains(&name.value.as_str()) {
+                    self.unknown_key(&field.key, &name.value, "a job", &known);
                 }
                 if let Some(pattern) = self.known_pattern(&field.value, scope) {
                     fields.push((name.value, name.span, pattern));

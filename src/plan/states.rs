@@ -17,6 +17,33 @@ use crate::sql::{by_name, nearest as nearest_error};
 /// What the file calls the end of a connection's states.
 const END: &str = "end";
 
+/// What jobs come to, as the events of watched ones have it.
+const JOB_WORDS: &[&str] = &[
+    "pending",
+    "running",
+    "finished",
+    "failed",
+    "cancelled",
+    "ended",
+    "global_sorting",
+    "importing",
+    "validating",
+    "queueing",
+    "rollingback",
+    "rollback_done",
+    "done",
+    "synced",
+    "cancelling",
+    "pausing",
+    "paused",
+    "none",
+    "delete_only",
+    "write_only",
+    "write_reorganization",
+    "delete_reorganization",
+    "public",
+];
+
 /// The states of all connections, one connection after another.
 #[derive(Default)]
 pub(super) struct States {
@@ -406,6 +433,14 @@ impl Context<'_> {
             if let Some(kind) = watched {
                 let seen = |step: &Step| matches!(&step.action, Action::Watch(watch) if watch.kind() == kind);
                 if steps.iter().any(seen) {
+                    // A newer server may have words of its own, so that only a slip of the pen is refused.
+                    let known = JOB_WORDS.iter().copied();
+                    if let (Some(near), false) = (nearest(state, known), JOB_WORDS.contains(&state)) {
+                        let message = format!("no job comes to `{state}`; did you mean `{who}.{near}`?");
+                        self.problems.push(
+                            Diagnostic::error(span, message).label(span, "an event of a job that is watched"),
+                        );
+                    }
                     return event();
                 }
             }

@@ -327,6 +327,10 @@ impl Context<'_> {
                 barriers: Vec::new(),
             }
         };
+        // What counts within a connection has no value when all of them have ended.
+        for name in ["iteration", "round"] {
+            scope.remove(name);
+        }
         let (finals, outcomes) = self.finals(&connections, &steps, &mut scope);
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
         if self.waits_are_clear && !free && permutations.is_none() {

@@ -327,26 +327,43 @@ impl<'c> Free<'c> {
             return;
         };
         let own = rows.iter().find(|row| row.session == session);
-        let Some(own) = own.filter(|row| row.state == "LockWaiting") else {
-            return;
-        };
-        let began = Instant::now();
-        let mut found = None;
-        while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
-            found = blocking::lock_wait(control, own.id).await;
-            if found.is_none() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let number = |row: &blocking::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
+        let (rule, holder, evidence, key) = match own.filter(|row| row.state == "LockWaiting") {
+            Some(own) => {
+                let began = Instant::now();
+                let mut found = None;
+                while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
+                    found = blocking::lock_wait(control, own.id).await;
+                    if found.is_none() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+                let (holder, key) = found.unwrap_or_default();
+                let holder = rows.iter().find(|row| row.id == holder).and_then(number);
+                let evidence = holder.map(|_| Evidence::DataLockWaits);
+                (WaitRule::SameLockWaitTwice { apart_us: 0 }, holder, evidence, key)
             }
-        }
-        let (holder, key) = found.unwrap_or_default();
-        let row = rows.iter().find(|row| row.id == holder);
-        let holder = row.and_then(|row| sessions.iter().position(|session| *session == Some(row.session)));
+            // A statement without a transaction around it meets locks when it commits, and tries again and again:
+            // that shows nowhere. The only other transaction with locks is the one it waits for.
+            None => {
+                let mut others = rows.iter().filter(|row| row.session != session && row.keys > 0);
+                let (Some(only), None) = (others.next(), others.next()) else {
+                    return;
+                };
+                let for_us = self.coordinator.look(|shared| {
+                    let record = shared.steps.get(request.record);
+                    record.map_or(0, |record| self.coordinator.now_us().saturating_sub(record.started_us))
+                });
+                let evidence = Some(Evidence::OnlyLocker);
+                (WaitRule::NoAnswer { for_us }, number(only), evidence, String::new())
+            }
+        };
         let wait = Wait {
             seen_us: self.coordinator.now_us(),
-            rule: WaitRule::SameLockWaitTwice { apart_us: 0 },
+            rule,
             candidates: Vec::new(),
             holders: holder.into_iter().collect(),
-            evidence: holder.map(|_| Evidence::DataLockWaits),
+            evidence,
             key: Some(key).filter(|key| !key.is_empty()),
             not_waiting_before: Vec::new(),
         };

@@ -577,14 +577,25 @@ pub const SHARED: &[Key] = &[
     ),
     (
         "imports",
-        "import jobs by their number, or `any`, and what they must have come to",
-        Map(&Map(&Value)),
+        "import jobs by their number or table, or `any`, and what they must have come to",
+        Map(&Object(JOB, &[])),
     ),
     (
         "ddl",
-        "schema changes by their table, or `any`, and what they must have come to",
-        Map(&Map(&Value)),
+        "schema changes by their number or table, or `any`, and what they must have come to",
+        Map(&Object(JOB, &[])),
     ),
+];
+
+/// What is known of a job that is watched.
+pub const JOB: &[Key] = &[
+    ("status", "as the server tells it, such as `finished` or `synced`", Value),
+    ("phase", "what it does, such as `importing` or `write reorganization`", Value),
+    ("rows", "how many rows so far", Value),
+    ("size", "the size of the source", Value),
+    ("elapsed", "how long it took, in seconds", Value),
+    ("error", "why it failed", Value),
+    ("table", "the table", Value),
 ];
 
 /// Keys of what must hold of a series.

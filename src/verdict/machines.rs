@@ -1,5 +1,7 @@
 //! Judges how connections that run freely came through their states.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, statement_span};
 use crate::expect::describe;
 use crate::history::{History, Outcome, Status, StepRecord, Went};
@@ -30,12 +32,12 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
         Went::On | Went::Elsewhere | Went::Retry { .. } => {}
         Went::RetriesUsedUp { number } => {
             let Some(end) = &record.end else { return };
-            let times = match number {
-                1 => "once".to_owned(),
-                number => format!("{number} times"),
-            };
             let got = describe(&end.outcome);
-            let message = format!("{name}: tried again {times}, and got {got} once more");
+            let message = match number {
+                0 => format!("{name}: got {got}, and `retries: 0` lets it not try again"),
+                1 => format!("{name}: tried again once, and got {got} once more"),
+                number => format!("{name}: tried again {number} times, and got {got} once more"),
+            };
             let span = statement_span(step, end).unwrap_or(step.span);
             let mut finding = Finding::new(span, message).label("still fails");
             finding.server = matches!(end.outcome, Outcome::Lost { .. });
@@ -97,22 +99,29 @@ fn history_is_over(reasons: &[String]) -> bool {
     matches!(reasons, [only] if only == "the trial was over its limit")
 }
 
-/// Connections that ended early for a reason that no state has: they could not connect, or their task broke.
-pub(super) fn ends(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
+/// Connections that ended early and of which nothing has been told: they could not connect, their task broke, or
+/// whatever else it was. A connection that failed without a finding would be a failure that passes.
+pub(super) fn ends(plan: &TrialPlan, history: &History, told: &BTreeSet<usize>, findings: &mut Vec<Finding>) {
+    // At the trial's limit they are ended by us, and that is told.
+    if history.stopped.is_some() {
+        return;
+    }
     for (number, record) in history.connections.iter().enumerate() {
         let Some(own) = plan.connections.get(number) else {
             continue;
         };
-        let told = history.steps.iter().any(|step| step.connection == number);
-        if let (Status::Failed, Some(failure), false) = (record.status, &record.failure, told) {
-            let message = format!("{}: {failure}", record.name);
-            findings.push(Finding::new(own.span, message).label("has run no state"));
-        } else if let Some(failure) = record
-            .failure
-            .as_ref()
-            .filter(|text| text.starts_with("its task broke"))
-        {
-            findings.push(Finding::new(own.span, format!("{}: {failure}", record.name)));
+        if record.status != Status::Failed || told.contains(&number) {
+            continue;
         }
+        let last = history.steps.iter().rfind(|step| step.connection == number);
+        let span = last
+            .and_then(|last| plan.steps.get(last.step))
+            .map_or(own.span, |step| step.span);
+        let failure = record.failure.as_deref().unwrap_or("it failed");
+        let finding = Finding::new(span, format!("{}: {failure}", record.name));
+        findings.push(match last {
+            Some(_) => finding.label("its last state"),
+            None => finding.label("has run no state"),
+        });
     }
 }

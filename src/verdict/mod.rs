@@ -9,7 +9,7 @@ mod waiting;
 pub use outcomes::outcome;
 pub(crate) use waiting::{evidence_in_words, rule_in_words};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::expect::{Expectation, Mismatch, Seen, describe};
@@ -76,7 +76,9 @@ impl Finding {
 #[must_use]
 pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     let mut findings = Vec::new();
+    let mut told = BTreeSet::new();
     for (number, record) in history.steps.iter().enumerate() {
+        let before = findings.len();
         if machines::is_judged(record) {
             step(plan, history, number, &mut findings);
         }
@@ -85,9 +87,12 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
         } else if plan.orders.is_none() {
             waiting::step(plan, history, number, &mut findings);
         }
+        if findings.len() > before {
+            told.insert(record.connection);
+        }
     }
     if plan.is_free() {
-        machines::ends(plan, history, &mut findings);
+        machines::ends(plan, history, &told, &mut findings);
     }
     fold(plan, &mut findings);
     waiting::stopped(plan, history, &mut findings);
@@ -247,9 +252,19 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         }
     }
     if let Some(problem) = &end.save_problem {
-        let span = step.save.first().map_or(step.span, |(_, _, span)| *span);
+        let span = kept_at(step, problem).unwrap_or(step.span);
         findings.push(Finding::new(span, format!("{name}: {problem}")));
     }
+}
+
+/// Where the value stands that could not be kept: what is wrong begins with its name.
+fn kept_at(step: &crate::plan::Step, problem: &str) -> Option<Span> {
+    let named = |name: &str| problem.starts_with(&format!("`{name}`"));
+    let saved = step.save.iter().map(|(name, _, span)| (name, span));
+    let recorded = step.coordination.record.iter().map(|(name, _, span)| (name, span));
+    let added = step.coordination.add.iter().map(|(name, _, span)| (name, span));
+    let mut all = saved.chain(recorded).chain(added);
+    all.find(|(name, _)| named(name)).map(|(_, span)| *span)
 }
 
 fn statement_span(step: &crate::plan::Step, end: &StepEnd) -> Option<Span> {

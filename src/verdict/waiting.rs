@@ -373,7 +373,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             findings.push(finding.also(span_of(plan, record), "waits since here"));
         }
         Stopped::OverTime { limit_ms } => {
-            let last = history.steps.last();
+            let last = history.steps.iter().max_by_key(|record| record.started_us);
             let span = last.map_or(Span { start: 0, end: 0 }, |record| span_of(plan, record));
             let message = format!("the trial took longer than its limit of {limit_ms} ms");
             let mut finding = Finding::new(span, message)
