@@ -185,7 +185,11 @@ impl Coordinator {
                 job.watchers.push(connection);
             }
             // An older look may come in later than a newer one of another connection.
-            if job.ended {
+            let both = format!("{} {}", seen.status, seen.phase);
+            let both = both.trim().to_owned();
+            let last = job.phases.last().is_some_and(|(_, last)| *last == both);
+            let known = job.phases.iter().any(|(_, earlier)| *earlier == both);
+            if job.ended || (known && !last) {
                 return;
             }
             let changed = |field: &str, now: &str| !matches!(job.fields.get(field), Some(SqlValue::Text(before)) if before == now);
@@ -195,9 +199,8 @@ impl Coordinator {
             if changed("phase", &seen.phase) && !seen.phase.is_empty() {
                 come.push(&seen.phase);
             }
-            if !come.is_empty() {
-                let both = format!("{} {}", seen.status, seen.phase);
-                job.phases.push((at_us, both.trim().to_owned()));
+            if !last {
+                job.phases.push((at_us, both));
             }
             job.fields.clone_from(&seen.fields);
             job.ended = seen.ended;
@@ -315,6 +318,47 @@ fn decimal(value: &SqlValue) -> Option<BigDecimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_look_that_comes_in_late_brings_no_event_twice() {
+        let coordinator = Coordinator::new(["a", "b"], Vars::new());
+        let seen = |status: &str, phase: &str| JobSeen {
+            kind: JobKind::Import,
+            id: 7,
+            status: status.to_owned(),
+            phase: phase.to_owned(),
+            fields: Vars::from([
+                ("status".to_owned(), SqlValue::Text(status.to_owned())),
+                ("phase".to_owned(), SqlValue::Text(phase.to_owned())),
+            ]),
+            ended: status == "finished",
+        };
+        for (who, status, phase) in [
+            (0, "pending", ""),
+            (0, "running", "importing"),
+            (1, "pending", ""),
+            (1, "running", "importing"),
+            (0, "running", "validating"),
+            (1, "running", "importing"),
+            (0, "finished", ""),
+            (1, "running", "validating"),
+        ] {
+            coordinator.saw_job(who, &seen(status, phase));
+        }
+        let events = coordinator.look(|shared| {
+            let names = shared.events.iter().map(|event| event.name.clone());
+            names.collect::<Vec<_>>()
+        });
+        let wanted = [
+            "pending",
+            "running",
+            "importing",
+            "validating",
+            "finished",
+            "ended",
+        ];
+        assert_eq!(events, wanted.map(|word| format!("import.{word}")));
+    }
 
     #[test]
     fn numbers_of_any_type_are_added_and_nothing_else() {

@@ -174,7 +174,11 @@ impl Waits {
         // What it could have brought on another way, and others wait for, may be lost now.
         let hoped: Vec<Wanted> = self
             .wanted()
-            .filter(|wanted| self.seats.get(connection).is_some_and(|seat| self.may_bring(connection, seat, wanted)))
+            .filter(|wanted| {
+                self.seats
+                    .get(connection)
+                    .is_some_and(|seat| self.may_bring(connection, seat, wanted))
+            })
             .collect();
         let Some(seat) = self.seats.get_mut(connection) else {
             return;
@@ -186,7 +190,10 @@ impl Waits {
         seat.entered.insert(state);
         self.release(&Key::State(connection, state));
         let seat = &self.seats[connection];
-        if hoped.iter().any(|wanted| !self.may_bring(connection, seat, wanted)) {
+        if hoped
+            .iter()
+            .any(|wanted| !self.may_bring(connection, seat, wanted))
+        {
             self.tell_hopeless();
         }
     }

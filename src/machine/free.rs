@@ -64,6 +64,7 @@ impl Machine {
         let mut retries = vec![0; own.states.len()];
         for round in 0..own.rounds {
             self.round = round;
+            retries.fill(0);
             if own.states.is_empty() {
                 break;
             }
@@ -117,7 +118,10 @@ impl Machine {
                 .iter()
                 .find(|(trigger, _)| trigger.fits(&outcome));
             if let Some((trigger, next)) = branch {
-                if !trigger.is_error() {
+                // On, to a state that comes later in the file, is a try again only where `retries` says so.
+                let back = matches!(next, Next::State(to) if *to <= number);
+                let again = back || step.coordination.retries.said;
+                if !trigger.is_error() || !again {
                     self.coordinator.end_step(record, end, Went::Elsewhere);
                     *retries = 0;
                     return Ok(*next);

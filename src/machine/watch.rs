@@ -187,11 +187,15 @@ impl Machine {
         let rows = table.cell(row, "row_count").cloned().unwrap_or(SqlValue::Null);
         let name = table.text(row, "table_name");
         let elapsed = self.elapsed(&begun, &over).await;
-        let error = if ended && status != "synced" {
-            self.error_of_ddl(id).await
-        } else {
-            SqlValue::Null
-        };
+        let mut ended = ended;
+        let mut error = SqlValue::Null;
+        if ended && status != "synced" {
+            match self.error_of_ddl(id).await {
+                Some(found) => error = found,
+                // It is on its way to the finished ones, which alone tell why.
+                None => ended = false,
+            }
+        }
         if ended && of_table.is_some() {
             self.followed_ddl = Some(id);
         }
@@ -234,19 +238,19 @@ impl Machine {
     }
 
     /// Why a schema change ended otherwise than it should: its record among the finished ones has it.
-    async fn error_of_ddl(&mut self, id: i128) -> SqlValue {
+    /// `None` where it is not among them yet.
+    async fn error_of_ddl(&mut self, id: i128) -> Option<SqlValue> {
         let sql = format!("select cast(job_meta as char) from mysql.tidb_ddl_history where job_id = {id}");
         let Ok(table) = self.ask(&sql).await else {
-            return SqlValue::Null;
+            // A user without the right to look there never sees it.
+            return Some(SqlValue::Null);
         };
-        let Some(SqlValue::Text(meta)) = table.rows.into_iter().flatten().next() else {
-            return SqlValue::Null;
+        let SqlValue::Text(meta) = table.rows.into_iter().flatten().next()? else {
+            return Some(SqlValue::Null);
         };
         let meta: serde_json::Value = serde_json::from_str(&meta).unwrap_or_default();
-        match meta.pointer("/err/message").and_then(serde_json::Value::as_str) {
-            Some(message) => SqlValue::Text(message.to_owned()),
-            None => SqlValue::Null,
-        }
+        let message = meta.pointer("/err/message").and_then(serde_json::Value::as_str);
+        Some(message.map_or(SqlValue::Null, |message| SqlValue::Text(message.to_owned())))
     }
 }
 

@@ -198,6 +198,8 @@ pub struct Retries {
     pub factor: f64,
     /// The longest pause of all.
     pub limit: Duration,
+    /// Whether the file says so itself: then going on to a later state after an error is a retry, too.
+    pub said: bool,
 }
 
 impl Default for Retries {
@@ -207,6 +209,7 @@ impl Default for Retries {
             backoff: Duration::from_millis(10),
             factor: 2.0,
             limit: Duration::from_secs(1),
+            said: false,
         }
     }
 }
@@ -434,6 +437,7 @@ mod tests {
             backoff: Duration::from_millis(10),
             factor: 2.0,
             limit: Duration::from_millis(50),
+            said: true,
         };
         let pauses: Vec<u128> = [0, 1, 2, 3, 4, u32::MAX]
             .map(|retry| retries.longest_pause(retry).as_millis())

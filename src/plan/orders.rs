@@ -318,6 +318,11 @@ impl Context<'_> {
                 .map(|node| self.saw(node, connections, steps, scope))
                 .unwrap_or_default();
             let blocked = map.get("blocked").map(|node| {
+                if node.as_seq().is_none() {
+                    let problem = Diagnostic::error(node.span, "`blocked` is a list of steps here");
+                    self.problems
+                        .push(problem.label(node.span, "write `[bob.update]`, or `[]` where nobody waits"));
+                }
                 let items = node.as_seq().unwrap_or_default();
                 let steps = items
                     .iter()

@@ -291,6 +291,7 @@ impl Context<'_> {
                 backoff: said.backoff.unwrap_or(retries.backoff),
                 factor: said.factor.unwrap_or(retries.factor),
                 limit: said.limit.unwrap_or(retries.limit),
+                said: true,
             };
         }
         Coordination {

@@ -327,7 +327,8 @@ impl<'c> Free<'c> {
             return;
         };
         let own = rows.iter().find(|row| row.session == session);
-        let number = |row: &blocking::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
+        let number =
+            |row: &blocking::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
         let (rule, holder, evidence, key) = match own.filter(|row| row.state == "LockWaiting") {
             Some(own) => {
                 let began = Instant::now();
@@ -352,10 +353,17 @@ impl<'c> Free<'c> {
                 };
                 let for_us = self.coordinator.look(|shared| {
                     let record = shared.steps.get(request.record);
-                    record.map_or(0, |record| self.coordinator.now_us().saturating_sub(record.started_us))
+                    record.map_or(0, |record| {
+                        self.coordinator.now_us().saturating_sub(record.started_us)
+                    })
                 });
                 let evidence = Some(Evidence::OnlyLocker);
-                (WaitRule::NoAnswer { for_us }, number(only), evidence, String::new())
+                (
+                    WaitRule::NoAnswer { for_us },
+                    number(only),
+                    evidence,
+                    String::new(),
+                )
             }
         };
         let wait = Wait {

@@ -471,7 +471,12 @@ pub(super) async fn connect(
             Err(error) => {
                 let message = format!("{} cannot connect: {error}", machine.config.id);
                 if plan.is_free() {
-                    coordinator.end(machine.number, Some(error.to_string()));
+                    let told = error.to_string();
+                    let told = match told.strip_prefix("cannot connect") {
+                        Some(_) => told,
+                        None => format!("cannot connect: {told}"),
+                    };
+                    coordinator.end(machine.number, Some(told));
                 }
                 failed = failed.or(Some(TrialError {
                     span: plan.connections.get(machine.number).map(|own| own.span),

@@ -219,7 +219,7 @@ pub const OUTCOME: &[Key] = &[
     (
         "shared",
         "the state that the connections share",
-        Object(SHARED, &[]),
+        Object(SHARED_OF_ORDERS, &[]),
     ),
     ("may", "true: this outcome may be seen, and need not be", Yes),
 ];
@@ -548,6 +548,20 @@ pub const KILL: &[Key] = &[
     ),
 ];
 
+/// Keys of the shared state after an order of steps.
+pub const SHARED_OF_ORDERS: &[Key] = &[
+    (
+        "vars",
+        "variables and the values that they must have",
+        Map(&Value),
+    ),
+    (
+        "status",
+        "connections and how far they must have come",
+        Map(&Status),
+    ),
+];
+
 /// Keys of the shared state at the end.
 pub const SHARED: &[Key] = &[
     (
@@ -589,8 +603,16 @@ pub const SHARED: &[Key] = &[
 
 /// What is known of a job that is watched.
 pub const JOB: &[Key] = &[
-    ("status", "as the server tells it, such as `finished` or `synced`", Value),
-    ("phase", "what it does, such as `importing` or `write reorganization`", Value),
+    (
+        "status",
+        "as the server tells it, such as `finished` or `synced`",
+        Value,
+    ),
+    (
+        "phase",
+        "what it does, such as `importing` or `write reorganization`",
+        Value,
+    ),
     ("rows", "how many rows so far", Value),
     ("size", "the size of the source", Value),
     ("elapsed", "how long it took, in seconds", Value),

@@ -261,7 +261,11 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
 fn kept_at(step: &crate::plan::Step, problem: &str) -> Option<Span> {
     let named = |name: &str| problem.starts_with(&format!("`{name}`"));
     let saved = step.save.iter().map(|(name, _, span)| (name, span));
-    let recorded = step.coordination.record.iter().map(|(name, _, span)| (name, span));
+    let recorded = step
+        .coordination
+        .record
+        .iter()
+        .map(|(name, _, span)| (name, span));
     let added = step.coordination.add.iter().map(|(name, _, span)| (name, span));
     let mut all = saved.chain(recorded).chain(added);
     all.find(|(name, _)| named(name)).map(|(_, span)| *span)
