@@ -158,6 +158,9 @@ pub struct History {
     pub skipped: Vec<Skipped>,
     /// Final tables and queries, and `always`, in the order in which they were asked.
     pub checks: Vec<CheckRecord>,
+    /// Queries that were asked at the end, each with the number of its answer in `checks`: none is asked twice.
+    #[serde(skip)]
+    pub asked: Vec<(String, usize)>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
     /// Events in the order in which they came.

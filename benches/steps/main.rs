@@ -7,6 +7,7 @@
 
 mod engine;
 mod numbers;
+mod orders;
 mod plain;
 
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 const BLOCKED_MAX: Duration = Duration::from_millis(15);
 /// The most that a plain step may cost, as a multiple of plain mysql_async.
 const PLAIN_MAX: f64 = 1.2;
+/// The least orders a second, as a multiple of plain mysql_async's.
+const ORDERS_MIN: f64 = 0.8;
 /// Trials that run at the same time, in the part that does so.
 const AT_ONCE: usize = 4;
 
@@ -58,6 +61,8 @@ enum Part {
     Trial,
     /// Reading and planning of scenarios/.
     Planning,
+    /// Every order of three connections of three steps.
+    Orders,
 }
 
 struct Bench {
@@ -181,6 +186,69 @@ impl Bench {
         if wants(Part::Trial) {
             self.trial(1).await?;
             self.trial(AT_ONCE).await?;
+        }
+        if wants(Part::Orders) {
+            self.orders().await?;
+        }
+        Ok(())
+    }
+
+    /// All 1,680 orders of three connections of three steps, at the same parallelism as by hand.
+    async fn orders(&mut self) -> Result<(), Trouble> {
+        let plan = engine::planned(&orders::text(false, false))?;
+        let mut pairs = Pairs::new()?;
+        let mut runs = 0;
+        for round in 0..self.rounds(6) {
+            let (mut engine, mut plain) = (Duration::ZERO, Duration::ZERO);
+            for side in 0..2 {
+                if (round + side) % 2 == 0 {
+                    let run = orders::engine(
+                        Arc::clone(&self.server),
+                        Arc::clone(&plan),
+                        self.database(),
+                        AT_ONCE,
+                    );
+                    let explored = tokio::spawn(run).await??;
+                    (engine, runs) = (explored.took, explored.distinct);
+                } else {
+                    let server = self.server.config().clone();
+                    plain = tokio::spawn(orders::plain(server, self.database(), AT_ONCE)).await??;
+                }
+            }
+            pairs.add(engine, plain)?;
+        }
+        let each = |times: &Times| runs as f64 / times.median().as_secs_f64();
+        println!(
+            "\nevery order: {runs} orders of nine steps, {AT_ONCE} at once\n{}",
+            head()
+        );
+        println!("{}", pairs.engine.line("engine, all of them"));
+        println!("{}", pairs.plain.line("plain, all of them"));
+        println!("{}", pairs.line());
+        println!(
+            "  orders a second: engine {:.0}, plain {:.0}",
+            each(&pairs.engine),
+            each(&pairs.plain)
+        );
+        self.target(
+            pairs.ratio() <= 1.0 / ORDERS_MIN,
+            format!("orders a second at least {ORDERS_MIN} of plain mysql_async"),
+        );
+        for (name, same_row, prune) in [
+            ("the same, pruned", false, true),
+            ("they lock the same row", true, false),
+            ("they lock the same row, pruned", true, true),
+        ] {
+            let plan = engine::planned(&orders::text(same_row, prune))?;
+            let run = orders::engine(Arc::clone(&self.server), plan, self.database(), AT_ONCE);
+            let explored = tokio::spawn(run).await??;
+            println!(
+                "  {name}: {} runs for {} orders in {:.2} s ({:.0} runs a second)",
+                explored.run,
+                explored.stands_for,
+                explored.took.as_secs_f64(),
+                explored.run as f64 / explored.took.as_secs_f64()
+            );
         }
         Ok(())
     }

@@ -36,6 +36,11 @@ impl Transaction {
         }
     }
 
+    /// Whether no transaction is open for certain.
+    pub fn is_closed(&self) -> bool {
+        self.autocommit && !self.open && self.user_locks.is_empty()
+    }
+
     /// Whether row locks may be held.
     pub fn may_hold_locks(&self) -> bool {
         self.open && self.locks

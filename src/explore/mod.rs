@@ -210,7 +210,11 @@ pub async fn explore(
         most: orders.most,
     };
     // A second stage costs a setup; a few orders are run sooner without.
-    let stages = settings.stages.min(wanted.div_ceil(4)).max(1);
+    let mut stages = settings.stages.min(wanted.div_ceil(4)).max(1);
+    // What changes a whole server, or has servers of its own, is for one at a time.
+    if plan.serial || !plan.servers.is_empty() {
+        stages = 1;
+    }
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work.clone().run(first_stage));
     for number in 1..stages {

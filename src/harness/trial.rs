@@ -88,7 +88,12 @@ impl Job {
         };
         let name = self.plan.name.replace("::", "__").replace(['/', '\\'], "_");
         let path = folder.join(format!("{name}.json"));
-        let text = report::record(&self.plan, &judged.history, &judged.verdict);
+        let text = report::record(
+            &self.plan,
+            &judged.history,
+            &judged.verdict,
+            judged.explored.as_deref(),
+        );
         std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&path, text))
             .map_err(|error| format!("cannot write the history to {}: {error}", path.display()))?;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::redact;
+use crate::explore::{Explored, order_in_words};
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::verdict::{Finding, Verdict};
@@ -17,7 +18,27 @@ struct Record<'a> {
     verdict: &'static str,
     findings: Vec<Found<'a>>,
     steps: Vec<Planned<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders: Option<Orders<'a>>,
     history: &'a History,
+}
+
+/// What the orders of a trial with `permutations` came to; the history is that of one that failed.
+#[derive(Serialize)]
+struct Orders<'a> {
+    orders: u128,
+    run: usize,
+    stands_for: u128,
+    failed: usize,
+    outcomes: Vec<Came<'a>>,
+}
+
+#[derive(Serialize)]
+struct Came<'a> {
+    names: &'a [String],
+    orders: u128,
+    order: String,
+    came: &'a crate::explore::Came,
 }
 
 #[derive(Serialize)]
@@ -36,7 +57,7 @@ struct Planned<'a> {
 
 /// The text of the JSON file: one object, with the passwords taken out.
 #[must_use]
-pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict) -> String {
+pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict, explored: Option<&Explored>) -> String {
     let (word, findings): (_, &[Finding]) = match verdict {
         Verdict::Passed => ("passed", &[]),
         Verdict::Failed(findings) => ("failed", findings),
@@ -65,6 +86,22 @@ pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict) -> String 
                 state: &step.state,
             })
             .collect(),
+        orders: explored.map(|explored| Orders {
+            orders: explored.orders,
+            run: explored.distinct,
+            stands_for: explored.stands_for,
+            failed: explored.failed,
+            outcomes: explored
+                .outcomes
+                .iter()
+                .map(|group| Came {
+                    names: &group.names,
+                    orders: group.stands_for,
+                    order: order_in_words(plan, &group.order),
+                    came: &group.came,
+                })
+                .collect(),
+        }),
         history,
     };
     // All of it is plain data; what has no form in JSON (a float that is no number) becomes null.

@@ -21,6 +21,10 @@ use crate::sql::{Kind, classify};
 
 /// The first look at a statement that must not wait comes after this: most have returned by then.
 const FIRST_LOOK: Duration = Duration::from_millis(3);
+/// The same of a step in one order of many, where somebody might hold it back.
+const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
+/// The same where nobody has a transaction open.
+const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
@@ -316,7 +320,14 @@ impl<'c> Script<'c> {
         let sent = Instant::now();
         let limit = sent + step.timeout;
         let mut sights = Sights::new(sent, expected);
-        let mut look = sent + if expected { LOOK_EVERY / 4 } else { FIRST_LOOK };
+        let mut look = sent
+            + if self.one_of_many {
+                self.first_look(connection)
+            } else if expected {
+                LOOK_EVERY / 4
+            } else {
+                FIRST_LOOK
+            };
         let statement = matches!(
             step.action,
             Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
@@ -380,6 +391,22 @@ impl<'c> Script<'c> {
                 } else {
                     LOOK_EVERY_UNEXPECTED
                 };
+        }
+    }
+
+    /// When to look first at a step of one order of many: any may wait and most do not, and a look costs as much
+    /// as a step.
+    fn first_look(&self, connection: usize) -> Duration {
+        let may_hold = |seat: &Seat| seat.busy.is_some() || !seat.transaction.is_closed();
+        let mut others = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != connection);
+        if others.any(|(_, seat)| may_hold(seat)) {
+            FIRST_LOOK_OF_MANY
+        } else {
+            FIRST_LOOK_ALONE
         }
     }
 

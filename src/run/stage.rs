@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    Control, RunSettings, TrialError, connect, control_statement, drop_on, final_checks, main_control,
-    prepare, vars_with_names,
+    Control, RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
+    main_control, prepare, restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
 use crate::coordinator::transactions::Transaction;
@@ -73,6 +73,8 @@ pub struct Stage {
     reopen: bool,
     fresh: bool,
     server_name: String,
+    /// The server's variables before the setup, where the trial may change them.
+    globals: Option<Vec<(String, SqlValue)>>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -115,6 +117,7 @@ impl Stage {
             now: Vec::new(),
             fresh: true,
             server_name,
+            globals: None,
         };
         match stage.begin().await {
             Ok(()) => Ok(stage),
@@ -149,6 +152,9 @@ impl Stage {
     }
 
     async fn begin(&mut self) -> Result<(), TrialError> {
+        if self.plan.serial {
+            self.globals = Some(global_variables(self.main()).await);
+        }
         self.vars = prepare(&self.plan, &mut self.controls, &self.settings).await?;
         self.look_at_tables().await?;
         self.sit_down().await
@@ -289,6 +295,8 @@ impl Stage {
         let mut history = history;
         history.server.clone_from(&self.server_name);
         history.database.clone_from(&self.settings.database);
+        // What was cut short has been read by nobody.
+        self.now = vec![None; self.tables.len()];
         if complete && history.stopped.is_none() {
             self.refresh_sessions().await;
             self.read_tables(&mut history).await;
@@ -314,6 +322,7 @@ impl Stage {
                 Outcome::Rows(set) => Some(sorted(&set.rows)),
                 _ => None,
             };
+            history.asked.push((sql.clone(), history.checks.len()));
             history.checks.push(CheckRecord {
                 check: CheckId::Rows(number),
                 outcome,
@@ -327,17 +336,25 @@ impl Stage {
     /// Ends the transactions that are open, so that what they did not commit is gone.
     async fn refresh_sessions(&mut self) -> bool {
         let mut told = Vec::new();
+        let mut asked = 0;
         for seat in &mut self.seats {
+            // Where nothing is open there is nothing to roll back; whoever failed has rolled back already, and is
+            // asked again, since its session may be gone.
+            let nothing = seat.transaction.is_closed() && seat.failed.is_none() && !self.reopen;
             seat.busy = None;
             seat.failed = None;
             seat.transaction = Transaction::default();
+            if nothing {
+                continue;
+            }
+            asked += 1;
             let (done, ready) = tokio::sync::oneshot::channel();
             let reopen = self.reopen;
             if seat.commands.send(Command::Refresh { reopen, done }).is_ok() {
                 told.push(ready);
             }
         }
-        let mut all = told.len() == self.seats.len();
+        let mut all = told.len() == asked;
         for ready in told {
             all &= ready.await.unwrap_or(false);
         }
@@ -416,6 +433,7 @@ impl Stage {
     }
 
     async fn begin_anew(&mut self) -> Result<(), TrialError> {
+        self.restore_globals().await;
         for control in &mut self.controls {
             drop_on(control, &self.plan, &self.settings).await;
         }
@@ -427,6 +445,12 @@ impl Stage {
             self.now = vec![None; self.tables.len()];
         }
         self.sit_down().await
+    }
+
+    async fn restore_globals(&mut self) {
+        if let Some(before) = self.globals.clone() {
+            restore_globals(self.main(), &before).await;
+        }
     }
 
     /// Closes the sessions. What still waits is ended by KILL QUERY.
@@ -453,6 +477,7 @@ impl Stage {
                 tracing::warn!(error = error.message, "teardown");
             }
         }
+        self.restore_globals().await;
         if !self.settings.keep_databases {
             drop_on(&mut self.controls[0], &self.plan, &self.settings).await;
         }

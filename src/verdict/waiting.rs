@@ -373,7 +373,13 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             findings.push(finding.also(span_of(plan, record), "waits since here"));
         }
         Stopped::OverTime { limit_ms } => {
-            let last = history.steps.iter().max_by_key(|record| record.started_us);
+            // Where connections run freely, the first one that had not ended.
+            let mut open = history.connections.iter().enumerate();
+            let open = open.find(|(_, record)| plan.is_free() && record.failure.is_some());
+            let last = match open {
+                Some((number, _)) => history.steps.iter().rfind(|record| record.connection == number),
+                None => history.steps.last(),
+            };
             let span = last.map_or(Span { start: 0, end: 0 }, |record| span_of(plan, record));
             let message = format!("the trial took longer than its limit of {limit_ms} ms");
             let mut finding = Finding::new(span, message)
@@ -385,7 +391,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             });
             let open: Vec<String> = open.take(OPEN_MAX).collect();
             if !open.is_empty() {
-                finding = finding.label("this began last");
+                finding = finding.label("this is one of them");
                 finding.detail = Some(open.join("\n"));
             }
             findings.push(finding);
