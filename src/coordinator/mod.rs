@@ -13,6 +13,7 @@ use std::time::Instant;
 use crate::history::{ConnectionRecord, EventRecord, JobRecord, SqlValue, Status, StepRecord, Vars};
 
 pub use shared::JobSeen;
+pub use waits::Reach;
 
 use waits::{Map, Waits};
 

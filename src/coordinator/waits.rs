@@ -34,22 +34,23 @@ pub enum Wanted {
 }
 
 /// What a state, and what can follow it, may bring.
-#[derive(Debug, Clone, Default)]
-pub struct Prospect {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
     /// Events.
     pub events: BTreeSet<String>,
     /// Kinds of jobs whose events may come.
     pub jobs: BTreeSet<JobKind>,
-    /// States that may be entered.
+    /// States that may be entered, by their numbers.
     pub states: BTreeSet<usize>,
     /// Barriers that may be come to.
     pub barriers: BTreeSet<usize>,
-    /// Whether any event may come.
+    /// Whether it may bring any event: what a handler signals, its code alone says.
     pub anything: bool,
 }
 
-impl Prospect {
-    fn take_in(&mut self, other: &Self) {
+impl Reach {
+    /// Takes in what another brings.
+    pub fn take_in(&mut self, other: &Self) {
         self.events.extend(other.events.iter().cloned());
         self.jobs.extend(&other.jobs);
         self.states.extend(&other.states);
@@ -57,10 +58,12 @@ impl Prospect {
         self.anything |= other.anything;
     }
 
-    fn has_event(&self, name: &str) -> bool {
-        let word = name.split_once('.').map(|(word, _)| word);
+    /// Whether this event may come.
+    #[must_use]
+    pub fn may_bring(&self, event: &str) -> bool {
+        let word = event.split_once('.').map(|(word, _)| word);
         self.anything
-            || self.events.contains(name)
+            || self.events.contains(event)
             || word.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
     }
 }
@@ -73,9 +76,9 @@ pub struct Place {
     /// Its line in the file.
     pub line: usize,
     /// What it brings itself and what comes after it.
-    pub from_here: Prospect,
+    pub from_here: Reach,
     /// The same without its own barrier, which has been passed.
-    pub past_barrier: Prospect,
+    pub past_barrier: Reach,
 }
 
 /// What is known of the whole before anything runs.
@@ -84,7 +87,7 @@ pub struct Map {
     /// All states, by their numbers.
     pub places: Vec<Place>,
     /// For each connection the states of its own, and what a whole round of them may bring.
-    pub rounds: Vec<Arc<Prospect>>,
+    pub rounds: Vec<Arc<Reach>>,
     /// The name of each barrier and how many have to be there.
     pub barriers: Vec<(String, u32)>,
 }
@@ -358,7 +361,7 @@ impl Waits {
     }
 
     /// What a connection may still bring, if it goes on.
-    fn prospect(&self, seat: &Seat, connection: usize) -> Option<Prospect> {
+    fn prospect(&self, seat: &Seat, connection: usize) -> Option<Reach> {
         if matches!(seat.doing, Doing::Ended { .. }) {
             return None;
         }
@@ -398,7 +401,7 @@ impl Waits {
     /// Which connections can go on.
     fn can_go_on(&self) -> Vec<bool> {
         let mut can = vec![false; self.seats.len()];
-        let mut events = Prospect::default();
+        let mut events = Reach::default();
         // States are brought by a connection of its own, so they are kept apart.
         let mut states: BTreeSet<(usize, usize)> = BTreeSet::new();
         let mut comers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.map.barriers.len()];
@@ -418,7 +421,7 @@ impl Waits {
                 let (.., wanted) = group;
                 let goes = match wanted {
                     None => true,
-                    Some(Wanted::Event { name, .. }) => events.has_event(name),
+                    Some(Wanted::Event { name, .. }) => events.may_bring(name),
                     Some(Wanted::State { connection, state }) => states.contains(&(*connection, *state)),
                     Some(Wanted::Barrier(number)) => {
                         let parties = self.map.barriers.get(*number).map_or(0, |(_, parties)| *parties);
@@ -550,7 +553,7 @@ impl Waits {
             return false;
         };
         match wanted {
-            Wanted::Event { name, .. } => round.has_event(name),
+            Wanted::Event { name, .. } => round.may_bring(name),
             Wanted::State { connection: own, .. } => *own == connection,
             Wanted::Barrier(number) => round.barriers.contains(number),
         }
@@ -628,9 +631,9 @@ impl Waits {
     }
 }
 
-fn brings(prospect: &Prospect, own: usize, wanted: &Wanted) -> bool {
+fn brings(prospect: &Reach, own: usize, wanted: &Wanted) -> bool {
     match wanted {
-        Wanted::Event { name, .. } => prospect.has_event(name),
+        Wanted::Event { name, .. } => prospect.may_bring(name),
         Wanted::State { connection, state } => *connection == own && prospect.states.contains(state),
         Wanted::Barrier(number) => prospect.barriers.contains(number),
     }
@@ -647,15 +650,15 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(number, events)| {
-                let prospect = Prospect {
+                let prospect = Reach {
                     events: events.iter().map(|&event| event.to_owned()).collect(),
                     barriers: (0..barriers.len()).collect(),
-                    ..Prospect::default()
+                    ..Reach::default()
                 };
                 Place {
                     name: "only".to_owned(),
                     line: number + 1,
-                    past_barrier: Prospect {
+                    past_barrier: Reach {
                         barriers: BTreeSet::new(),
                         ..prospect.clone()
                     },
@@ -753,7 +756,7 @@ mod tests {
     fn whoever_begins_another_round_may_bring_it_then() {
         let mut waits = waits(&[&["go"], &[]], &[]);
         if let Some(place) = waits.map.places.get_mut(0) {
-            place.from_here = Prospect::default();
+            place.from_here = Reach::default();
         }
         waits.enter(0, 0, true);
         let mut wait = waits.wait(1, event("go", 1));

@@ -1,10 +1,10 @@
 //! What a state has to do with the other connections and with the states after it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::{Action, SaveSource, Step, TrialPlan, Value};
+pub use crate::coordinator::Reach;
 use crate::expect::{Template, ValuePattern, describe, show};
 use crate::history::{JobKind, Outcome, Vars};
 use crate::source::Span;
@@ -256,41 +256,6 @@ impl Watch {
             Self::Import(_) | Self::AllImports => JobKind::Import,
             Self::Ddl(_) | Self::DdlOf(_) => JobKind::Ddl,
         }
-    }
-}
-
-/// What a connection may still bring from some state on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Events.
-    pub events: BTreeSet<String>,
-    /// Kinds of jobs whose events it may bring.
-    pub jobs: BTreeSet<JobKind>,
-    /// States that it may enter, by their numbers.
-    pub states: BTreeSet<usize>,
-    /// Barriers that it may come to.
-    pub barriers: BTreeSet<usize>,
-    /// Whether it may bring any event: what a handler signals, its code alone says.
-    pub anything: bool,
-}
-
-impl Reach {
-    /// Takes in what another brings.
-    pub fn take_in(&mut self, other: &Self) {
-        self.events.extend(other.events.iter().cloned());
-        self.jobs.extend(&other.jobs);
-        self.states.extend(&other.states);
-        self.barriers.extend(&other.barriers);
-        self.anything |= other.anything;
-    }
-
-    /// Whether this event may come.
-    #[must_use]
-    pub fn may_bring(&self, event: &str) -> bool {
-        let word = event.split_once('.').map(|(word, _)| word);
-        self.anything
-            || self.events.contains(event)
-            || word.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
     }
 }
 

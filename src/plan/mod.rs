@@ -12,6 +12,7 @@ mod machine;
 mod names;
 mod orders;
 mod pattern;
+mod reach;
 mod shared;
 mod states;
 mod steps;

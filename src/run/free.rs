@@ -12,11 +12,11 @@ use tracing::Instrument as _;
 
 use super::live::Live;
 use super::trial::{Control, main_control, query_record};
-use crate::coordinator::waits::{Map, Place, Prospect};
-use crate::coordinator::{Coordinator, blocking};
+use crate::coordinator::waits::{Map, Place};
+use crate::coordinator::{Coordinator, Reach, blocking};
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::machine::{Around, KillRequest, Machine};
-use crate::plan::{Action, Reach, TrialPlan, Watch};
+use crate::plan::{Action, TrialPlan, Watch};
 
 /// Between two looks at who is blocked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -32,7 +32,7 @@ const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_200);
 /// What may come of each state, for the coordinator.
 pub(super) fn map(plan: &TrialPlan) -> Map {
     let mut places = Vec::new();
-    let mut rounds: BTreeMap<(usize, usize), Arc<Prospect>> = BTreeMap::new();
+    let mut rounds: BTreeMap<(usize, usize), Arc<Reach>> = BTreeMap::new();
     places.resize_with(plan.steps.len(), Place::default);
     let mut of_connections = Vec::new();
     for own in &plan.connections {
@@ -56,11 +56,11 @@ pub(super) fn map(plan: &TrialPlan) -> Map {
                 places[step] = Place {
                     name: state.state.clone(),
                     line: plan.file.place(state.span.start).line,
-                    from_here: prospect(from_here),
-                    past_barrier: prospect(past_barrier),
+                    from_here,
+                    past_barrier,
                 };
             }
-            Arc::new(prospect(whole))
+            Arc::new(whole)
         });
         of_connections.push(Arc::clone(round));
     }
@@ -69,16 +69,6 @@ pub(super) fn map(plan: &TrialPlan) -> Map {
         places,
         rounds: of_connections,
         barriers: barriers.map(|one| (one.name.clone(), one.parties)).collect(),
-    }
-}
-
-fn prospect(reach: Reach) -> Prospect {
-    Prospect {
-        events: reach.events,
-        jobs: reach.jobs,
-        states: reach.states,
-        barriers: reach.barriers,
-        anything: reach.anything,
     }
 }
 
