@@ -12,7 +12,7 @@ pub fn order_in_words(plan: &TrialPlan, order: &[usize]) -> String {
     order.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
-fn count(number: u128, one: &str) -> String {
+pub(super) fn count(number: u128, one: &str) -> String {
     if number == 1 {
         format!("1 {one}")
     } else {
@@ -98,7 +98,7 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
 fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
     let name = match group.names.as_slice() {
         [] => String::new(),
-        names => format!(" {}", names.join(", ")),
+        names => format!(" {}:", names.join(" and ")),
     };
     let order = order_in_words(plan, &group.order);
     format!(

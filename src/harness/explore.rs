@@ -180,9 +180,15 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String
     std::fs::write(path, &after).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
-    if plan_file(root, path, &env, &Handlers::new(), false).is_broken() {
+    let planned = plan_file(root, path, &env, &Handlers::new(), false);
+    if planned.is_broken() {
         std::fs::write(path, before).map_err(|error| error.to_string())?;
-        return Err("the file would have mistakes then; it is as it was".to_owned());
+        let mistakes = planned.problems.iter().filter(|problem| problem.is_error());
+        let mistakes: Vec<String> = mistakes.map(|problem| format!("  {}", problem.message)).collect();
+        return Err(format!(
+            "the file would have mistakes with the outcomes in it, and is as it was:\n{}",
+            mistakes.join("\n")
+        ));
     }
     say(&format!(
         "{}: {} outcomes written",
