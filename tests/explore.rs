@@ -496,7 +496,7 @@ fn an_order_that_does_not_fit_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = file(folder.path(), "lost.yaml", LOST_UPDATE);
     for (order, wanted) in [
-        ("alice carol", "has no connection `carol`"),
+        ("alice carol", "has no connection `carol`; it has alice, bob"),
         (
             "alice alice alice bob bob",
             "`alice` has 2 steps, and is named 3 times",
@@ -735,7 +735,6 @@ permutations: all
             "block_further_right",
             format!("{LOST_UPDATE}expect:\n\n    # yes\n    errors: {{}}\n"),
         ),
-        ("empty_expect", format!("{LOST_UPDATE}expect:\n")),
         ("carriage_returns", LOST_UPDATE.replace('\n', "\r\n")),
         ("waits", withdrawals("  errors: {}")),
         ("types", types.to_owned()),
@@ -856,8 +855,9 @@ connections:
 fn stage(text: &str, picks: &[&[usize]]) -> (bool, Vec<Came>, Arc<TrialPlan>) {
     let plan = trial(text);
     let settings = settings().run;
+    let server: &Server = &SERVER;
     let came = RUNTIME.block_on(async {
-        let mut stage = Stage::open(Arc::clone(&plan), &SERVER, &[], settings)
+        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings)
             .await
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
         let puts_back = stage.puts_back();
@@ -867,8 +867,9 @@ fn stage(text: &str, picks: &[&[usize]]) -> (bool, Vec<Came>, Arc<TrialPlan>) {
             assert!(ran.complete);
             assert_eq!(ran.history.stopped, None, "{text}");
             let order_taken: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
-            assert_eq!(&order_taken, order);
-            all.push(Came::of(&plan, stage.tables(), &ran.history));
+            let came = Came::of(&plan, stage.tables(), &ran.history);
+            assert_eq!(&order_taken, order, "{text}{:?}", came.facts());
+            all.push(came);
         }
         assert_eq!(
             stage.puts_back(),
@@ -994,12 +995,6 @@ fn what_rows_cannot_put_back_leads_to_new_databases() {
             "{sql: insert into t (n) values (3)}, {sql: select * from t order by id}",
         ),
         (
-            "auto_random",
-            "create table t (id bigint auto_random primary key, n int);\ninsert into t (n) values (1);",
-            "{sql: insert into t (n) values (2)}",
-            "{sql: select n from t order by n}",
-        ),
-        (
             "a schema change",
             "create table t (id int primary key);\ninsert into t values (1);",
             "{sql: alter table t add column n int default 7}",
@@ -1020,6 +1015,13 @@ fn what_rows_cannot_put_back_leads_to_new_databases() {
     ] {
         assert!(!comes_back(setup, a, b), "{what}");
     }
+    // The numbers of AUTO_RANDOM are others each time.
+    let text = "scenario: x
+setup: create table t (id bigint auto_random primary key)
+connections: {a: {states: [{sql: select 1}]}}
+permutations: all
+";
+    assert!(!explored(text).puts_back);
 }
 
 #[test]
@@ -1064,7 +1066,7 @@ fn sessions_bring_nothing_into_the_next_order() {
         ),
         (
             "{sql: \"insert into t values (1, 1)\", error: 1062}, {sql: \"insert into t values (2, 1)\"}",
-            "{sql: \"insert into t values (1, 1)\"}, {sql: select 1}",
+            "{sql: \"insert into t values (1, 1)\"}",
         ),
     ] {
         let a = a.replace(
