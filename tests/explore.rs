@@ -246,7 +246,12 @@ fn pruning_finds_the_same_outcomes_of_the_same_numbers_of_orders() {
     let (mut all_run, mut all_full) = (0, 0);
     for (name, text) in PRUNED {
         let with = |how: &str| explored(&format!("scenario: x\n{text}permutations: {how}\n"));
-        let (pruned, full) = (with("all"), with("{prune: false}"));
+        let (mut pruned, mut full) = (with("all"), with("{prune: false}"));
+        if counts(&pruned) != counts(&full) {
+            // On a machine that is very busy, a statement may be slow enough to look like one that waits.
+            println!("{name}: once more");
+            (pruned, full) = (with("all"), with("{prune: false}"));
+        }
         let plan = trial(&format!("scenario: x\n{text}permutations: all\n"));
         let tables = || format!("{}\n\n{}", table(&plan, &pruned), table(&plan, &full));
         assert!(counts(&pruned) == counts(&full), "{name}:\n{}", tables());
@@ -835,7 +840,12 @@ connections:
     let optimistic = started(&[("tidb_txn_mode", "optimistic")]);
     let (code, out, err) = run(&["compare", &path, "--with", &url(&optimistic)]);
     assert_eq!(code, Some(1), "{out}{err}");
-    for part in ["only on url TiDB", "error 9007", "outcomes differ", "had to wait"] {
+    for part in [
+        "only on the other one (url TiDB",
+        "error 9007",
+        "outcomes are there on one of them only",
+        "had to wait",
+    ] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
     // The other way round it differs as well.
@@ -1204,4 +1214,28 @@ permutations: all
         "{text}expect: {{outcomes: {{one: {{errors: {{1062: 1}}}}}}}}\n"
     ));
     assert_eq!(messages(&with), "");
+}
+
+#[test]
+fn orders_that_come_out_the_same_count_once() {
+    // Who waits cannot go on: what an order asks of them comes later, as in another order.
+    let text = withdrawals("  errors: {}");
+    let all = explored(&text.replace("permutations: all", "permutations: {prune: false}"));
+    let sampled = explored(&text.replace("permutations: all", "permutations: {sample: 35, seed: 1}"));
+    assert_eq!(sampled.orders, 35);
+    assert!(
+        sampled.distinct <= all.distinct,
+        "{} of {}",
+        sampled.distinct,
+        all.distinct
+    );
+    assert!(
+        sampled.run > sampled.distinct,
+        "{} of {}",
+        sampled.distinct,
+        sampled.run
+    );
+    let groups = sampled.outcomes.iter();
+    let run: usize = groups.map(|group| group.run).sum();
+    assert_eq!(run, sampled.distinct);
 }

@@ -27,19 +27,25 @@ pub fn numbers(explored: &Explored) -> String {
     let (stands_for, orders) = (explored.stands_for, explored.orders);
     let mut text = format!("{outcomes} of {}", count(stands_for, "order"));
     if explored.distinct as u128 != stands_for {
+        let run = match explored.distinct {
+            1 => "1 was run: the others differ from it".to_owned(),
+            more => format!("{more} were run: the others differ from them"),
+        };
         text.push_str(&format!(
-            " ({} were run: the others differ from them only by steps that touch nothing in common)",
-            explored.distinct
+            " ({run} only by steps that touch nothing in common; `prune: false` runs them all)"
         ));
     }
     if let Some(left_out) = explored.left_out {
         let left = orders.saturating_sub(stands_for);
-        let why = match left_out {
-            LeftOut::Most(most) => format!("`most` is {most}"),
-            LeftOut::Time(limit) => format!("{limit:?} were over"),
-            LeftOut::Asked => "these were asked for".to_owned(),
-        };
-        text.push_str(&format!("; of {orders} up to {left} were left out, since {why}"));
+        text.push_str(&match left_out {
+            LeftOut::Most(most) => {
+                format!("; of {orders} up to {left} were left out, since `most` is {most}")
+            }
+            LeftOut::Time(limit) => {
+                format!("; of {orders} up to {left} were left out, since {limit:?} were over")
+            }
+            LeftOut::Asked => format!("; up to {left} more of {orders} were not asked for"),
+        });
     } else if stands_for < orders {
         text.push_str(&format!(
             "; {orders} could be written down, but in the others someone would have to go on who waits"
@@ -186,8 +192,8 @@ pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explore
     lines.push(String::new());
     lines.push(match differences {
         0 => "both come to the same outcomes".to_owned(),
-        1 => "1 outcome differs".to_owned(),
-        more => format!("{more} outcomes differ"),
+        1 => "1 outcome is there on one of them only".to_owned(),
+        more => format!("{more} outcomes are there on one of them only"),
     });
     lines.join("\n")
 }

@@ -76,17 +76,28 @@ pub fn compare(paths: &[PathBuf], with: &str) -> ExitCode {
                 return ExitCode::from(101);
             };
             for plan in plans {
-                let both = (explored(runner, &plan).await, explored(other, &plan).await);
-                let (one, two) = match both {
-                    (Ok(Some(one)), Ok(Some(two))) => (one, two),
-                    (Err(message), _) | (_, Err(message)) => {
+                let one = match explored(runner, &plan).await {
+                    Ok(Some(one)) => one,
+                    Ok(None) => continue,
+                    Err(message) => {
                         say(&message);
                         return ExitCode::from(101);
                     }
-                    (Ok(None), _) | (_, Ok(None)) => continue,
                 };
-                let names = (&one.server, &two.server);
-                let text = compared(&plan, (names.0, &one), (names.1, &two));
+                let two = match explored(other, &plan).await {
+                    Ok(Some(two)) => two,
+                    Ok(None) => continue,
+                    Err(message) => {
+                        say(&format!("the other server, of --with: {message}"));
+                        return ExitCode::from(101);
+                    }
+                };
+                // Both may be of the same kind and version.
+                let names = (
+                    format!("this server ({})", one.server),
+                    format!("the other one ({})", two.server),
+                );
+                let text = compared(&plan, (&names.0, &one), (&names.1, &two));
                 print(&redact(
                     &format!("{} ({})\n{text}\n", plan.name, plan.title),
                     &plan.secrets,
