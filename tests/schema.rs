@@ -36,6 +36,17 @@ const MISTAKES_OF_FORM: &[&str] = &[
     "free_wait_for_forms",
     "free_watch_forms",
     "no_steps",
+    "orders_is_a_list",
+    "orders_is_text",
+    "orders_list_is_empty",
+    "orders_list_is_text",
+    "orders_list_of_mappings",
+    "orders_numbers",
+    "orders_prune_is_a_number",
+    "orders_unknown_key",
+    "outcomes_are_a_list",
+    "outcomes_forms",
+    "outcomes_hold_what_expect_does",
     "seed_forms",
     "seed_is_text",
     "steps_as_mapping",
@@ -217,6 +228,13 @@ fn each_shape_has_its_wrong_twin() {
             &format!(", expect: {{shared: {shared}}}"),
         )
     };
+    let orders = |orders: &str| {
+        free(
+            "{a: {states: [{sql: begin}]}, b: {states: [{sql: begin}]}}",
+            &format!(", permutations: {orders}"),
+        )
+    };
+    let outcomes = |outcomes: &str| orders(&format!("all, expect: {{outcomes: {outcomes}}}"));
     let pairs = [
         // The whole file.
         (top("serial: true"), top("serial: yes")),
@@ -516,6 +534,58 @@ fn each_shape_has_its_wrong_twin() {
             shared("{ddl: {any: synced}}"),
         ),
         (shared("{status: {b: completed}}"), shared("{status: {b: done}}")),
+        // Every order.
+        (orders("all"), orders("each")),
+        (orders("{list: [a b, b a]}"), orders("[a b, b a]")),
+        (orders("{list: [a b]}"), orders("{list: a b}")),
+        (orders("{list: [[a.begin, b]]}"), orders("{list: [[[a], b]]}")),
+        (orders("{list: [[a, b]]}"), orders("{list: [[]]}")),
+        (orders("{list: [a b]}"), orders("{list: []}")),
+        (orders("{sample: 10}"), orders("{sample: 0}")),
+        (orders("{sample: 10}"), orders("{samples: 10}")),
+        (orders("{sample: 10, seed: 0}"), orders("{sample: 10, seed: -1}")),
+        (orders("{sample: 10, seed: 7}"), orders("{sample: 10, seed: x}")),
+        (orders("{most: 10}"), orders("{most: 1.5}")),
+        (orders("{prune: false}"), orders("{prune: 0}")),
+        (
+            outcomes("{x: {errors: {}, may: true}}"),
+            outcomes("{x: {errors: {}, may: false}}"),
+        ),
+        (
+            outcomes("{x: {errors: {1213: 1}}}"),
+            outcomes("{x: {errors: {1213: one}}}"),
+        ),
+        (outcomes("{x: {errors: {}}}"), outcomes("[{errors: {}}]")),
+        (outcomes("{x: {errors: {}}}"), outcomes("{x: errors}")),
+        (
+            outcomes("{x: {saw: {a.begin: 1, b.begin: [[1]]}}}"),
+            outcomes("{x: {sees: {a.begin: 1}}}"),
+        ),
+        (
+            outcomes("{x: {saw: {a.begin: 1}}}"),
+            outcomes("{x: {saw: [a.begin]}}"),
+        ),
+        (
+            outcomes("{x: {blocked: [a.begin]}}"),
+            outcomes("{x: {blocked: a.begin}}"),
+        ),
+        (outcomes("{x: {blocked: []}}"), outcomes("{x: {blocked: true}}")),
+        (
+            outcomes("{x: {tables: {t: [[1]]}}}"),
+            outcomes("{x: {tables: [[1]]}}"),
+        ),
+        (
+            outcomes("{x: {states: {a: [begin]}}}"),
+            outcomes("{x: {states: {a: begin}}}"),
+        ),
+        (
+            outcomes("{x: {queries: [{sql: select 1, value: 1}]}}"),
+            outcomes("{x: {queries: [{value: 1}]}}"),
+        ),
+        (
+            outcomes("{x: {shared: {status: {a: completed}}}}"),
+            outcomes("{x: {shared: {state: {a: completed}}}}"),
+        ),
     ];
     let validator = validator();
     let fits = |text: &str| {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::show::count;
 use super::{Explored, Group, order_in_words};
 use crate::history::{CheckId, Outcome, RowSet, SqlValue};
 use crate::plan::{TrialPlan, step_name};
@@ -10,10 +11,10 @@ use crate::plan::{TrialPlan, step_name};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlessError {
     /// There are `outcomes` already.
-    #[error("`outcomes` is there already: delete it to have it written anew")]
+    #[error("`outcomes` is there already, and nothing was written: delete it to have it written anew")]
     There,
     /// `expect` is not a block to which lines can be added.
-    #[error("`expect` stands in one line: break it into lines, or paste this below it:\n{0}")]
+    #[error("`expect` is not a block of keys, one a line: make it one, and put this into it:\n{0}")]
     OneLine(String),
 }
 
@@ -36,14 +37,21 @@ pub fn blessed(text: &str, plan: &TrialPlan, explored: &Explored) -> Result<Stri
     match top("expect") {
         Some(at) => {
             let rest = lines[at].trim_start_matches("expect:").trim();
+            let is_content = |line: &&&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+            let below = lines[at + 1..].iter().find(is_content).copied().unwrap_or("  ");
+            let inner = below.trim_start();
             let block = rest.is_empty() || rest.starts_with('#');
-            let list = lines
-                .get(at + 1)
-                .is_some_and(|line| line.trim_start().starts_with("- "));
-            if !block || list {
+            if !block || inner.starts_with(['-', '{', '[']) {
                 return Err(BlessError::OneLine(outcomes));
             }
-            written.insert(at + 1, outcomes.trim_end().to_owned());
+            // As far to the right as the keys that are there.
+            let spaces = match below.len() - inner.len() {
+                0 => INDENT,
+                spaces => spaces,
+            };
+            let own = outcomes.trim_end().lines();
+            let own = own.map(|line| format!("{}{}", " ".repeat(spaces), &line[INDENT..]));
+            written.insert(at + 1, own.collect::<Vec<_>>().join("\n"));
         }
         None => {
             if written.last().is_some_and(|line| !line.trim().is_empty()) {
@@ -60,12 +68,38 @@ pub fn blessed(text: &str, plan: &TrialPlan, explored: &Explored) -> Result<Stri
             .unwrap_or(written.len());
         written.insert(at, "permutations: all\n".to_owned());
     }
-    Ok(written.join("\n") + "\n")
+    let text_after = written.join("\n") + "\n";
+    if text.contains("\r\n") {
+        return Ok(text_after.replace('\n', "\r\n"));
+    }
+    Ok(text_after)
 }
 
-/// The key `outcomes` with all that tells the outcomes apart.
+/// How far the key `outcomes` stands to the right.
+const INDENT: usize = 2;
+
+/// The key `outcomes` with all that tells the outcomes apart. What the language cannot tell apart, such as how
+/// many rows a statement changed, is one outcome.
 fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
+    let mut found: Vec<(String, u128, String)> = Vec::new();
+    for group in &explored.outcomes {
+        let body = body(plan, explored, group);
+        match found.iter_mut().find(|(other, ..)| *other == body) {
+            Some((_, orders, _)) => *orders = orders.saturating_add(group.stands_for),
+            None => found.push((body, group.stands_for, order_in_words(plan, &group.order))),
+        }
+    }
     let mut text = "  outcomes:\n".to_owned();
+    for (number, (body, orders, order)) in found.iter().enumerate() {
+        let _ = writeln!(text, "    # {}, such as {order}", count(*orders, "order"));
+        let _ = writeln!(text, "    outcome {}:", number + 1);
+        text.push_str(body);
+    }
+    text
+}
+
+/// What one outcome is.
+fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     let differs = |what: &str| {
         let fact = |group: &Group| {
             let facts = group.came.facts();
@@ -78,59 +112,54 @@ fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
         let first = all.next();
         all.any(|other| Some(other) != first)
     };
-    for (number, group) in explored.outcomes.iter().enumerate() {
-        let order = order_in_words(plan, &group.order);
-        let _ = writeln!(text, "    # {} orders, such as {order}", group.stands_for);
-        let _ = writeln!(text, "    outcome {}:", number + 1);
-        let tables: Vec<String> = explored
-            .tables
-            .iter()
-            .enumerate()
-            .filter_map(|(at, name)| {
-                let record = group
-                    .history
-                    .checks
-                    .iter()
-                    .find(|one| one.check == CheckId::Rows(at))?;
-                let Outcome::Rows(set) = &record.outcome else {
-                    return None;
-                };
-                Some(format!("{}: {}", key(name), rows(set)))
-            })
-            .collect();
-        let _ = writeln!(text, "      tables: {{{}}}", tables.join(", "));
-        let errors: Vec<String> = group
-            .came
-            .errors()
-            .into_iter()
-            .map(|(code, count)| format!("{code}: {count}"))
-            .collect();
-        let _ = writeln!(text, "      errors: {{{}}}", errors.join(", "));
-        let saw: Vec<String> = group
-            .history
-            .steps
-            .iter()
-            .filter_map(|record| {
-                let name = step_name(record.step, &plan.connections, &plan.steps);
-                let Outcome::Rows(set) = &record.end.as_ref()?.outcome else {
-                    return None;
-                };
-                if !differs(&name) {
-                    return None;
-                }
-                let value = match set.rows.as_slice() {
-                    [row] if row.len() == 1 => literal(&row[0]),
-                    _ => rows(set),
-                };
-                Some(format!("{}: {value}", key(&name)))
-            })
-            .collect();
-        if !saw.is_empty() {
-            let _ = writeln!(text, "      saw: {{{}}}", saw.join(", "));
-        }
-        let blocked: Vec<String> = group.came.blocked.iter().map(|name| key(name)).collect();
-        let _ = writeln!(text, "      blocked: [{}]", blocked.join(", "));
+    let mut text = String::new();
+    let tables: Vec<String> = explored
+        .tables
+        .iter()
+        .enumerate()
+        .filter_map(|(at, name)| {
+            let record = group
+                .history
+                .checks
+                .iter()
+                .find(|one| one.check == CheckId::Rows(at))?;
+            let Outcome::Rows(set) = &record.outcome else {
+                return None;
+            };
+            Some(format!("{}: {}", key(name), rows(set)))
+        })
+        .collect();
+    let _ = writeln!(text, "      tables: {{{}}}", tables.join(", "));
+    let errors: Vec<String> = group
+        .came
+        .errors()
+        .into_iter()
+        .map(|(code, count)| format!("{code}: {count}"))
+        .collect();
+    let _ = writeln!(text, "      errors: {{{}}}", errors.join(", "));
+    // In the order of the file, which does not depend on the order of the steps.
+    let saw: Vec<String> = (0..plan.steps.len())
+        .filter_map(|step| {
+            let record = group.history.steps.iter().find(|record| record.step == step)?;
+            let name = step_name(step, &plan.connections, &plan.steps);
+            let Outcome::Rows(set) = &record.end.as_ref()?.outcome else {
+                return None;
+            };
+            if !differs(&name) {
+                return None;
+            }
+            let value = match set.rows.as_slice() {
+                [row] if row.len() == 1 => literal(&row[0]),
+                _ => rows(set),
+            };
+            Some(format!("{}: {value}", key(&name)))
+        })
+        .collect();
+    if !saw.is_empty() {
+        let _ = writeln!(text, "      saw: {{{}}}", saw.join(", "));
     }
+    let blocked: Vec<String> = group.came.blocked.iter().map(|name| key(name)).collect();
+    let _ = writeln!(text, "      blocked: [{}]", blocked.join(", "));
     text
 }
 

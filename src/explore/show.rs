@@ -12,7 +12,7 @@ pub fn order_in_words(plan: &TrialPlan, order: &[usize]) -> String {
     order.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
-fn count(number: u128, one: &str) -> String {
+pub(super) fn count(number: u128, one: &str) -> String {
     if number == 1 {
         format!("1 {one}")
     } else {
@@ -27,19 +27,25 @@ pub fn numbers(explored: &Explored) -> String {
     let (stands_for, orders) = (explored.stands_for, explored.orders);
     let mut text = format!("{outcomes} of {}", count(stands_for, "order"));
     if explored.distinct as u128 != stands_for {
+        let run = match explored.distinct {
+            1 => "1 was run: the others differ from it".to_owned(),
+            more => format!("{more} were run: the others differ from them"),
+        };
         text.push_str(&format!(
-            " ({} were run: the others differ from them only by steps that touch nothing in common)",
-            explored.distinct
+            " ({run} only by steps that touch nothing in common; `prune: false` runs them all)"
         ));
     }
     if let Some(left_out) = explored.left_out {
         let left = orders.saturating_sub(stands_for);
-        let why = match left_out {
-            LeftOut::Most(most) => format!("`most` is {most}"),
-            LeftOut::Time(limit) => format!("{limit:?} were over"),
-            LeftOut::Asked => "these were asked for".to_owned(),
-        };
-        text.push_str(&format!("; of {orders} up to {left} were left out, since {why}"));
+        text.push_str(&match left_out {
+            LeftOut::Most(most) => {
+                format!("; of {orders} up to {left} were left out, since `most` is {most}")
+            }
+            LeftOut::Time(limit) => {
+                format!("; of {orders} up to {left} were left out, since {limit:?} were over")
+            }
+            LeftOut::Asked => format!("; up to {left} more of {orders} were not asked for"),
+        });
     } else if stands_for < orders {
         text.push_str(&format!(
             "; {orders} could be written down, but in the others someone would have to go on who waits"
@@ -98,7 +104,7 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
 fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
     let name = match group.names.as_slice() {
         [] => String::new(),
-        names => format!(" {}", names.join(", ")),
+        names => format!(" {}:", names.join(" and ")),
     };
     let order = order_in_words(plan, &group.order);
     format!(
@@ -186,8 +192,8 @@ pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explore
     lines.push(String::new());
     lines.push(match differences {
         0 => "both come to the same outcomes".to_owned(),
-        1 => "1 outcome differs".to_owned(),
-        more => format!("{more} outcomes differ"),
+        1 => "1 outcome is there on one of them only".to_owned(),
+        more => format!("{more} outcomes are there on one of them only"),
     });
     lines.join("\n")
 }

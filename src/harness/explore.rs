@@ -76,17 +76,28 @@ pub fn compare(paths: &[PathBuf], with: &str) -> ExitCode {
                 return ExitCode::from(101);
             };
             for plan in plans {
-                let both = (explored(runner, &plan).await, explored(other, &plan).await);
-                let (one, two) = match both {
-                    (Ok(Some(one)), Ok(Some(two))) => (one, two),
-                    (Err(message), _) | (_, Err(message)) => {
+                let one = match explored(runner, &plan).await {
+                    Ok(Some(one)) => one,
+                    Ok(None) => continue,
+                    Err(message) => {
                         say(&message);
                         return ExitCode::from(101);
                     }
-                    (Ok(None), _) | (_, Ok(None)) => continue,
                 };
-                let names = (&one.server, &two.server);
-                let text = compared(&plan, (names.0, &one), (names.1, &two));
+                let two = match explored(other, &plan).await {
+                    Ok(Some(two)) => two,
+                    Ok(None) => continue,
+                    Err(message) => {
+                        say(&format!("the other server, of --with: {message}"));
+                        return ExitCode::from(101);
+                    }
+                };
+                // Both may be of the same kind and version.
+                let names = (
+                    format!("this server ({})", one.server),
+                    format!("the other one ({})", two.server),
+                );
+                let text = compared(&plan, (&names.0, &one), (&names.1, &two));
                 print(&redact(
                     &format!("{} ({})\n{text}\n", plan.name, plan.title),
                     &plan.secrets,
@@ -180,9 +191,15 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String
     std::fs::write(path, &after).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
-    if plan_file(root, path, &env, &Handlers::new(), false).is_broken() {
+    let planned = plan_file(root, path, &env, &Handlers::new(), false);
+    if planned.is_broken() {
         std::fs::write(path, before).map_err(|error| error.to_string())?;
-        return Err("the file would have mistakes then; it is as it was".to_owned());
+        let mistakes = planned.problems.iter().filter(|problem| problem.is_error());
+        let mistakes: Vec<String> = mistakes.map(|problem| format!("  {}", problem.message)).collect();
+        return Err(format!(
+            "the file would have mistakes with the outcomes in it, and is as it was:\n{}",
+            mistakes.join("\n")
+        ));
     }
     say(&format!(
         "{}: {} outcomes written",

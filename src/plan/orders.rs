@@ -160,10 +160,10 @@ impl Context<'_> {
                 self.not_with_orders(span, key);
             }
         }
-        let action = &state.step.action;
-        if let crate::scenario::ActionDecl::WatchImport(_) | crate::scenario::ActionDecl::WatchDdl(_) = action
-        {
-            self.not_with_orders(span, "watch");
+        match &state.step.action {
+            crate::scenario::ActionDecl::WatchImport(_) => self.not_with_orders(span, "watch_import"),
+            crate::scenario::ActionDecl::WatchDdl(_) => self.not_with_orders(span, "watch_ddl"),
+            _ => {}
         }
     }
 
@@ -191,6 +191,7 @@ impl Context<'_> {
             ChosenOrders::List(list) => list,
         };
         let mut found: Vec<(String, OrdersPlan)> = Vec::new();
+        let mut places: Vec<Span> = Vec::new();
         for order in list {
             let Some(picks) = self.order(order, connections, steps) else {
                 continue;
@@ -198,9 +199,15 @@ impl Context<'_> {
             let label = order_label(&picks, connections);
             if found.iter().any(|(other, _)| *other == label) {
                 let problem = Diagnostic::error(order.span, "this order is there twice");
+                let first = places.iter().zip(&found).find(|(_, (other, _))| *other == label);
+                let problem = match first {
+                    Some((first, _)) => problem.label(*first, "first here"),
+                    None => problem,
+                };
                 self.problems.push(problem.label(order.span, "again here"));
                 continue;
             }
+            places.push(order.span);
             found.push((label, plan(OrderChoice::One(picks))));
         }
         found
@@ -234,8 +241,8 @@ impl Context<'_> {
             let own = connections.get(number)?;
             let next = own.states.start + done[number];
             let Some(step) = steps.get(next).filter(|_| own.states.contains(&next)) else {
-                let count = own.states.len();
-                let message = format!("`{}` has only {count} steps", own.name);
+                let count = steps_of(own.states.len());
+                let message = format!("`{}` has only {count}", own.name);
                 let problem = Diagnostic::error(word.span, message);
                 self.problems.push(problem.label(word.span, "one too many"));
                 return None;
@@ -254,10 +261,12 @@ impl Context<'_> {
         }
         for (own, done) in connections.iter().zip(done) {
             if done < own.states.len() {
-                let count = own.states.len();
-                let message = format!("`{}` has {count} steps, and is named {done} times", own.name);
+                let message = wrong_number(&own.name, own.states.len(), done);
                 let problem = Diagnostic::error(order.span, message);
-                self.problems.push(problem.label(order.span, "in this order"));
+                self.problems.push(problem.label(
+                    order.span,
+                    "an order names a connection once for each of its steps",
+                ));
                 return None;
             }
         }
@@ -288,7 +297,15 @@ impl Context<'_> {
                 continue;
             };
             let says = |key: &&str| *key != "may" && map.get(key).is_some();
-            if !known.iter().any(says) {
+            // A key that is not known was told already.
+            let all_known = match &entry.value.kind {
+                NodeKind::Map(entries) => entries.iter().all(|entry| {
+                    let key = entry.key.text().unwrap_or_default();
+                    known.iter().any(|known| *known == key)
+                }),
+                _ => true,
+            };
+            if all_known && !known.iter().any(says) {
                 let problem = Diagnostic::error(entry.value.span, "this outcome fits everything");
                 self.problems.push(problem.label(
                     entry.value.span,
@@ -416,6 +433,23 @@ impl Context<'_> {
     }
 }
 
+fn steps_of(count: usize) -> String {
+    match count {
+        1 => "1 step".to_owned(),
+        more => format!("{more} steps"),
+    }
+}
+
+/// That an order names a connection too often or not often enough.
+fn wrong_number(name: &str, steps: usize, named: usize) -> String {
+    let named = match named {
+        0 => "is not named".to_owned(),
+        1 => "is named once".to_owned(),
+        more => format!("is named {more} times"),
+    };
+    format!("`{name}` has {}, and {named}", steps_of(steps))
+}
+
 /// A step as outcomes and reports name it: `alice.update`, and `alice.update.2` for the second of that name.
 #[must_use]
 pub fn step_name(number: usize, connections: &[ConnectionPlan], steps: &[Step]) -> String {
@@ -475,7 +509,12 @@ impl super::TrialPlan {
         let mut picks = Vec::new();
         for word in text.split_whitespace() {
             let Some(number) = self.connections.iter().position(|own| own.name == word) else {
-                return Err(format!("`{}` has no connection `{word}`", self.name));
+                let names: Vec<&str> = self.connections.iter().map(|own| own.name.as_str()).collect();
+                return Err(format!(
+                    "`{}` has no connection `{word}`; it has {}",
+                    self.name,
+                    names.join(", ")
+                ));
             };
             picks.push(number);
         }
@@ -486,10 +525,7 @@ impl super::TrialPlan {
             );
             // Connections that got an error have taken fewer steps than they have.
             if named > wanted {
-                return Err(format!(
-                    "`{}` has {wanted} steps, and is named {named} times",
-                    own.name
-                ));
+                return Err(wrong_number(&own.name, wanted, named));
             }
             picks.extend(vec![number; wanted - named]);
         }

@@ -38,8 +38,10 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
         }
     }
     if explored.failed > explored.failing.len() {
-        let more = explored.failed - explored.failing.len();
-        parts.push(format!("{more} more orders fail, in the same ways or others"));
+        parts.push(match explored.failed - explored.failing.len() {
+            1 => "1 more order fails, in the same way or another".to_owned(),
+            more => format!("{more} more orders fail, in the same ways or others"),
+        });
     }
     if !single(plan) {
         parts.push(table(plan, explored));

@@ -124,21 +124,30 @@ impl Reader<'_> {
 
     fn orders(&mut self, node: &Node) -> Vec<Located<Vec<Located<String>>>> {
         let Some(items) = node.as_seq().filter(|items| !items.is_empty()) else {
-            self.error(node, "`list` is a list of orders", "write `[a b a b, b a a b]`");
+            self.error(
+                node,
+                "`list` is a list of orders",
+                "write `[a b a b, b a a b]`: names of connections in the order of their steps",
+            );
             return Vec::new();
         };
         let mut found = Vec::new();
         for item in items {
-            let names: Vec<Located<String>> = match item.as_seq() {
-                Some(names) => names
-                    .iter()
-                    .filter_map(|name| self.text(name, "a connection or a state"))
-                    .collect(),
-                None => match self.text(item, "an order") {
-                    Some(text) => self.words_of(item, &text.value),
-                    None => Vec::new(),
-                },
+            let names: Option<Vec<Located<String>>> = match item.as_seq() {
+                Some(names) => {
+                    // All of them are read, so that all mistakes are told.
+                    let names: Vec<_> = names
+                        .iter()
+                        .map(|name| self.text(name, "a connection or a state"))
+                        .collect();
+                    names.into_iter().collect()
+                }
+                None => self
+                    .text(item, "an order")
+                    .map(|text| self.words_of(item, &text.value)),
             };
+            // One that cannot be read has been told; nothing is said of what it leaves out.
+            let Some(names) = names else { continue };
             found.push(Located {
                 span: item.span,
                 value: names,
