@@ -279,7 +279,7 @@ fn pruning_finds_the_same_outcomes_of_the_same_numbers_of_orders() {
     );
 }
 
-/// That pruning leaves out no order that differs. Those that are ignored are known to be wrong.
+/// That pruning leaves out no order that differs.
 fn pruning_is_sound(text: &str) {
     let with = |how: &str| explored(&format!("scenario: x\n{text}permutations: {how}\n"));
     let (pruned, full) = (with("all"), with("{prune: false}"));
@@ -310,7 +310,6 @@ macro_rules! sound {
 }
 
 sound! {
-    #[ignore = "a bug: a view stands for nothing but itself"]
     pruning_and_a_view: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
   create view v as select n from t;
@@ -324,21 +323,18 @@ connections:
   a: {states: [{sql: \"select n from ${database.far}.t\"}]}
   b: {database: far, states: [{sql: update t set n = 1}]}
 ";
-    #[ignore = "a bug: tables of further databases are not known"]
     pruning_and_a_further_database_by_its_connections: "setup: |
   create table ${database.far}.t (id int primary key, n int); insert into ${database.far}.t values (1, 0);
 connections:
   a: {database: far, states: [{sql: select n from t}]}
   b: {database: far, states: [{sql: update t set n = 1}]}
 ";
-    #[ignore = "a bug: nextval() reads only"]
     pruning_and_a_sequence: "setup: |
   create sequence s;
 connections:
   a: {states: [{sql: select nextval(s)}]}
   b: {states: [{sql: select nextval(s)}]}
 ";
-    #[ignore = "a bug: an error frees what the transaction locked"]
     pruning_and_an_error_that_gives_up_a_transaction: "setup: |
   create table t (id int primary key); insert into t values (1);
   create table u (id int primary key, n int); insert into u values (1, 0);
@@ -346,7 +342,6 @@ connections:
   a: {states: [{sql: update u set n = n + 1}]}
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 10}, {sql: insert into t values (1)}]}
 ";
-    #[ignore = "a bug: who asks last in a ring is refused"]
     pruning_and_a_deadlock_over_two_tables: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
   create table u (id int primary key, n int); insert into u values (1, 0);
@@ -355,7 +350,6 @@ connections:
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 10}, {sql: update t set n = n + 10}, {sql: commit}]}
   c: {states: [{sql: update t set n = n * 2}]}
 ";
-    #[ignore = "a bug: who asks last in a ring is refused"]
     pruning_and_who_is_refused_in_a_deadlock: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
   create table u (id int primary key, n int); insert into u values (1, 0);
@@ -363,20 +357,17 @@ connections:
   a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: update u set n = n + 1}, {sql: commit}]}
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 10}, {sql: update t set n = n + 10}, {sql: commit}]}
 ";
-    #[ignore = "a bug: COMMIT without BEGIN commits nothing"]
     pruning_and_autocommit_switched_off: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
 connections:
   a: {states: [{sql: set autocommit = 0}, {sql: update t set n = 1}, {sql: commit}]}
   b: {states: [{sql: select n from t}]}
 ";
-    #[ignore = "a bug: an expectation reads no variables"]
     pruning_and_a_variable_in_an_expectation: "vars: {n: 1}
 connections:
   a: {states: [{sql: select 0 as n, save: {n: n}}]}
   b: {states: [{sql: select 0, value: \"${n}\"}]}
 ";
-    #[ignore = "a bug: a variable of `vars` that a step sets is taken to keep its value"]
     pruning_and_a_variable_with_the_name_of_a_table: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
   create table u (id int primary key, n int); insert into u values (1, 0);

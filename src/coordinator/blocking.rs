@@ -14,6 +14,10 @@ use crate::history::{Outcome, SqlValue, WaitRule};
 const APART_EXPECTED: Duration = Duration::from_millis(2);
 /// Between two sights of a wait that must not be.
 const APART_UNEXPECTED: Duration = Duration::from_millis(200);
+/// Between two sights of a wait that may be or not be, and how many looks in between must show it: a busy server
+/// shows a statement that merely gets its lock as waiting for 10 to 35 ms.
+const APART_OF_MANY: Duration = Duration::from_millis(24);
+const LOOKS_OF_MANY: u32 = 8;
 /// A commit in back-off, where it is expected.
 const COMMITTING_EXPECTED: Duration = Duration::from_millis(300);
 /// A commit in back-off that must not be: a big transaction on a busy machine takes its time.
@@ -153,6 +157,9 @@ pub(crate) async fn is_running(control: &mut Connection, session: u64) -> bool {
 pub(crate) struct Sights {
     sent: Instant,
     expected: bool,
+    /// Whether the step is one of an order of many: it may wait or not.
+    of_many: bool,
+    looks: u32,
     lock_wait: Option<(Instant, i128, Option<String>)>,
     committing: Option<(Instant, i128)>,
 }
@@ -173,8 +180,18 @@ impl Sights {
         Self {
             sent,
             expected,
+            of_many: false,
+            looks: 0,
             lock_wait: None,
             committing: None,
+        }
+    }
+
+    /// For a step that may wait or not.
+    pub fn of_many(sent: Instant) -> Self {
+        Self {
+            of_many: true,
+            ..Self::new(sent, true)
         }
     }
 
@@ -188,16 +205,21 @@ impl Sights {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
                 _ => {
                     self.lock_wait = Some((now, row.id, row.waiting_since.clone()));
+                    self.looks = 0;
                     now
                 }
             };
+            self.looks += 1;
             let apart = now.saturating_duration_since(first);
-            let needed = if self.expected {
+            let needed = if self.of_many {
+                APART_OF_MANY
+            } else if self.expected {
                 APART_EXPECTED
             } else {
                 APART_UNEXPECTED
             };
-            return if apart >= needed {
+            let looked = !self.of_many || self.looks >= LOOKS_OF_MANY;
+            return if apart >= needed && looked {
                 Sight::Waits(WaitRule::SameLockWaitTwice {
                     apart_us: micros(apart),
                 })
@@ -261,6 +283,30 @@ mod tests {
             sights.see(Some(&row("LockWaiting", "b")), at(6)),
             Sight::Waits(rule)
         );
+    }
+
+    #[test]
+    fn a_wait_that_may_be_needs_time_and_looks() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let mut sights = Sights::of_many(sent);
+        for look in 0..7 {
+            assert_eq!(
+                sights.see(Some(&row("LockWaiting", "a")), at(10 * look)),
+                Sight::NotYet
+            );
+        }
+        assert!(matches!(
+            sights.see(Some(&row("LockWaiting", "a")), at(70)),
+            Sight::Waits(_)
+        ));
+        let mut sights = Sights::of_many(sent);
+        for look in 0..20 {
+            assert_eq!(
+                sights.see(Some(&row("LockWaiting", "a")), at(look)),
+                Sight::NotYet
+            );
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub use waits::Reach;
 
 use waits::{Map, Waits};
 
+/// The state that a connection is in while the server says that its statement waits.
+const BLOCKED: &str = "blocked";
+
 /// The state that all connections of a trial share.
 #[derive(Debug)]
 pub struct Coordinator {
@@ -124,6 +127,15 @@ impl Coordinator {
         if let Some(record) = self.lock().connections.get_mut(connection) {
             tracing::debug!(connection = record.name, state, "enters");
             record.states.push((at_us, state.to_owned()));
+        }
+    }
+
+    /// A connection's last wait was none: its state was never left.
+    pub fn forget_blocked(&self, connection: usize) {
+        if let Some(record) = self.lock().connections.get_mut(connection)
+            && let Some(at) = record.states.iter().rposition(|(_, state)| state == BLOCKED)
+        {
+            record.states.truncate(at);
         }
     }
 

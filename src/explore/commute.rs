@@ -5,10 +5,13 @@
 //! - a statement that locks or writes depends on others that do in the same table, and on their commits;
 //! - a plain read, and the BEGIN of the transaction that it is in, depend on commits only;
 //! - a COMMIT depends on all that has to do with the tables that its transaction wrote or locked;
+//! - tables that one transaction locks count as one: who is refused in a deadlock depends on the locks in all of
+//!   them, and an error lets go of all of them;
 //! - what is not understood depends on everything.
 
 use std::collections::BTreeSet;
 
+use crate::coordinator::transactions::Transaction;
 use crate::history::Vars;
 use crate::plan::{Action, Statement, Step, TrialPlan, Value};
 use crate::run::named_tables;
@@ -164,6 +167,19 @@ impl Dependence {
 
 fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint> {
     let mut all = vec![Footprint::default(); plan.steps.len()];
+    // What a step sets has another value later, or earlier.
+    let mut vars = plan.vars.clone();
+    for step in &plan.steps {
+        for name in step
+            .set
+            .iter()
+            .map(|(name, _)| name)
+            .chain(step.save.iter().map(|(name, ..)| name))
+        {
+            vars.remove(name);
+        }
+    }
+    let mut together: Vec<BTreeSet<usize>> = Vec::new();
     for own in 0..plan.connections.len() {
         // What the transaction that is open has seen and locked, and the step that began it.
         let mut open: Option<(usize, BTreeSet<usize>, BTreeSet<usize>)> = None;
@@ -172,26 +188,32 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
             .iter()
             .enumerate()
             .filter(|(_, step)| step.connection == own);
-        let autocommit_off = plan.connections.get(own).is_some_and(|own| {
-            let off = |(name, _): &(String, String)| name.eq_ignore_ascii_case("autocommit");
-            own.vars.iter().any(off)
-        });
+        // Without autocommit a transaction begins with the first statement after the one before.
+        let implicit = plan
+            .connections
+            .get(own)
+            .is_some_and(|own| !Transaction::of_session(&own.vars).is_closed());
+        let says_autocommit =
+            mine_texts(plan, own).any(|text| text.to_ascii_lowercase().contains("autocommit"));
         for (number, step) in mine {
             let mut footprint = Footprint {
-                any: autocommit_off,
+                any: says_autocommit,
                 ..Footprint::default()
             };
             variables(step, &mut footprint);
+            if implicit && open.is_none() {
+                open = Some((number, BTreeSet::new(), BTreeSet::new()));
+            }
             match &step.action {
                 Action::Set | Action::Nothing | Action::Sleep(_) => {}
                 Action::Sql(statements) => {
                     for statement in statements {
-                        let text = text(statement, &plan.vars);
+                        let text = text(statement, &vars);
                         one(&text, number, tables, tied, &mut open, &mut footprint, &mut all);
                     }
                 }
                 Action::Prepared(statement, _) | Action::Load { statement, .. } => {
-                    let text = text(statement, &plan.vars);
+                    let text = text(statement, &vars);
                     one(&text, number, tables, tied, &mut open, &mut footprint, &mut all);
                 }
                 Action::Kill { .. }
@@ -207,9 +229,54 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
             footprint.sees.extend(&begun.sees);
             *begun = footprint;
         }
+        // By connection, which is more than by transaction, and simpler.
+        let mine = plan
+            .steps
+            .iter()
+            .zip(&all)
+            .filter(|(step, _)| step.connection == own);
+        together.push(
+            mine.flat_map(|(_, footprint)| footprint.locks.iter().copied())
+                .collect(),
+        );
         // A transaction that nobody ends is rolled back at the end, when no order matters any more.
     }
+    let groups = groups(tables.len(), &together);
+    for footprint in &mut all {
+        for set in [&mut footprint.sees, &mut footprint.locks, &mut footprint.frees] {
+            *set = set.iter().map(|table| groups[*table]).collect();
+        }
+    }
     all
+}
+
+/// The texts of a connection's statements, as they stand in the file.
+fn mine_texts(plan: &TrialPlan, own: usize) -> impl Iterator<Item = &str> {
+    let steps = plan.steps.iter().filter(move |step| step.connection == own);
+    steps.flat_map(|step| match &step.action {
+        Action::Sql(statements) => statements.iter().map(|one| one.text.source()).collect(),
+        Action::Prepared(one, _) => vec![one.text.source()],
+        _ => Vec::new(),
+    })
+}
+
+/// For each table the first of those that are locked together with it, by whatever chain.
+fn groups(tables: usize, together: &[BTreeSet<usize>]) -> Vec<usize> {
+    let mut group: Vec<usize> = (0..tables).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for set in together {
+            let Some(least) = set.iter().map(|table| group[*table]).min() else {
+                continue;
+            };
+            for table in set {
+                changed |= group[*table] != least;
+                group[*table] = least;
+            }
+        }
+    }
+    group
 }
 
 fn text(statement: &Statement, vars: &Vars) -> Option<String> {
@@ -325,6 +392,12 @@ fn variables(step: &Step, footprint: &mut Footprint) {
         }
         Action::Load { statement, .. } => reads(&statement.text),
         _ => {}
+    }
+    for expectation in &step.expectations {
+        let names = expectation.check.variables().into_iter().map(|(name, _)| name);
+        footprint
+            .reads
+            .extend(names.filter(|name| !own.contains(&name.as_str())));
     }
     let saved = step.save.iter().map(|(name, ..)| name.clone());
     footprint

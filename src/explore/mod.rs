@@ -26,6 +26,8 @@ pub use shrink::Shrunk;
 
 /// So many orders are run at the same time, each in databases of its own.
 pub const STAGES: usize = 4;
+/// Of so many outcomes it is said why an order is none of them.
+const NAMES_MAX: usize = 6;
 /// So many failing orders are looked at closely.
 const FAILING_MAX: usize = 3;
 
@@ -180,7 +182,8 @@ pub async fn explore(
     };
     let first_stage = open_stage(plan, server, own, settings, 0).await?;
     let tables = first_stage.tables().to_vec();
-    let dependence = if orders.prune && orders.choice == OrderChoice::All {
+    let prune = orders.prune && first_stage.has_only_tables();
+    let dependence = if prune && orders.choice == OrderChoice::All {
         Dependence::of_plan(plan, &tables, first_stage.is_tied())
     } else {
         Dependence::everything(plan.steps.len())
@@ -405,7 +408,14 @@ impl Work {
                 .facts()
                 .into_iter()
                 .map(|(what, how)| format!("  {what}: {how}"));
-            finding.detail = Some(facts.collect::<Vec<_>>().join("\n"));
+            let mut lines: Vec<String> = facts.collect();
+            for (number, outcome) in plan.outcomes.iter().enumerate().take(NAMES_MAX) {
+                let misfits = fits_outcome(plan, number, &ran.history);
+                if let Some(first) = misfits.first() {
+                    lines.push(format!("  not `{}`: {}", outcome.name, first.message));
+                }
+            }
+            finding.detail = Some(lines.join("\n"));
             findings.push(finding);
         }
         if let [first, second, ..] = names.as_slice() {

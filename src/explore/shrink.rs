@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::{FailingOrder, Given, once, switches};
-use crate::plan::TrialPlan;
+use crate::plan::{Action, TrialPlan};
 use crate::run::Stage;
+use crate::sql::classify;
 
 /// A shorter order that fails in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub(super) async fn shrink(
         look.without(&mut found, &own.collect::<Vec<_>>()).await;
     }
     for step in (0..plan.steps.len()).rev() {
-        if !found.without.contains(&step) {
+        // Without the end of its transaction a connection holds its locks until the limit of whoever waits.
+        if !found.without.contains(&step) && !ends_transaction(plan, step) {
             look.without(&mut found, &[step]).await;
         }
     }
@@ -73,6 +75,15 @@ pub(super) async fn shrink(
     let shorter =
         found.order.len() < failing.order.len() || switches(&found.order) < switches(&failing.order);
     shorter.then_some(found)
+}
+
+fn ends_transaction(plan: &TrialPlan, step: usize) -> bool {
+    match plan.steps.get(step).map(|step| &step.action) {
+        Some(Action::Sql(statements)) => statements
+            .iter()
+            .any(|one| classify(one.text.source()).ends_transaction()),
+        _ => false,
+    }
 }
 
 struct Look<'l> {

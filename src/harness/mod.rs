@@ -157,6 +157,7 @@ impl Harness {
                 show,
                 view: Arc::clone(&view),
                 history: written.clone(),
+                order: args.order.clone(),
             };
             let found = self.trials(planned, &around, &runtime);
             trials.extend(found.into_iter().map(|(plan, trial)| {
@@ -193,7 +194,10 @@ impl Harness {
         for plan in planned.trials {
             let plan = Arc::new(plan);
             let handle = runtime.handle().clone();
-            let repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
+            let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
+            if let Some(order) = around.order.as_ref().filter(|_| plan.orders.is_some()) {
+                repeat.push_str(&format!(" --order {}", shell_word(order)));
+            }
             let name = plan.name.clone();
             let job = trial::Job {
                 plan: Arc::clone(&plan),

@@ -124,7 +124,10 @@ impl Runner {
     /// # Errors
     /// [`Trouble`] where it could not be run.
     pub async fn explore(&self, plan: &Arc<TrialPlan>) -> Result<Result<Explored, String>, Trouble> {
-        let explored = async |server: &Server, own: &[Server]| self.explored(plan, server, own).await;
+        let explored = async |server: &Server, own: &[Server]| {
+            // Nothing is judged, so that nothing has to be looked for.
+            self.explored(plan, server, own, Duration::ZERO).await
+        };
         self.on_servers(plan, explored, |_| true).await
     }
 
@@ -133,6 +136,7 @@ impl Runner {
         plan: &Arc<TrialPlan>,
         server: &Server,
         own: &[Server],
+        shrink_max: Duration,
     ) -> Result<Explored, Trouble> {
         let settings = ExploreSettings {
             run: RunSettings {
@@ -141,7 +145,7 @@ impl Runner {
                 keep_databases: server.kind() != ProviderKind::Url,
             },
             stages: STAGES,
-            shrink_max: SHRINK_MAX,
+            shrink_max,
         };
         match explore(plan, server, own, &settings).await {
             Ok(explored) => Ok(explored),
@@ -165,7 +169,7 @@ impl Runner {
         server: &Server,
         own: &[Server],
     ) -> Result<Box<Judged>, Trouble> {
-        let explored = self.explored(plan, server, own).await?;
+        let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
         let mut history = History {
             server: format!("{} TiDB {}", server.kind(), server.version()),

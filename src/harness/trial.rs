@@ -30,6 +30,8 @@ pub(super) struct Around {
     pub view: Arc<View>,
     /// The folder that takes the histories.
     pub history: Option<PathBuf>,
+    /// The one order that was asked for.
+    pub order: Option<String>,
 }
 
 pub(super) struct Job {

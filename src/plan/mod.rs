@@ -59,7 +59,7 @@ pub struct PlanInput {
     pub env: BTreeMap<String, String>,
     /// Handlers that are written in Rust, by their names.
     pub handlers: Handlers,
-    /// Whether the steps are to be run in every order, whatever the file says.
+    /// Whether the steps are to be run in every order, where the file does not say in which.
     pub every_order: bool,
 }
 
@@ -349,10 +349,10 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     let mut trials = Vec::new();
     if let Some(mut scenario) = read.scenario {
         if input.every_order {
-            scenario.permutations = Some(scenario::OrdersDecl::all(
-                scenario.permutations.take(),
-                scenario.title.span,
-            ));
+            let span = scenario.title.span;
+            scenario
+                .permutations
+                .get_or_insert_with(|| scenario::OrdersDecl::every(span));
         }
         let variants = variants::variants(&scenario, &mut problems);
         let mut used = BTreeSet::new();

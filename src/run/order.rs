@@ -99,6 +99,10 @@ impl Script<'_> {
             }
             let holds = self.seats[connection].transaction.may_hold_locks();
             let returned = self.is_done(record);
+            // What came back before anybody did anything did not wait for anybody: a deadlock's victim, say.
+            if returned && self.history.steps[record].wait.take().is_some() {
+                self.coordinator.forget_blocked(connection);
+            }
             let let_go = returned && ((held && !holds) || self.lets_go(record));
             self.settle(let_go).await?;
             self.always(Some(step)).await;

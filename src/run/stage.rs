@@ -66,6 +66,7 @@ pub struct Stage {
     tables: Vec<String>,
     /// Whether a foreign key ties tables to each other.
     tied: bool,
+    only_tables: bool,
     /// The tables as the setup left them, where they can be put back.
     kept: Option<Vec<Kept>>,
     /// What each table holds now, where that is known.
@@ -113,6 +114,7 @@ impl Stage {
             vars: Vars::new(),
             tables: Vec::new(),
             tied: false,
+            only_tables: false,
             kept: None,
             now: Vec::new(),
             fresh: true,
@@ -132,6 +134,13 @@ impl Stage {
     #[must_use]
     pub fn tables(&self) -> &[String] {
         &self.tables
+    }
+
+    /// Whether the tables of one database are all that statements can touch: no views, no sequences, nothing of
+    /// another database or server.
+    #[must_use]
+    pub fn has_only_tables(&self) -> bool {
+        self.only_tables
     }
 
     /// Whether a foreign key ties tables to each other, so that a statement touches more than it names.
@@ -175,16 +184,21 @@ impl Stage {
         let set = self
             .ask(&format!(
                 "select table_name, table_type = 'BASE TABLE' and auto_increment is null \
-                 and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%' \
+                 and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%', table_type \
                  from information_schema.tables where {own} order by table_name"
             ))
             .await?;
         let mut plain = true;
         self.tables.clear();
+        self.only_tables = self.plan.servers.is_empty() && self.plan.databases.is_empty();
         for row in set.rows {
-            if let [SqlValue::Text(name), is_plain] = row.as_slice() {
-                self.tables.push(name.clone());
+            if let [SqlValue::Text(name), is_plain, SqlValue::Text(kind)] = row.as_slice() {
                 plain &= *is_plain == SqlValue::Int(1);
+                self.only_tables &= kind == "BASE TABLE";
+                // A sequence has no rows to read.
+                if kind != "SEQUENCE" {
+                    self.tables.push(name.clone());
+                }
             }
         }
         let ties = self

@@ -18,23 +18,14 @@ pub struct OrdersDecl {
 }
 
 impl OrdersDecl {
-    /// Every order, whatever was said; a sample stays one. `span` is the place where nothing was said.
+    /// Every order, for a file that says nothing of orders; `span` is the place where it does not.
     #[must_use]
-    pub fn all(said: Option<Self>, span: Span) -> Self {
-        match said {
-            Some(said) => Self {
-                chosen: match said.chosen {
-                    ChosenOrders::List(_) => ChosenOrders::All,
-                    other @ (ChosenOrders::All | ChosenOrders::Sample { .. }) => other,
-                },
-                ..said
-            },
-            None => Self {
-                span,
-                chosen: ChosenOrders::All,
-                most: None,
-                prune: true,
-            },
+    pub fn every(span: Span) -> Self {
+        Self {
+            span,
+            chosen: ChosenOrders::All,
+            most: None,
+            prune: true,
         }
     }
 }
