@@ -189,7 +189,7 @@ impl Coordinator {
             let both = both.trim().to_owned();
             let last = job.phases.last().is_some_and(|(_, last)| *last == both);
             let known = job.phases.iter().any(|(_, earlier)| *earlier == both);
-            if job.ended || (known && !last) {
+            if job.ended || (known && !last && !seen.ended) {
                 return;
             }
             let changed = |field: &str, now: &str| !matches!(job.fields.get(field), Some(SqlValue::Text(before)) if before == now);

@@ -187,13 +187,12 @@ impl Machine {
         let rows = table.cell(row, "row_count").cloned().unwrap_or(SqlValue::Null);
         let name = table.text(row, "table_name");
         let elapsed = self.elapsed(&begun, &over).await;
-        let mut ended = ended;
         let mut error = SqlValue::Null;
         if ended && status != "synced" {
             match self.error_of_ddl(id).await {
                 Some(found) => error = found,
-                // It is on its way to the finished ones, which alone tell why.
-                None => ended = false,
+                // It is on its way to the finished ones, which alone tell why: the next look has the whole of it.
+                None => return Ok((sql, Vec::new())),
             }
         }
         if ended && of_table.is_some() {
