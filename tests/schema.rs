@@ -228,6 +228,7 @@ fn each_shape_has_its_wrong_twin() {
             &format!(", expect: {{shared: {shared}}}"),
         )
     };
+    let seed = |seed: &str| free("{a: {states: [{sql: select 1}]}}", &format!(", seed: {seed}"));
     let orders = |orders: &str| {
         free(
             "{a: {states: [{sql: begin}]}, b: {states: [{sql: begin}]}}",
@@ -373,8 +374,8 @@ fn each_shape_has_its_wrong_twin() {
         (end("{errors: {1213: 1}}"), end("{errors: [1213]}")),
         (end("{errors: {}}"), end("{error: {}}")),
         // Connections that run freely.
-        (top("seed: 7"), top("seed: lucky")),
-        (top("seed: 4294967295"), top("seed: 4294967296")),
+        (seed("7"), seed("lucky")),
+        (seed("4294967295"), seed("4294967296")),
         (
             free("{a: {states: [{sql: select 1}]}}", ""),
             free("{a: {states: []}}", ""),

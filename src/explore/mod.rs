@@ -28,6 +28,8 @@ pub use shrink::Shrunk;
 pub const STAGES: usize = 4;
 /// Of so many outcomes it is said why an order is none of them.
 const NAMES_MAX: usize = 6;
+/// So often a way is tried once more on which somebody waited, or did not, other than the time before.
+const STRAYED_MAX: usize = 20;
 /// So many failing orders are looked at closely.
 const FAILING_MAX: usize = 3;
 
@@ -64,6 +66,8 @@ pub struct Explored {
     pub failed: usize,
     /// What holds of no single order: outcomes that were not seen.
     pub findings: Vec<Finding>,
+    /// Beginnings of orders that were given up, since others had to wait than the time before.
+    pub astray: usize,
     /// The names of the tables.
     pub tables: Vec<String>,
     /// The server, such as `embedded TiDB v8.5.4`.
@@ -147,6 +151,8 @@ struct Shared {
     under_way: usize,
     started: usize,
     strayed: usize,
+    /// Beginnings that were given up, since nobody could be found to go on as the time before.
+    astray: usize,
     all: Vec<Judged>,
     seen: BTreeMap<Vec<usize>, usize>,
     cut: Option<LeftOut>,
@@ -199,6 +205,7 @@ pub async fn explore(
         under_way: 0,
         started: 0,
         strayed: 0,
+        astray: 0,
         all: Vec::new(),
         seen: BTreeMap::new(),
         cut: None,
@@ -324,8 +331,10 @@ impl Work {
                     if search.strayed {
                         // Somebody waited, or did not, other than the time before: the way is tried once more.
                         shared.strayed += 1;
-                        if shared.strayed < 20 {
+                        if shared.strayed <= STRAYED_MAX {
                             shared.open.push(beginning);
+                        } else {
+                            shared.astray += 1;
                         }
                     }
                     ran.map(|ran| (ran, search.redundant || search.strayed))
@@ -498,6 +507,15 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         finding.label = "give the scenario a longer `timeout`, or take a `sample`".to_owned();
         findings.push(finding);
     }
+    if let (true, Some(orders)) = (shared.astray > 0, &plan.orders) {
+        let message = format!(
+            "{} orders were lost: others had to wait than the time before",
+            shared.astray
+        );
+        let mut finding = Finding::at(orders.span, message);
+        finding.label = "the server did something else each time".to_owned();
+        findings.push(finding);
+    }
     let chosen = !matches!(
         plan.orders.as_ref().map(|orders| &orders.choice),
         Some(OrderChoice::All)
@@ -541,6 +559,7 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
             .collect(),
         failed,
         findings,
+        astray: shared.astray,
         tables: Vec::new(),
         server: String::new(),
         puts_back: false,

@@ -51,6 +51,12 @@ pub fn numbers(explored: &Explored) -> String {
             "; {orders} could be written down, but in the others someone would have to go on who waits"
         ));
     }
+    if explored.astray > 0 {
+        text.push_str(&format!(
+            "; {} were lost, since others had to wait than the time before",
+            explored.astray
+        ));
+    }
     text
 }
 
