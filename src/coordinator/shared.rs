@@ -45,7 +45,30 @@ impl Coordinator {
     /// # Errors
     /// [`InVain`] at once when it can no longer come, and at the limit otherwise.
     pub async fn wait(&self, connection: usize, wanted: Wanted, limit: Duration) -> Result<(), InVain> {
-        let end = self.waits().wait(connection, wanted);
+        self.wait_or(connection, wanted, limit, false).await
+    }
+
+    /// The same for a connection that may go on though it waits in vain.
+    ///
+    /// # Errors
+    /// As for [`Self::wait`].
+    pub async fn wait_and_go_on(
+        &self,
+        connection: usize,
+        wanted: Wanted,
+        limit: Duration,
+    ) -> Result<(), InVain> {
+        self.wait_or(connection, wanted, limit, true).await
+    }
+
+    async fn wait_or(
+        &self,
+        connection: usize,
+        wanted: Wanted,
+        limit: Duration,
+        goes_on: bool,
+    ) -> Result<(), InVain> {
+        let end = self.waits().wait(connection, wanted, goes_on);
         tokio::pin!(end);
         match tokio::time::timeout(limit, &mut end).await {
             Ok(Ok(ended)) => ended,

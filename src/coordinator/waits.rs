@@ -123,6 +123,8 @@ struct Seat {
     past_barrier: bool,
     /// Whether another round follows this one.
     again: bool,
+    /// Whether it may go on though it waits in vain: a handler can do something else then.
+    goes_on: bool,
     entered: BTreeSet<usize>,
 }
 
@@ -234,8 +236,9 @@ impl Waits {
         }
     }
 
-    /// Begins to wait; what is there already is not waited for.
-    pub fn wait(&mut self, connection: usize, wanted: Wanted) -> oneshot::Receiver<WaitEnd> {
+    /// Begins to wait; what is there already is not waited for. `goes_on`, if the connection does not end with a
+    /// wait in vain.
+    pub fn wait(&mut self, connection: usize, wanted: Wanted, goes_on: bool) -> oneshot::Receiver<WaitEnd> {
         let (sender, receiver) = oneshot::channel();
         if self.is_there(&wanted) {
             let _ = sender.send(Ok(()));
@@ -244,6 +247,7 @@ impl Waits {
         self.waiting.entry(key(&wanted)).or_default().push(connection);
         if let Some(seat) = self.seats.get_mut(connection) {
             seat.doing = Doing::Waits(wanted.clone(), Some(sender));
+            seat.goes_on = goes_on;
         }
         // Most waits are short, and whoever brings their end is at work: then nobody's wait has become hopeless.
         let comes = self.surely_comes(&wanted);
@@ -384,6 +388,7 @@ impl Waits {
             let wanted = match &seat.doing {
                 Doing::Ended { .. } => continue,
                 Doing::Acts => None,
+                Doing::Waits(..) if seat.goes_on => None,
                 Doing::Waits(wanted, _) => Some(wanted.clone()),
             };
             // Connections of one name share the prospect of a round.
@@ -472,21 +477,41 @@ impl Waits {
             .seats
             .iter()
             .enumerate()
-            .filter(|(number, _)| !can[*number])
             .filter_map(|(number, seat)| match &seat.doing {
-                Doing::Waits(wanted, _) => Some((number, self.why(number, wanted, &can))),
+                Doing::Waits(wanted, _) => Some((number, seat, wanted)),
                 _ => None,
             })
+            .filter(|(number, seat, wanted)| {
+                if seat.goes_on {
+                    !self.others_may_bring(*number, wanted, &can)
+                } else {
+                    !can[*number]
+                }
+            })
+            .map(|(number, _, wanted)| (number, self.why(number, wanted, &can)))
             .collect();
         for (number, why) in stuck {
             let failed = Some(format!("waited in vain for {}", why.wanted));
             if let Some(sender) = self.stop_waiting(number) {
                 let _ = sender.send(Err(why));
             }
-            if let Some(seat) = self.seats.get_mut(number) {
+            if let Some(seat) = self.seats.get_mut(number).filter(|seat| !seat.goes_on) {
                 seat.doing = Doing::Ended { failed };
             }
         }
+    }
+
+    /// Whether anybody else who can go on may bring this: what a handler brings itself it does not wait for.
+    fn others_may_bring(&self, waiter: usize, wanted: &Wanted, can: &[bool]) -> bool {
+        let mut others = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != waiter);
+        others.any(|(number, seat)| {
+            let goes = can.get(number).copied().unwrap_or(false);
+            goes && self.may_bring(number, seat, wanted)
+        })
     }
 
     /// Where each connection is that has not ended.
@@ -696,13 +721,13 @@ mod tests {
     #[test]
     fn what_has_come_is_not_waited_for_and_what_comes_ends_the_wait() {
         let mut waits = waits(&[&["go"], &[]], &[]);
-        let mut first = waits.wait(1, event("go", 1));
+        let mut first = waits.wait(1, event("go", 1), false);
         assert!(first.try_recv().is_err(), "it has not come yet");
         waits.signal("go");
         assert_eq!(first.try_recv(), Ok(Ok(())));
-        assert_eq!(waits.wait(1, event("go", 1)).try_recv(), Ok(Ok(())));
+        assert_eq!(waits.wait(1, event("go", 1), false).try_recv(), Ok(Ok(())));
         assert!(
-            waits.wait(1, event("go", 2)).try_recv().is_err(),
+            waits.wait(1, event("go", 2), false).try_recv().is_err(),
             "once is not twice"
         );
     }
@@ -710,7 +735,7 @@ mod tests {
     #[test]
     fn a_wait_ends_when_the_last_who_could_bring_it_fails() {
         let mut waits = waits(&[&["go"], &["go"], &[]], &[]);
-        let mut wait = waits.wait(2, event("go", 1));
+        let mut wait = waits.wait(2, event("go", 1), false);
         waits.end(0, None);
         assert!(wait.try_recv().is_err(), "c1 may still bring it");
         waits.end(1, Some("error 1062".to_owned()));
@@ -729,10 +754,10 @@ mod tests {
     #[test]
     fn a_ring_of_waits_is_found_at_once_and_drawn() {
         let mut waits = waits(&[&["a"], &["b"], &["c"], &[]], &[]);
-        let mut first = waits.wait(0, event("c", 1));
-        let mut second = waits.wait(1, event("a", 1));
+        let mut first = waits.wait(0, event("c", 1), false);
+        let mut second = waits.wait(1, event("a", 1), false);
         assert!(first.try_recv().is_err() && second.try_recv().is_err());
-        let mut third = waits.wait(2, event("b", 1));
+        let mut third = waits.wait(2, event("b", 1), false);
         let why = third.try_recv().expect("an end").expect_err("in vain");
         assert_eq!(why.cycle.len(), 3, "{:?}", why.cycle);
         assert!(first.try_recv().expect("an end").is_err());
@@ -742,12 +767,12 @@ mod tests {
     #[test]
     fn a_barrier_opens_for_its_parties_again_and_again_and_closes_for_good() {
         let mut waits = waits(&[&[], &[], &[]], &[("b", 2)]);
-        let mut first = waits.wait(0, Wanted::Barrier(0));
+        let mut first = waits.wait(0, Wanted::Barrier(0), false);
         assert!(first.try_recv().is_err());
-        let mut second = waits.wait(1, Wanted::Barrier(0));
+        let mut second = waits.wait(1, Wanted::Barrier(0), false);
         assert_eq!((first.try_recv(), second.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
         // The third is alone: the others have passed it and do not come again.
-        let mut third = waits.wait(2, Wanted::Barrier(0));
+        let mut third = waits.wait(2, Wanted::Barrier(0), false);
         let why = third.try_recv().expect("an end").expect_err("in vain");
         assert_eq!(why.wanted, "barrier `b` (1 of 2 are there)");
     }
@@ -759,7 +784,7 @@ mod tests {
             place.from_here = Reach::default();
         }
         waits.enter(0, 0, true);
-        let mut wait = waits.wait(1, event("go", 1));
+        let mut wait = waits.wait(1, event("go", 1), false);
         assert!(wait.try_recv().is_err(), "the next round may bring it");
         waits.enter(0, 0, false);
         waits.end(0, None);
@@ -769,7 +794,7 @@ mod tests {
     #[test]
     fn whoever_goes_another_way_takes_the_hope_along() {
         let mut waits = waits(&[&["go"], &[], &[]], &[]);
-        let mut wait = waits.wait(1, event("go", 1));
+        let mut wait = waits.wait(1, event("go", 1), false);
         assert!(wait.try_recv().is_err(), "c0 may bring it");
         // The state of the third brings nothing, and so does the first when it goes there.
         waits.enter(0, 2, false);
@@ -777,9 +802,24 @@ mod tests {
     }
 
     #[test]
+    fn a_handler_that_waits_in_vain_is_told_and_may_still_bring_something() {
+        let mut waits = waits(&[&["go"], &["other"], &[]], &[]);
+        let mut handler = waits.wait(0, event("other", 1), true);
+        let mut wait = waits.wait(2, event("go", 1), false);
+        waits.end(1, None);
+        assert!(
+            handler.try_recv().expect("an end").is_err(),
+            "nobody else brings it"
+        );
+        assert!(wait.try_recv().is_err(), "the handler may bring it all the same");
+        waits.signal("go");
+        assert_eq!(wait.try_recv(), Ok(Ok(())));
+    }
+
+    #[test]
     fn giving_up_says_who_is_missing() {
         let mut waits = waits(&[&["go"], &[]], &[]);
-        let _wait = waits.wait(1, event("go", 1));
+        let _wait = waits.wait(1, event("go", 1), false);
         let why = waits.give_up(1).expect("it waits");
         assert_eq!(why.reasons, ["c0 is in `only` (line 1)"]);
         assert!(waits.give_up(1).is_none());

@@ -58,7 +58,7 @@ impl Coordination for Seat {
             name: event.to_owned(),
             times: 1,
         };
-        let waited = self.coordinator.wait(self.number, wanted, limit).await;
+        let waited = self.coordinator.wait_and_go_on(self.number, wanted, limit).await;
         waited.map_err(|why| WaitError::InVain {
             event: event.to_owned(),
             reasons: why.reasons,
