@@ -7,8 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::innodb;
 use crate::connection::Connection;
 use crate::history::{Outcome, SqlValue, WaitRule};
+use crate::sql::Product;
 
 /// Between two sights of an expected wait.
 const APART_EXPECTED: Duration = Duration::from_millis(2);
@@ -25,7 +27,7 @@ const COMMITTING_UNEXPECTED: Duration = Duration::from_secs(3);
 /// No answer and nothing in `TIDB_TRX`, where a wait is expected.
 const NO_ANSWER: Duration = Duration::from_millis(300);
 
-/// One row of `TIDB_TRX`.
+/// One row of `TIDB_TRX`, or what InnoDB tells in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TrxRow {
     pub session: u64,
@@ -35,13 +37,16 @@ pub(crate) struct TrxRow {
     pub keys: i128,
 }
 
-/// What `TIDB_TRX` shows of these sessions.
+/// What `TIDB_TRX` shows of these sessions, or InnoDB.
 ///
 /// # Errors
 /// What the control connection got in place of an answer.
 pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> Result<Vec<TrxRow>, Outcome> {
     if sessions.is_empty() {
         return Ok(Vec::new());
+    }
+    if control.product() != Product::TiDb {
+        return innodb::transactions(control, sessions).await;
     }
     let ids = sessions.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let sql = format!(
@@ -81,6 +86,9 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
 /// The holder's transaction and the key that a transaction waits for, where the server tells. (The store
 /// inside tidb-server tells it after a second.)
 pub(crate) async fn lock_wait(control: &mut Connection, waiter: i128) -> Option<(i128, String)> {
+    if control.product() != Product::TiDb {
+        return None;
+    }
     let sql = format!(
         "select current_holding_trx_id, key_info from information_schema.data_lock_waits where trx_id = {waiter}"
     );
@@ -109,8 +117,11 @@ fn describe_key(json: &str) -> String {
 }
 
 /// What `mysql.tidb_mdl_view` shows: each session that a schema change waits for, with that change's text.
-/// `None` where the server does not answer, such as to a user without the right.
+/// `None` where the server does not answer, such as to a user without the right, or has no such view.
 pub(crate) async fn metadata_lock_waits(control: &mut Connection) -> Option<Vec<(u64, String)>> {
+    if control.product() != Product::TiDb {
+        return None;
+    }
     // 13 ms a query, so it is asked outside of the fast loop only.
     let Outcome::Rows(set) = control
         .execute("select session_id, query from mysql.tidb_mdl_view")
@@ -143,11 +154,9 @@ pub(crate) fn same_statement(one: &str, other: &str) -> bool {
 pub(crate) async fn is_running(control: &mut Connection, session: u64) -> bool {
     let sql = format!("select command from information_schema.processlist where id = {session}");
     match control.execute(&sql).await {
-        Outcome::Rows(set) => set
-            .rows
-            .iter()
-            .flatten()
-            .any(|cell| *cell == SqlValue::Text("Query".to_owned())),
+        Outcome::Rows(set) => set.rows.iter().flatten().any(
+            |cell| matches!(cell, SqlValue::Text(command) if command == "Query" || command == "Execute"),
+        ),
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => false,
     }
 }

@@ -15,6 +15,7 @@ use crate::history::History;
 use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
 use crate::run::{Chooser, Ran, RunSettings, Stage, TrialError};
 use crate::server::Server;
+use crate::sql::Product;
 use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
 
 pub use bless::{BlessError, blessed};
@@ -188,7 +189,8 @@ pub async fn explore(
     };
     let first_stage = open_stage(plan, server, own, settings, 0).await?;
     let tables = first_stage.tables().to_vec();
-    let prune = orders.prune && first_stage.has_only_tables();
+    // What may be left out follows from how TiDB's transactions see and lock.
+    let prune = orders.prune && first_stage.has_only_tables() && server.product() == Product::TiDb;
     let dependence = if prune && orders.choice == OrderChoice::All {
         Dependence::of_plan(plan, &tables, first_stage.is_tied())
     } else {
@@ -252,7 +254,7 @@ pub async fn explore(
     };
     if let Ok(explored) = &mut result {
         explored.tables = tables;
-        explored.server = format!("{} TiDB {}", server.kind(), server.version());
+        explored.server = server.title();
         explored.puts_back = puts_back;
         if let (Some(stage), OrderChoice::All | OrderChoice::Sample { .. }) =
             (stages.first_mut(), &orders.choice)
