@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::history::History;
-use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
+use crate::plan::{OrderChoice, OrdersPlan, TrialPlan, number_of_orders};
 use crate::run::{Chooser, Ran, RunSettings, Stage, TrialError};
 use crate::server::Server;
 use crate::sql::Product;
@@ -132,6 +132,36 @@ pub struct FailingOrder {
     pub history: History,
     /// A shorter one that fails as well, if one was found.
     pub shrunk: Option<Shrunk>,
+    /// Why it is none of the outcomes, where that is what is wrong.
+    misfits: Option<Misfits>,
+}
+
+/// For each outcome what does not hold of it: the places in the file, and what was there instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Misfits(Vec<BTreeSet<(usize, String)>>);
+
+impl Misfits {
+    /// Of a history that is none of the outcomes; nothing for one that is, or where the file names none.
+    fn of(plan: &TrialPlan, history: &History) -> Option<Self> {
+        let all: Vec<BTreeSet<(usize, String)>> = (0..plan.outcomes.len())
+            .map(|number| {
+                let findings = fits_outcome(plan, number, history).into_iter();
+                let told = findings.map(|one| (one.span.start, format!("{}{:?}", one.message, one.detail)));
+                told.collect()
+            })
+            .collect();
+        (!all.is_empty() && all.iter().all(|misfits| !misfits.is_empty())).then_some(Self(all))
+    }
+
+    /// Whether each outcome is missed in one of the same ways. That a step was left out is none of them.
+    fn are_those_of(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|(one, other)| !one.is_disjoint(other))
+    }
 }
 
 /// One order, judged.
@@ -141,6 +171,7 @@ struct Judged {
     stands_for: u128,
     names: Vec<usize>,
     findings: Vec<Finding>,
+    misfits: Option<Misfits>,
     history: History,
 }
 
@@ -407,12 +438,8 @@ impl Work {
         let names: Vec<usize> = (0..plan.outcomes.len())
             .filter(|number| fits_outcome(plan, *number, &ran.history).is_empty())
             .collect();
-        if let (true, Some(orders), [], None) = (
-            findings.is_empty(),
-            &plan.orders,
-            names.as_slice(),
-            plan.outcomes.is_empty().then_some(()),
-        ) {
+        let misfits = Misfits::of(plan, &ran.history).filter(|_| findings.is_empty());
+        if let (Some(orders), Some(_)) = (&plan.orders, &misfits) {
             let mut finding = Finding::at(orders.span, "an outcome that no name fits");
             finding.label = "not among `outcomes`".to_owned();
             let facts = came
@@ -428,6 +455,9 @@ impl Work {
             }
             finding.detail = Some(lines.join("\n"));
             findings.push(finding);
+        }
+        if let (true, Some(orders), [first, ..]) = (findings.is_empty(), &plan.orders, names.as_slice()) {
+            findings.extend(another_outcome(plan, orders, *first, &names, &ran.history));
         }
         if let [first, second, ..] = names.as_slice() {
             let (one, other) = (&plan.outcomes[*first], &plan.outcomes[*second]);
@@ -451,9 +481,50 @@ impl Work {
             stands_for,
             names,
             findings,
+            misfits,
             history: ran.history,
         }
     }
+}
+
+/// That an order came to another outcome than the list says of it.
+fn another_outcome(
+    plan: &TrialPlan,
+    orders: &OrdersPlan,
+    got: usize,
+    names: &[usize],
+    history: &History,
+) -> Option<Finding> {
+    let (_, span) = orders.outcomes.first()?;
+    let wanted: Vec<usize> = orders.outcomes.iter().map(|(number, _)| *number).collect();
+    if wanted.iter().any(|wanted| names.contains(wanted)) {
+        return None;
+    }
+    let name = |number: usize| {
+        plan.outcomes
+            .get(number)
+            .map_or("?", |outcome| outcome.name.as_str())
+    };
+    let quoted: Vec<String> = wanted
+        .iter()
+        .map(|wanted| format!("`{}`", name(*wanted)))
+        .collect();
+    let message = format!(
+        "this order came to `{}`, not to {}",
+        name(got),
+        quoted.join(" or ")
+    );
+    let mut finding = Finding::at(*span, message);
+    finding.label = "not this one".to_owned();
+    if let Some(outcome) = plan.outcomes.get(got) {
+        finding.also.push((outcome.span, "but this".to_owned()));
+    }
+    let misfits = wanted.iter().filter_map(|wanted| {
+        let first = fits_outcome(plan, *wanted, history).into_iter().next()?;
+        Some(format!("  not `{}`: {}", name(*wanted), first.message))
+    });
+    finding.detail = Some(misfits.collect::<Vec<_>>().join("\n"));
+    Some(finding)
 }
 
 /// How often the next step is another connection's.
@@ -557,6 +628,7 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
                 findings: judged.findings,
                 history: judged.history,
                 shrunk: None,
+                misfits: judged.misfits,
             })
             .collect(),
         failed,
@@ -569,18 +641,17 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
     }
 }
 
-/// Runs one order once, for whoever looks for shorter ones.
+/// Runs one order once, for whoever looks for shorter ones: what did not hold, and why it is no outcome.
 async fn once(
     plan: &TrialPlan,
     stage: &mut Stage,
     chooser: &mut dyn Chooser,
     skip: &[usize],
-) -> Option<(Vec<usize>, Vec<Finding>)> {
+) -> Option<(Vec<Finding>, Option<Misfits>)> {
     let ran = stage.run(chooser, skip).await.ok()?;
-    let order = ran.taken.iter().map(|taken| taken.connection).collect();
     let findings = match judge(plan, &ran.history) {
         Verdict::Passed => Vec::new(),
         Verdict::Failed(findings) => findings,
     };
-    Some((order, findings))
+    Some((findings, Misfits::of(plan, &ran.history)))
 }

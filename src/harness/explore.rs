@@ -35,6 +35,7 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 continue;
             };
             let mut found = Vec::new();
+            let mut whole = true;
             for plan in plans {
                 match explored(runner, &plan).await {
                     Ok(Some(explored)) => {
@@ -42,9 +43,10 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                         print(&redact(&text, &plan.secrets));
                         found.push((plan, explored));
                     }
-                    Ok(None) => {}
+                    Ok(None) => whole = false,
                     Err(message) => {
                         say(&message);
+                        whole = false;
                         code = ExitCode::from(101);
                     }
                 }
@@ -53,7 +55,7 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 print(&across(&found));
             }
             if args.bless
-                && let Err(message) = bless(path, &found)
+                && let Err(message) = bless(path, &found, whole)
             {
                 say(&format!("{}: {message}", path.display()));
                 code = ExitCode::from(1);
@@ -236,12 +238,12 @@ async fn explored(runner: &Runner, plan: &Arc<TrialPlan>) -> Result<Option<Explo
     }
 }
 
-fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String> {
-    let [(plan, explored)] = found else {
-        return Err("--bless writes the outcomes of one variant; this file has several".to_owned());
-    };
+fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Result<(), String> {
+    if !whole {
+        return Err("not all of it was run, and nothing was written".to_owned());
+    }
     let before = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let after = blessed(&before, plan, explored).map_err(|error| error.to_string())?;
+    let after = blessed(&before, found).map_err(|error| error.to_string())?;
     std::fs::write(path, &after).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
@@ -255,10 +257,14 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String
             mistakes.join("\n")
         ));
     }
+    let outcomes: usize = found.iter().map(|(_, explored)| explored.outcomes.len()).sum();
+    let variants = match found.len() {
+        1 => String::new(),
+        more => format!(" of {more} variants"),
+    };
     say(&format!(
-        "{}: {} outcomes written",
-        path.display(),
-        explored.outcomes.len()
+        "{}: {outcomes} outcomes{variants} written",
+        path.display()
     ));
     Ok(())
 }
