@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tidb_scenarios::source::{Node, NodeKind};
 
-use super::edit::{flag, flow, int, list, map, null, text};
+use crate::edit::{flag, flow, int, list, map, null, text};
 
 /// A kind of change, and what stands in the place of the node then.
 pub type Change = (&'static str, Node);
