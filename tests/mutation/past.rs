@@ -50,7 +50,8 @@ impl Past {
             None => false,
             Some(Reach::Step(place)) => !self.judges_step(plan, *place),
             Some(Reach::Outcome(name)) => !self.comes_to(name, plan, unchanged),
-            Some(Reach::NoOutcome(name)) => self.comes_to(name, plan, unchanged),
+            // Of an outcome that was seen it is true that it is seen.
+            Some(Reach::NoOutcome(_)) => false,
         }
     }
 
@@ -71,7 +72,7 @@ impl Past {
 
     /// Whether an order came to what orders of this outcome came to before. The outcome itself cannot be asked: in a
     /// changed plan it may have another number, or not be there.
-    fn comes_to(&self, name: &str, plan: &TrialPlan, unchanged: &Past) -> bool {
+    pub fn comes_to(&self, name: &str, plan: &TrialPlan, unchanged: &Past) -> bool {
         let Some(number) = plan.outcomes.iter().position(|one| one.name == name) else {
             return false;
         };
@@ -101,8 +102,9 @@ impl Past {
 }
 
 /// Whether a run of one would go just as a run of the other: they differ in what is compared, not in what
-/// is done or waited for, and the checks at the end are the same ones.
-pub fn runs_alike(one: &TrialPlan, other: &TrialPlan) -> bool {
+/// is done or waited for, and the checks at the end are the same ones. With `errors_only_judge`, up to the first
+/// step of which an error is claimed that did not come.
+pub fn runs_alike(one: &TrialPlan, other: &TrialPlan, errors_only_judge: bool) -> bool {
     let steps = one.steps.len() == other.steps.len()
         && one.steps.iter().zip(&other.steps).all(|(one, other)| {
             let holders = |step: &Step| {
@@ -110,7 +112,7 @@ pub fn runs_alike(one: &TrialPlan, other: &TrialPlan) -> bool {
                 blocked.map(|blocked| blocked.by.iter().map(|(by, _)| *by).collect::<Vec<_>>())
             };
             let released = |step: &Step| step.unblocks.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-            one.wants_error() == other.wants_error()
+            (one.wants_error() == other.wants_error() || errors_only_judge)
                 && one.needs() == other.needs()
                 && holders(one) == holders(other)
                 && released(one) == released(other)

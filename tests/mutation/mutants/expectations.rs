@@ -5,11 +5,14 @@ use tidb_scenarios::source::{Node, NodeKind};
 use tidb_scenarios::sql::by_name;
 
 use super::{Area, Container, Maker, Step};
-use crate::edit::{flag, flow, get, int, list, map, one_or_more, text, with, without};
+use crate::edit::{flow, get, int, list, map, one_or_more, text, with, without};
 use crate::values::{Rows, cells, wrong_numbers, wrong_rows, wrong_values, wrong_widths};
 
 /// A number that is no error's.
 pub(super) const NO_ERROR: i128 = 1999;
+
+/// A text that no scenario has.
+pub(super) const NOWHERE_ELSE: &str = "(changed)";
 
 /// Another error than this one.
 pub(super) fn wrong_codes(node: &Node) -> Vec<Node> {
@@ -159,9 +162,8 @@ impl<'n> Maker<'n> {
             let key = first.key.as_str().unwrap_or_default();
             let value = match key {
                 // The opposite of a choice that does not hold would hold.
-                "value" | "count" | "affected" | "last_insert_id" => {
-                    map(vec![("not", map(vec![("any", flag(true))]))])
-                }
+                "value" => text(NOWHERE_ELSE),
+                "count" | "affected" | "last_insert_id" => int(987_654_321),
                 "error" => int(NO_ERROR),
                 "rows" | "unordered" | "contains" => {
                     let more = [list(vec![text("changed")])];

@@ -3,8 +3,9 @@
 use tidb_scenarios::scenario::keys::TIMES_MAX;
 use tidb_scenarios::source::{Node, NodeKind};
 
+use super::expectations::NOWHERE_ELSE;
 use super::{Maker, Step};
-use crate::edit::{flag, get, int, list, map, one_or_more, with};
+use crate::edit::{get, int, list, map, one_or_more, text, with};
 
 impl Step<'_> {
     /// Whether it looks again and again, so that `within` is its limit and no expectation.
@@ -32,7 +33,7 @@ impl<'n> Maker<'n> {
     pub(super) fn steering(&mut self, state: &Step<'n>) {
         let whens: Vec<&Node> = state.when.into_iter().collect();
         if let Some(until) = get(state.node, "until") {
-            let never = map(vec![("not", map(vec![("any", flag(true))]))]);
+            let never = text(NOWHERE_ELSE);
             for entry in until.as_map().unwrap_or_default() {
                 let key = entry.key.text().unwrap_or_default();
                 let new = with(until, &key, never.clone());
