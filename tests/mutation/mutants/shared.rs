@@ -1,9 +1,9 @@
 //! The shared state at the end, changed: variables, status, events, series, retries and jobs.
 
-use tidb_scenarios::source::{Entry, Node};
+use tidb_scenarios::source::{Entry, Node, NodeKind};
 
 use super::Maker;
-use crate::edit::{flow, get, list, text};
+use crate::edit::{flag, flow, get, list, text, with};
 use crate::values::{Change, wrong_numbers, wrong_values};
 
 /// Other ends of a connection.
@@ -54,6 +54,17 @@ fn wrong_series(items: &[Node]) -> Vec<Change> {
         changes.push(("series shorter", list(shorter.to_vec())));
     }
     changes
+}
+
+/// Whether a number is smaller than the one before it.
+fn falls(items: &[Node]) -> bool {
+    let number = |item: &Node| match item.kind {
+        NodeKind::Int(number) => Some(number),
+        _ => None,
+    };
+    items
+        .windows(2)
+        .any(|pair| matches!((number(&pair[0]), number(&pair[1])), (Some(one), Some(other)) if other < one))
 }
 
 impl<'n> Maker<'n> {
@@ -109,6 +120,10 @@ impl<'n> Maker<'n> {
         }
         if let Some(values) = get(series, "values") {
             let items = values.as_seq().unwrap_or_default();
+            if falls(items) {
+                let claimed = with(series, "increasing", flag(true));
+                self.add("series said to increase", series, &claimed, whens);
+            }
             self.add_all(wrong_series(items), values, whens);
             for item in items {
                 for (_, wrong) in wrong_values(item, false) {
