@@ -39,9 +39,9 @@ const FOLDERS: &[&str] = &["scenarios", "tests/language/valid", OWN];
 /// They have nearly every kind of mutant, so that they are in every sample.
 const OWN: &str = "tests/mutation/scenarios";
 /// How many mutants are run where nothing is said.
-const SAMPLE: usize = 100;
+const SAMPLE: usize = 170;
 /// For each mutant that is run, so many are made and judged, if they can be, by a history.
-const MADE_FOR_EACH_RUN: usize = 30;
+const MADE_FOR_EACH_RUN: usize = 20;
 /// Trials spend their time with waiting, so that more of them run at once than there are processors.
 const AT_ONCE: usize = 6;
 
