@@ -123,9 +123,17 @@ fn main() -> ExitCode {
         }));
     }
     if !args.list {
-        let made: usize = subjects.iter().map(|subject| subject.mutants.len()).sum();
+        let mut made: BTreeMap<Area, usize> = BTreeMap::new();
+        for mutant in subjects.iter().flat_map(|subject| &subject.mutants) {
+            *made.entry(mutant.area).or_default() += 1;
+        }
+        let areas = made
+            .iter()
+            .map(|(area, made)| format!("{made} of {}", area.word()));
         eprintln!(
-            "{made} mutants of {} files, {} of them to be run, seed {seed}",
+            "{} mutants ({}) of {} files, {} of them to be run, seed {seed}",
+            made.values().sum::<usize>(),
+            areas.collect::<Vec<_>>().join(", "),
             subjects.len(),
             chosen.len()
         );
@@ -134,7 +142,7 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&args, trials);
     runtime.block_on(work.runner.stop());
     if !listing {
-        eprint!("{}", work.tally.table());
+        eprint!("{}", work.tally.table(!matches!(extent, Extent::Sample(_))));
     }
     conclusion.exit_code()
 }

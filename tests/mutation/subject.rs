@@ -28,6 +28,13 @@ const SAME_MEANING: &[(&str, &str, &str, &str, &str)] = &[
         "(without bob)",
         "a session that is lost may have been ended from outside, which no step has to say",
     ),
+    (
+        "tests/language/valid/own_servers.yaml",
+        "value of another type",
+        "123456789",
+        "\"123456789\"",
+        "the server gives its variables as text, and a number equals text that is written like it",
+    ),
 ];
 
 /// One file with its mutants.

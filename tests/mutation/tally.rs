@@ -89,8 +89,8 @@ impl Tally {
         });
     }
 
-    /// The table for people.
-    pub fn table(&self) -> String {
+    /// The table for people; with those that spoke of nothing, where that is asked for.
+    pub fn table(&self, idle: bool) -> String {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut line = |name: &str, cells: [usize; 9]| {
@@ -142,14 +142,14 @@ impl Tally {
         for (took, name) in &counts.slowest {
             whole.push_str(&format!("{:>7.1} s  {name}\n", took.as_secs_f64()));
         }
-        if !counts.idle.is_empty() {
+        if idle && !counts.idle.is_empty() {
             whole.push_str(&format!(
                 "{} spoke of nothing that happened:\n",
                 counts.idle.len()
             ));
-        }
-        for mutant in counts.idle.iter().take(IDLE) {
-            whole.push_str(&format!("  {mutant}\n"));
+            for mutant in counts.idle.iter().take(IDLE) {
+                whole.push_str(&format!("  {mutant}\n"));
+            }
         }
         whole
     }

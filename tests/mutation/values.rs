@@ -14,7 +14,7 @@ const MATCHERS: &[&str] = &[
     "any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json",
 ];
 
-fn is_matcher(node: &Node) -> bool {
+pub fn is_matcher(node: &Node) -> bool {
     node.as_map().is_some_and(|entries| {
         !entries.is_empty()
             && entries

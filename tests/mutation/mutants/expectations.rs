@@ -6,7 +6,7 @@ use tidb_scenarios::sql::by_name;
 
 use super::{Area, Container, Maker, Step};
 use crate::edit::{flow, get, int, list, map, one_or_more, text, with, without};
-use crate::values::{Rows, cells, wrong_numbers, wrong_rows, wrong_values, wrong_widths};
+use crate::values::{Rows, cells, is_matcher, wrong_numbers, wrong_rows, wrong_values, wrong_widths};
 
 /// A number that is no error's.
 pub(super) const NO_ERROR: i128 = 1999;
@@ -46,7 +46,7 @@ impl<'n> Maker<'n> {
                 "rows" => self.rows(value, Rows::Ordered, whens),
                 "unordered" => self.rows(value, Rows::Unordered, whens),
                 "contains" => self.rows(value, Rows::Contained, whens),
-                "row" => self.row(value, Rows::Ordered, whens),
+                "row" => self.row(value, false, whens),
                 "value" => self.add_all(wrong_values(value, false), value, whens),
                 "count" | "affected" | "last_insert_id" => self.add_all(wrong_numbers(value), value, whens),
                 "columns" => self.columns(value, whens),
@@ -87,15 +87,20 @@ impl<'n> Maker<'n> {
 
     pub(super) fn rows(&mut self, node: &'n Node, how: Rows, whens: &[&Node]) {
         self.add_all(wrong_rows(node, how), node, whens);
-        for row in node.as_seq().unwrap_or_default() {
-            self.row(row, how, whens);
+        let rows = node.as_seq().unwrap_or_default();
+        // In any order, a row with a matcher may take the place of another one that is wrong in part.
+        let takes_others = rows.iter().flat_map(cells).any(is_matcher);
+        let alone = how == Rows::Contained || how == Rows::Unordered && takes_others;
+        for row in rows {
+            self.row(row, alone, whens);
         }
     }
 
-    pub(super) fn row(&mut self, row: &'n Node, how: Rows, whens: &[&Node]) {
+    /// One row; `alone`: its wrong values must be such as no row has.
+    fn row(&mut self, row: &'n Node, alone: bool, whens: &[&Node]) {
         self.add_all(wrong_widths(row), row, whens);
         for cell in cells(row) {
-            self.add_all(wrong_values(cell, how == Rows::Contained), cell, whens);
+            self.add_all(wrong_values(cell, alone), cell, whens);
         }
     }
 

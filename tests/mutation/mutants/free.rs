@@ -4,8 +4,11 @@ use tidb_scenarios::scenario::keys::TIMES_MAX;
 use tidb_scenarios::source::{Node, NodeKind};
 
 use super::expectations::NOWHERE_ELSE;
-use super::{Maker, Step};
-use crate::edit::{get, int, list, map, one_or_more, text, with};
+use super::{Container, Maker, Step};
+use crate::edit::{flow, get, int, list, map, one_or_more, text, with};
+
+/// How long it is waited for what never comes.
+const IN_VAIN: &str = "2s";
 
 impl Step<'_> {
     /// Whether it looks again and again, so that `within` is its limit and no expectation.
@@ -40,13 +43,22 @@ impl<'n> Maker<'n> {
                 self.add("until it never is", until, &new, &whens).steers = true;
             }
         }
-        if let Some(wants) = get(state.node, "wait_for") {
-            let items: Vec<Node> = one_or_more(wants).into_iter().cloned().collect();
+        let own = Container {
+            node: state.node,
+            whens: Vec::new(),
+        };
+        if let Some(wants) = own.entry("wait_for") {
+            let items: Vec<Node> = one_or_more(&wants.value).into_iter().cloned().collect();
             for at in 0..items.len() {
                 if let Some(wrong) = too_often(&items[at]) {
                     let mut all = items.clone();
                     all[at] = wrong;
-                    self.add("wait that never ends", wants, &list(all), &whens).steers = true;
+                    let now = flow(&list(all.clone()));
+                    let new = with(state.node, "wait_for", list(all));
+                    // Others may go on for as long as it waits.
+                    let new = with(&new, "timeout", text(IN_VAIN));
+                    self.add_entries("wait that never ends", wants, now, &[(&own, new)], &whens)
+                        .steers = true;
                 }
             }
         }

@@ -177,7 +177,10 @@ impl<'n> Step<'n> {
             whens.extend(get(item, "when"));
             containers.push(Container { node: item, whens });
         }
-        let kills = find("kill").map(|target| get(target, "connection").unwrap_or(target));
+        let kills = find("kill").map(|target| {
+            let inner = get(target, "connection").or_else(|| get(target, "query"));
+            inner.unwrap_or(target)
+        });
         Self {
             node,
             place,
