@@ -2,6 +2,7 @@
 
 mod bless;
 mod commute;
+mod judging;
 mod outcome;
 mod search;
 mod show;
@@ -12,14 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::history::History;
-use crate::plan::{OrderChoice, OrdersPlan, TrialPlan, number_of_orders};
+use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
 use crate::run::{Chooser, Ran, RunSettings, Stage, TrialError};
 use crate::server::Server;
 use crate::sql::Product;
-use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
+use crate::verdict::{Finding, Verdict, judge};
 
 pub use bless::{BlessError, blessed};
 pub use commute::Dependence;
+use judging::Misfits;
+pub use judging::{JudgedOrder, judge_order, judge_orders};
 pub use outcome::Came;
 pub use search::{Beginning, Given, Search, sample};
 pub use show::{across, compared, order_in_words, table};
@@ -27,8 +30,6 @@ pub use shrink::Shrunk;
 
 /// So many orders are run at the same time, each in databases of its own.
 pub const STAGES: usize = 4;
-/// Of so many outcomes it is said why an order is none of them.
-const NAMES_MAX: usize = 6;
 /// So often a way is tried once more on which somebody waited, or did not, other than the time before.
 const STRAYED_MAX: usize = 20;
 /// So many failing orders are looked at closely.
@@ -65,6 +66,8 @@ pub struct Explored {
     pub failing: Vec<FailingOrder>,
     /// How many failed in all.
     pub failed: usize,
+    /// What happened in each of the different orders, for whoever judges them anew.
+    pub histories: Vec<History>,
     /// What holds of no single order: outcomes that were not seen.
     pub findings: Vec<Finding>,
     /// Beginnings of orders that were given up, since others had to wait than the time before.
@@ -108,6 +111,12 @@ pub struct Group {
 }
 
 impl Explored {
+    /// Whether every order, and all of them together, are as the file says.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failed == 0 && self.findings.is_empty()
+    }
+
     /// Whether both came to the same outcomes.
     #[must_use]
     pub fn same_outcomes(&self, other: &Self) -> bool {
@@ -134,34 +143,6 @@ pub struct FailingOrder {
     pub shrunk: Option<Shrunk>,
     /// Why it is none of the outcomes, where that is what is wrong.
     misfits: Option<Misfits>,
-}
-
-/// For each outcome what does not hold of it: the places in the file, and what was there instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Misfits(Vec<BTreeSet<(usize, String)>>);
-
-impl Misfits {
-    /// Of a history that is none of the outcomes; nothing for one that is, or where the file names none.
-    fn of(plan: &TrialPlan, history: &History) -> Option<Self> {
-        let all: Vec<BTreeSet<(usize, String)>> = (0..plan.outcomes.len())
-            .map(|number| {
-                let findings = fits_outcome(plan, number, history).into_iter();
-                let told = findings.map(|one| (one.span.start, format!("{}{:?}", one.message, one.detail)));
-                told.collect()
-            })
-            .collect();
-        (!all.is_empty() && all.iter().all(|misfits| !misfits.is_empty())).then_some(Self(all))
-    }
-
-    /// Whether each outcome is missed in one of the same ways. That a step was left out is none of them.
-    fn are_those_of(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len()
-            && self
-                .0
-                .iter()
-                .zip(&other.0)
-                .all(|(one, other)| !one.is_disjoint(other))
-    }
 }
 
 /// One order, judged.
@@ -431,44 +412,11 @@ impl Work {
         let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
         let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
         let came = Came::of(plan, tables, &ran.history);
-        let mut findings = match judge(plan, &ran.history) {
-            Verdict::Passed => Vec::new(),
-            Verdict::Failed(findings) => findings,
-        };
-        let names: Vec<usize> = (0..plan.outcomes.len())
-            .filter(|number| fits_outcome(plan, *number, &ran.history).is_empty())
-            .collect();
-        let misfits = Misfits::of(plan, &ran.history).filter(|_| findings.is_empty());
-        if let (Some(orders), Some(_)) = (&plan.orders, &misfits) {
-            let mut finding = Finding::at(orders.span, "an outcome that no name fits");
-            finding.label = "not among `outcomes`".to_owned();
-            let facts = came
-                .facts()
-                .into_iter()
-                .map(|(what, how)| format!("  {what}: {how}"));
-            let mut lines: Vec<String> = facts.collect();
-            for (number, outcome) in plan.outcomes.iter().enumerate().take(NAMES_MAX) {
-                let misfits = fits_outcome(plan, number, &ran.history);
-                if let Some(first) = misfits.first() {
-                    lines.push(format!("  not `{}`: {}", outcome.name, first.message));
-                }
-            }
-            finding.detail = Some(lines.join("\n"));
-            findings.push(finding);
-        }
-        if let (true, Some(orders), [first, ..]) = (findings.is_empty(), &plan.orders, names.as_slice()) {
-            findings.extend(another_outcome(plan, orders, *first, &names, &ran.history));
-        }
-        if let [first, second, ..] = names.as_slice() {
-            let (one, other) = (&plan.outcomes[*first], &plan.outcomes[*second]);
-            let message = format!(
-                "an order that fits two outcomes, `{}` and `{}`",
-                one.name, other.name
-            );
-            let mut finding = Finding::at(other.span, message);
-            finding.also.push((one.span, "fits, too".to_owned()));
-            findings.push(finding);
-        }
+        let JudgedOrder {
+            outcomes,
+            findings,
+            misfits,
+        } = judge_order(plan, tables, &ran.history);
         let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
             Some(OrderChoice::All) => self
                 .dependence
@@ -479,52 +427,12 @@ impl Work {
             order,
             came,
             stands_for,
-            names,
+            names: outcomes,
             findings,
             misfits,
             history: ran.history,
         }
     }
-}
-
-/// That an order came to another outcome than the list says of it.
-fn another_outcome(
-    plan: &TrialPlan,
-    orders: &OrdersPlan,
-    got: usize,
-    names: &[usize],
-    history: &History,
-) -> Option<Finding> {
-    let (_, span) = orders.outcomes.first()?;
-    let wanted: Vec<usize> = orders.outcomes.iter().map(|(number, _)| *number).collect();
-    if wanted.iter().any(|wanted| names.contains(wanted)) {
-        return None;
-    }
-    let name = |number: usize| {
-        plan.outcomes
-            .get(number)
-            .map_or("?", |outcome| outcome.name.as_str())
-    };
-    let quoted: Vec<String> = wanted
-        .iter()
-        .map(|wanted| format!("`{}`", name(*wanted)))
-        .collect();
-    let message = format!(
-        "this order came to `{}`, not to {}",
-        name(got),
-        quoted.join(" or ")
-    );
-    let mut finding = Finding::at(*span, message);
-    finding.label = "not this one".to_owned();
-    if let Some(outcome) = plan.outcomes.get(got) {
-        finding.also.push((outcome.span, "but this".to_owned()));
-    }
-    let misfits = wanted.iter().filter_map(|wanted| {
-        let first = fits_outcome(plan, *wanted, history).into_iter().next()?;
-        Some(format!("  not `{}`: {}", name(*wanted), first.message))
-    });
-    finding.detail = Some(misfits.collect::<Vec<_>>().join("\n"));
-    Some(finding)
 }
 
 /// How often the next step is another connection's.
@@ -559,21 +467,8 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         }
     }
     groups.sort_by(|one, other| (other.stands_for, &one.order).cmp(&(one.stands_for, &other.order)));
-    let mut findings = Vec::new();
-    let single = matches!(
-        plan.orders.as_ref().map(|orders| &orders.choice),
-        Some(OrderChoice::One(_))
-    );
-    for (number, outcome) in plan.outcomes.iter().enumerate() {
-        let seen = all.iter().any(|judged| judged.names.contains(&number));
-        // One order has one outcome; which of them were to be seen is asked of all.
-        if !seen && !outcome.may && !single {
-            let message = format!("outcome `{}` was never seen", outcome.name);
-            let mut finding = Finding::at(outcome.span, message);
-            finding.label = "write `may: true`, if it need not be".to_owned();
-            findings.push(finding);
-        }
-    }
+    let seen = |number: usize| all.iter().any(|judged| judged.names.contains(&number));
+    let mut findings = judging::never_seen(plan, seen);
     if let (Some(LeftOut::Time(limit)), Some(orders)) = (shared.cut, &plan.orders) {
         let message = format!("not all orders could be run within {limit:?}");
         let mut finding = Finding::at(orders.span, message);
@@ -597,23 +492,29 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
     let stands_for = all
         .iter()
         .fold(0_u128, |sum, judged| sum.saturating_add(judged.stands_for));
-    let mut failing: Vec<Judged> = all
-        .into_iter()
-        .filter(|judged| !judged.findings.is_empty())
-        .collect();
-    let failed = failing.len();
+    let failing = all.iter().filter(|judged| !judged.findings.is_empty());
+    let failed = failing.clone().count();
     // Those that fail in the same way teach nothing new.
     let mut told: Vec<Vec<String>> = Vec::new();
-    failing.retain(|judged| {
-        let messages: Vec<String> = judged.findings.iter().map(|one| one.message.clone()).collect();
-        let detail = judged.findings.iter().filter_map(|one| one.detail.clone());
-        let key: Vec<String> = messages.into_iter().chain(detail).collect();
-        let new = !told.contains(&key) && told.len() < FAILING_MAX;
-        if new {
-            told.push(key);
-        }
-        new
-    });
+    let failing: Vec<FailingOrder> = failing
+        .filter(|judged| {
+            let messages = judged.findings.iter().map(|one| one.message.clone());
+            let detail = judged.findings.iter().filter_map(|one| one.detail.clone());
+            let key: Vec<String> = messages.chain(detail).collect();
+            let new = !told.contains(&key) && told.len() < FAILING_MAX;
+            if new {
+                told.push(key);
+            }
+            new
+        })
+        .map(|judged| FailingOrder {
+            order: judged.order.clone(),
+            findings: judged.findings.clone(),
+            history: judged.history.clone(),
+            shrunk: None,
+            misfits: judged.misfits.clone(),
+        })
+        .collect();
     Explored {
         orders: number_of_orders(&plan.connections),
         run: shared.started,
@@ -621,18 +522,10 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         stands_for,
         left_out: shared.cut.or(chosen.then_some(LeftOut::Asked)),
         outcomes: groups,
-        failing: failing
-            .into_iter()
-            .map(|judged| FailingOrder {
-                order: judged.order,
-                findings: judged.findings,
-                history: judged.history,
-                shrunk: None,
-                misfits: judged.misfits,
-            })
-            .collect(),
+        failing,
         failed,
         findings,
+        histories: all.into_iter().map(|judged| judged.history).collect(),
         astray: shared.astray,
         tables: Vec::new(),
         server: String::new(),

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{FailingOrder, Given, Misfits, once, switches};
+use super::judging::Misfits;
+use super::{FailingOrder, Given, once, switches};
 use crate::plan::{Action, TrialPlan};
 use crate::run::Stage;
 use crate::sql::classify;
