@@ -1,6 +1,7 @@
 //! What orders may come to, changed. The orders that came to a changed outcome come to none then.
 
 use tidb_scenarios::plan::{OrderChoice, step_name};
+use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Entry, Node, NodeKind};
 
 use super::expectations::NO_ERROR;
@@ -32,7 +33,17 @@ impl<'n> Maker<'n> {
                 .and_then(Node::as_map)
                 .unwrap_or_default()
             {
-                if saw.value.as_seq().is_some() {
+                let says_kinds = saw.value.as_map().unwrap_or_default().iter().any(|entry| {
+                    let key = entry.key.as_str().unwrap_or_default();
+                    keys::SAW.contains(&key)
+                });
+                if says_kinds {
+                    let container = Container {
+                        node: &saw.value,
+                        whens: whens.to_vec(),
+                    };
+                    self.expectations(&container, None);
+                } else if saw.value.as_seq().is_some() {
                     self.rows(&saw.value, Rows::Ordered, whens);
                 } else {
                     self.add_all(wrong_values(&saw.value, false), &saw.value, whens);
