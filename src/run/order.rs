@@ -143,6 +143,7 @@ impl Script<'_> {
         let mut began = Instant::now();
         let mut looks = 0;
         let mut before = self.busy();
+        let mut asked = false;
         loop {
             self.drain();
             let gave_up = self.give_up().await;
@@ -155,6 +156,12 @@ impl Script<'_> {
             }
             if busy.is_empty() || !let_go {
                 return Ok(());
+            }
+            // Most who are let go are back before the server could be asked.
+            if !asked && busy.iter().any(|own| !self.is_known_to_wait(*own)) {
+                asked = true;
+                self.next_report(Instant::now() + LOOK_EVERY).await;
+                continue;
             }
             let mut open = false;
             let mut moves = false;
@@ -172,10 +179,9 @@ impl Script<'_> {
                 let held = !candidates.is_empty();
                 match waits {
                     Some(true) if held => {
-                        let place = self.track.place(connection);
-                        let known = self.known.of(&place) == Some(Seen::Waits);
+                        let known = self.is_known_to_wait(connection);
                         open |= !known;
-                        waiting.push((record, candidates, place, !known));
+                        waiting.push((record, candidates, !known));
                     }
                     Some(true) => moves = true,
                     _ => match self.still_waits(connection, record).await? {
@@ -193,13 +199,19 @@ impl Script<'_> {
                 if self.busy() != before {
                     continue;
                 }
-                for (record, candidates, place, certain) in waiting {
+                for (record, candidates, certain) in waiting {
+                    let place = self.track.place(self.history.steps[record].connection);
                     self.believe(record, place, &candidates, certain);
                 }
                 return Ok(());
             }
             self.next_report(Instant::now() + LOOK_EVERY).await;
         }
+    }
+
+    /// Whether it was certain in an order before this that a connection's step waits where this one is now.
+    fn is_known_to_wait(&self, connection: usize) -> bool {
+        self.known.of(&self.track.place(connection)) == Some(Seen::Waits)
     }
 
     fn busy(&self) -> Vec<usize> {

@@ -457,13 +457,15 @@ impl<'c> Script<'c> {
         let Some(wait) = &self.history.steps[record].wait else {
             return;
         };
-        // Of other waits the server shows too little to be quick about them.
-        if self.is_done(record) || !matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }) {
+        // A user-level lock is waited for up to a time that the statement says itself.
+        if self.is_done(record) || classify(&self.statement_text(record)).takes_user_lock() {
             return;
         }
+        // Of other waits the server shows too little to be quick about them.
+        let shows = matches!(wait.rule, WaitRule::SameLockWaitTwice { .. });
         // Where all who may hold it wait themselves, one of them may be about to go on.
         let held = candidates.iter().any(|own| self.seats[*own].busy.is_none());
-        if certain && held {
+        if certain && shows && held {
             self.known.note(place.clone(), Seen::Waits);
         }
         self.beliefs.retain(|belief| belief.record != record);
