@@ -193,13 +193,34 @@ impl Bench {
         Ok(())
     }
 
-    /// All 1,680 orders of three connections of three steps, at the same parallelism as by hand.
+    /// All orders of three connections of three steps, at the same parallelism as by hand: each its own row, and
+    /// all the same row, where whoever comes second waits.
     async fn orders(&mut self) -> Result<(), Trouble> {
-        let plan = engine::planned(&orders::text(false, false))?;
+        for (name, same_row) in [
+            ("each its own row", false),
+            ("all the same row, so that they wait", true),
+        ] {
+            self.orders_in_pairs(name, same_row).await?;
+            let plan = engine::planned(&orders::text(same_row, true))?;
+            let run = orders::engine(Arc::clone(&self.server), plan, self.database(), AT_ONCE);
+            let explored = tokio::spawn(run).await??;
+            println!(
+                "  the same, pruned: {} runs for {} orders in {:.2} s ({:.0} runs a second)",
+                explored.run,
+                explored.stands_for,
+                explored.took.as_secs_f64(),
+                explored.run as f64 / explored.took.as_secs_f64()
+            );
+        }
+        Ok(())
+    }
+
+    async fn orders_in_pairs(&mut self, name: &str, same_row: bool) -> Result<(), Trouble> {
+        let plan = engine::planned(&orders::text(same_row, false))?;
         let mut pairs = Pairs::new()?;
         let mut runs = 0;
         for round in 0..self.rounds(6) {
-            let (mut engine, mut plain) = (Duration::ZERO, Duration::ZERO);
+            let (mut engine, mut plain) = (None, None);
             for side in 0..2 {
                 if (round + side) % 2 == 0 {
                     let run = orders::engine(
@@ -208,18 +229,25 @@ impl Bench {
                         self.database(),
                         AT_ONCE,
                     );
-                    let explored = tokio::spawn(run).await??;
-                    (engine, runs) = (explored.took, explored.distinct);
+                    engine = Some(tokio::spawn(run).await??);
                 } else {
                     let server = self.server.config().clone();
-                    plain = tokio::spawn(orders::plain(server, self.database(), AT_ONCE)).await??;
+                    let run = orders::plain(server, self.database(), AT_ONCE, same_row);
+                    plain = Some(tokio::spawn(run).await??);
                 }
             }
-            pairs.add(engine, plain)?;
+            let (Some(engine), Some(plain)) = (engine, plain) else {
+                return Err("a side was left out".into());
+            };
+            if engine.distinct != plain.runs {
+                return Err(format!("{} orders, and {} by hand", engine.distinct, plain.runs).into());
+            }
+            runs = plain.runs;
+            pairs.add(engine.took, plain.took)?;
         }
         let each = |times: &Times| runs as f64 / times.median().as_secs_f64();
         println!(
-            "\nevery order: {runs} orders of nine steps, {AT_ONCE} at once\n{}",
+            "\nevery order, {name}: {runs} orders of nine steps, {AT_ONCE} at once\n{}",
             head()
         );
         println!("{}", pairs.engine.line("engine, all of them"));
@@ -232,24 +260,8 @@ impl Bench {
         );
         self.target(
             pairs.ratio() <= 1.0 / ORDERS_MIN,
-            format!("orders a second at least {ORDERS_MIN} of plain mysql_async"),
+            format!("orders a second ({name}) at least {ORDERS_MIN} of plain mysql_async"),
         );
-        for (name, same_row, prune) in [
-            ("the same, pruned", false, true),
-            ("they lock the same row", true, false),
-            ("they lock the same row, pruned", true, true),
-        ] {
-            let plan = engine::planned(&orders::text(same_row, prune))?;
-            let run = orders::engine(Arc::clone(&self.server), plan, self.database(), AT_ONCE);
-            let explored = tokio::spawn(run).await??;
-            println!(
-                "  {name}: {} runs for {} orders in {:.2} s ({:.0} runs a second)",
-                explored.run,
-                explored.stands_for,
-                explored.took.as_secs_f64(),
-                explored.run as f64 / explored.took.as_secs_f64()
-            );
-        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use tidb_scenarios::connection::ConnectionConfig;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Between two looks at `TIDB_TRX`.
-const POLL: Duration = Duration::from_millis(1);
+pub const POLL: Duration = Duration::from_millis(1);
 
 pub async fn connect(server: &ConnectionConfig, database: Option<&str>) -> Result<Conn, Trouble> {
     let options = OptsBuilder::default()

@@ -41,6 +41,11 @@ impl Transaction {
         self.autocommit && !self.open && self.user_locks.is_empty()
     }
 
+    /// Whether a statement is part of a transaction that goes on after it.
+    pub fn is_open(&self) -> bool {
+        self.open || !self.autocommit
+    }
+
     /// Whether row locks may be held.
     pub fn may_hold_locks(&self) -> bool {
         self.open && self.locks

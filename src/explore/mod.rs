@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::history::History;
 use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
-use crate::run::{Chooser, Ran, RunSettings, Stage, TrialError};
+use crate::run::{Chooser, Known, Ran, RunSettings, Stage, TrialError};
 use crate::server::Server;
 use crate::sql::Product;
 use crate::verdict::{Finding, Verdict, judge};
@@ -32,6 +34,8 @@ pub use shrink::Shrunk;
 pub const STAGES: usize = 4;
 /// So often a way is tried once more on which somebody waited, or did not, other than the time before.
 const STRAYED_MAX: usize = 20;
+/// So often an order is run again in which somebody was believed to wait who did not.
+const DOUBTED_MAX: usize = 20;
 /// So many failing orders are looked at closely.
 const FAILING_MAX: usize = 3;
 
@@ -164,12 +168,25 @@ struct Shared {
     under_way: usize,
     started: usize,
     strayed: usize,
+    doubted: usize,
     /// Beginnings that were given up, since nobody could be found to go on as the time before.
     astray: usize,
     all: Vec<Judged>,
     seen: BTreeMap<Vec<usize>, usize>,
     cut: Option<LeftOut>,
     trouble: Option<TrialError>,
+}
+
+impl Shared {
+    /// Whether an order is to be run again, since it cannot have been as it was seen. It counts as not run then.
+    fn doubts(&mut self, ran: &Result<Ran, TrialError>) -> bool {
+        let doubts = ran.as_ref().is_ok_and(|ran| ran.doubtful) && self.doubted < DOUBTED_MAX;
+        if doubts {
+            self.doubted += 1;
+            self.started -= 1;
+        }
+        doubts
+    }
 }
 
 /// Runs the orders that the plan asks for, and judges each.
@@ -199,7 +216,9 @@ pub async fn explore(
         }
         OrderChoice::One(order) => (Vec::new(), vec![order.clone()]),
     };
-    let first_stage = open_stage(plan, server, own, settings, 0).await?;
+    let known: Arc<Known> = Arc::default();
+    let mut first_stage = open_stage(plan, server, own, settings, 0).await?;
+    first_stage.share(&known);
     let tables = first_stage.tables().to_vec();
     // What may be left out follows from how TiDB's transactions see and lock.
     let prune = orders.prune && first_stage.has_only_tables() && server.product() == Product::TiDb;
@@ -219,6 +238,7 @@ pub async fn explore(
         under_way: 0,
         started: 0,
         strayed: 0,
+        doubted: 0,
         astray: 0,
         all: Vec::new(),
         seen: BTreeMap::new(),
@@ -230,6 +250,7 @@ pub async fn explore(
         plan: Arc::clone(plan),
         shared: Arc::clone(&shared),
         dependence: Arc::new(dependence),
+        news: Arc::default(),
         deadline,
         most: orders.most,
     };
@@ -243,7 +264,10 @@ pub async fn explore(
     tasks.spawn(work.clone().run(first_stage));
     for number in 1..stages {
         match open_stage(plan, server, own, settings, number).await {
-            Ok(stage) => drop(tasks.spawn(work.clone().run(stage))),
+            Ok(mut stage) => {
+                stage.share(&known);
+                tasks.spawn(work.clone().run(stage));
+            }
             Err(error) => {
                 lock(&shared).trouble.get_or_insert(error);
                 break;
@@ -307,6 +331,8 @@ struct Work {
     plan: Arc<TrialPlan>,
     shared: Arc<Mutex<Shared>>,
     dependence: Arc<Dependence>,
+    /// Told of when there is more to do, or nothing under way any more.
+    news: Arc<Notify>,
     deadline: Instant,
     most: u32,
 }
@@ -328,12 +354,14 @@ impl Work {
             .iter()
             .map(|own| own.states.clone())
             .collect();
+        let news = Arc::clone(&self.news);
         loop {
+            // Asked for before it is looked what there is to do, so that none is missed.
+            let told = news.notified();
             let ran = match self.next() {
                 Next::Nothing => return stage,
                 Next::Later => {
-                    // Nothing is to be done until one of those under way has ended.
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    told.await;
                     continue;
                 }
                 Next::Begin(beginning) => {
@@ -341,21 +369,33 @@ impl Work {
                     let ran = stage.run(&mut search, &[]).await;
                     let found = std::mem::take(&mut search.others);
                     let mut shared = lock(&self.shared);
-                    shared.open.extend(found);
-                    if search.strayed {
-                        // Somebody waited, or did not, other than the time before: the way is tried once more.
-                        shared.strayed += 1;
-                        if shared.strayed <= STRAYED_MAX {
-                            shared.open.push(beginning);
-                        } else {
-                            shared.astray += 1;
+                    let again = shared.doubts(&ran);
+                    if again {
+                        // Who could go on was not seen as it is, so what was found from there is not used either.
+                        shared.open.push(beginning);
+                    } else {
+                        shared.open.extend(found);
+                        if search.strayed {
+                            // Somebody waited, or did not, other than the time before: the way is tried once more.
+                            shared.strayed += 1;
+                            if shared.strayed <= STRAYED_MAX {
+                                shared.open.push(beginning);
+                            } else {
+                                shared.astray += 1;
+                            }
                         }
+                        self.news.notify_waiters();
                     }
-                    ran.map(|ran| (ran, search.redundant || search.strayed))
+                    ran.map(|ran| (ran, again || search.redundant || search.strayed))
                 }
                 Next::Given(order) => {
                     let ran = stage.run(&mut Given::new(&order), &[]).await;
-                    ran.map(|ran| (ran, false))
+                    let mut shared = lock(&self.shared);
+                    let again = shared.doubts(&ran);
+                    if again {
+                        shared.given.push(order);
+                    }
+                    ran.map(|ran| (ran, again))
                 }
             };
             self.take(ran, stage.tables());
@@ -405,6 +445,8 @@ impl Work {
             }
             Err(error) => drop(shared.trouble.get_or_insert(error)),
         }
+        drop(shared);
+        self.news.notify_waiters();
     }
 
     fn judge(&self, ran: Ran, tables: &[String]) -> Judged {

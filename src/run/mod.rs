@@ -1,12 +1,14 @@
 //! Drives a plan's machines on a server and records what happens.
 
 mod free;
+mod known;
 mod live;
 mod order;
 mod script;
 mod stage;
 mod trial;
 
+pub(crate) use known::Known;
 pub use live::{Live, LiveConnection, LiveStatus};
 pub use order::{Chooser, Taken};
 pub use stage::{Ran, Stage, named_tables};

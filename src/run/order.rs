@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::known::Seen;
 use super::script::{Fate, Script};
 use crate::history::{Status, Stopped};
 use crate::machine::Command;
@@ -94,6 +95,7 @@ impl Script<'_> {
             });
             let held = self.seats[connection].transaction.may_hold_locks();
             let record = self.start(step);
+            let place = self.track.place(connection);
             if let Fate::Stop(stopped) = self.watch(record).await {
                 return Err(stopped);
             }
@@ -102,6 +104,11 @@ impl Script<'_> {
             // What came back before anybody did anything did not wait for anybody: a deadlock's victim, say.
             if returned && self.history.steps[record].wait.take().is_some() {
                 self.coordinator.forget_blocked(connection);
+            }
+            if returned {
+                self.came_back(place);
+            } else {
+                self.track.waits();
             }
             let let_go = returned && ((held && !holds) || self.lets_go(record));
             self.settle(let_go).await?;
@@ -135,21 +142,30 @@ impl Script<'_> {
         let mut let_go = let_go;
         let mut began = Instant::now();
         let mut looks = 0;
+        let mut before = self.busy();
+        let mut asked = false;
         loop {
-            let busy = self.busy();
             self.drain();
             let gave_up = self.give_up().await;
+            let busy = self.busy();
             // Whoever came back may have let go of locks, too.
-            if gave_up || self.busy() != busy {
+            if gave_up || busy != before {
                 let_go = true;
                 (began, looks) = (Instant::now(), 0);
+                before.clone_from(&busy);
             }
-            let busy = self.busy();
             if busy.is_empty() || !let_go {
                 return Ok(());
             }
+            // Most who are let go are back before the server could be asked.
+            if !asked && busy.iter().any(|own| !self.is_known_to_wait(*own)) {
+                asked = true;
+                self.next_report(Instant::now() + LOOK_EVERY).await;
+                continue;
+            }
             let mut open = false;
             let mut moves = false;
+            let mut waiting = Vec::new();
             for connection in busy {
                 let Some(record) = self.seats[connection].busy else {
                     continue;
@@ -159,9 +175,14 @@ impl Script<'_> {
                 let waits = self
                     .row_of(&rows, connection)
                     .map(|row| row.state == "LockWaiting");
-                let held = !self.candidates(connection, record, &rows).is_empty();
+                let candidates = self.candidates(connection, record, &rows);
+                let held = !candidates.is_empty();
                 match waits {
-                    Some(true) if held => open = true,
+                    Some(true) if held => {
+                        let known = self.is_known_to_wait(connection);
+                        open |= !known;
+                        waiting.push((record, candidates, !known));
+                    }
                     Some(true) => moves = true,
                     _ => match self.still_waits(connection, record).await? {
                         Some(false) => moves = true,
@@ -173,10 +194,24 @@ impl Script<'_> {
             let grace = began.elapsed() < RELEASE_GRACE || looks < RELEASE_LOOKS;
             let waits = (moves && began.elapsed() < RETURN_MAX) || (open && grace);
             if !waits {
+                // The answer may have come while the server was asked.
+                self.drain();
+                if self.busy() != before {
+                    continue;
+                }
+                for (record, candidates, certain) in waiting {
+                    let place = self.track.place(self.history.steps[record].connection);
+                    self.believe(record, place, &candidates, certain);
+                }
                 return Ok(());
             }
             self.next_report(Instant::now() + LOOK_EVERY).await;
         }
+    }
+
+    /// Whether it was certain in an order before this that a connection's step waits where this one is now.
+    fn is_known_to_wait(&self, connection: usize) -> bool {
+        self.known.of(&self.track.place(connection)) == Some(Seen::Waits)
     }
 
     fn busy(&self) -> Vec<usize> {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
+use super::known::{Belief, Known, Place, Seen, Track};
 use super::trial::{Control, query_record};
 use crate::coordinator::Coordinator;
 use crate::coordinator::blocking::{self, Sight, Sights, TrxRow};
@@ -16,7 +17,7 @@ use crate::history::{
     WaitRule,
 };
 use crate::machine::{Command, Machine, Report};
-use crate::plan::{Action, TrialPlan, describe_action};
+use crate::plan::{Action, Step, TrialPlan, describe_action};
 use crate::sql::{Kind, Product, classify};
 
 /// The first look at a statement that must not wait comes after this: most have returned by then.
@@ -59,6 +60,13 @@ pub(super) struct Script<'c> {
     one_of_many: bool,
     /// Connections that have rolled back after an error.
     pub(super) given_up: Vec<usize>,
+    /// What the orders before this one have shown of who waits.
+    pub(super) known: Arc<Known>,
+    pub(super) track: Track,
+    /// The records of steps that may have let go of something.
+    ends: Vec<usize>,
+    /// The waits that were believed, each for as long as nothing newer was seen of it.
+    beliefs: Vec<Belief>,
 }
 
 pub(super) enum Fate {
@@ -83,6 +91,10 @@ impl<'c> Script<'c> {
             history: History::default(),
             one_of_many: false,
             given_up: Vec::new(),
+            known: Arc::default(),
+            track: Track::default(),
+            ends: Vec::new(),
+            beliefs: Vec::new(),
         }
     }
 
@@ -93,9 +105,11 @@ impl<'c> Script<'c> {
         controls: &'c mut [Control],
         inbox: mpsc::UnboundedReceiver<Report>,
         seats: Vec<Seat>,
+        known: Arc<Known>,
     ) -> Self {
         Self {
             seats,
+            known,
             one_of_many: true,
             ..Self::new(plan, coordinator, controls, inbox)
         }
@@ -215,6 +229,9 @@ impl<'c> Script<'c> {
             started_us: self.coordinator.now_us(),
             ..StepRecord::default()
         });
+        if self.one_of_many {
+            self.track.started(step.connection, number);
+        }
         let seat = &mut self.seats[step.connection];
         seat.busy = Some(record);
         if seat.commands.send(Command::Run { step: number, target }).is_err() {
@@ -234,11 +251,19 @@ impl<'c> Script<'c> {
     fn take(&mut self, report: Report) {
         let seat = &mut self.seats[report.connection];
         let Some(number) = seat.busy.take() else { return };
+        let was_open = seat.transaction.is_open();
         for (sql, outcome) in &report.ran {
             seat.transaction.note(sql, outcome);
         }
         let record = &mut self.history.steps[number];
         let step = &self.plan.steps[record.step];
+        if self.one_of_many {
+            let ends = ends_something(step, &report, was_open, seat.transaction.is_open());
+            self.track.returned(report.connection, ends);
+            if ends {
+                self.ends.push(number);
+            }
+        }
         if let Some(last) = report
             .ran
             .last()
@@ -319,15 +344,18 @@ impl<'c> Script<'c> {
         let expected = step.blocked.is_some() || self.one_of_many;
         let sent = Instant::now();
         let limit = sent + step.timeout;
+        let place = self.one_of_many.then(|| self.track.place(connection));
+        let known = place.as_ref().and_then(|place| self.known.of(place));
         // InnoDB shows a wait only where there is one.
-        let mut sights = if self.one_of_many && self.product(connection) == Product::TiDb {
+        let shows_others = self.product(connection) == Product::TiDb;
+        let mut sights = if self.one_of_many && shows_others && known != Some(Seen::Waits) {
             Sights::of_many(sent)
         } else {
             Sights::new(sent, expected)
         };
         let mut look = sent
             + if self.one_of_many {
-                self.first_look(connection)
+                self.first_look(connection, known)
             } else if expected {
                 LOOK_EVERY / 4
             } else {
@@ -383,6 +411,10 @@ impl<'c> Script<'c> {
                 let by = step.blocked.as_ref().map_or(0, |blocked| blocked.by.len());
                 self.note_wait(record, rule, &rows, holders, expected, by > 0)
                     .await;
+                if let (Some(place), Some(wait)) = (place, &self.history.steps[record].wait) {
+                    let candidates = wait.candidates.clone();
+                    self.believe(record, place, &candidates, known != Some(Seen::Waits));
+                }
                 if self.is_done(record) && !expected {
                     return Fate::Returned;
                 }
@@ -408,7 +440,12 @@ impl<'c> Script<'c> {
 
     /// When to look first at a step of one order of many: any may wait and most do not, and a look costs as much
     /// as a step.
-    fn first_look(&self, connection: usize) -> Duration {
+    fn first_look(&self, connection: usize, known: Option<Seen>) -> Duration {
+        match known {
+            Some(Seen::Waits) => return LOOK_EVERY / 4,
+            Some(Seen::Returns) => return FIRST_LOOK_ALONE,
+            Some(Seen::Unsure) | None => {}
+        }
         let may_hold = |seat: &Seat| seat.busy.is_some() || !seat.transaction.is_closed();
         let mut others = self
             .seats
@@ -420,6 +457,58 @@ impl<'c> Script<'c> {
         } else {
             FIRST_LOOK_ALONE
         }
+    }
+
+    /// Takes note that a statement waits, and, where that is `certain` by itself, of what it says of other orders.
+    pub(super) fn believe(&mut self, record: usize, place: Place, candidates: &[usize], certain: bool) {
+        let Some(wait) = &self.history.steps[record].wait else {
+            return;
+        };
+        // A user-level lock is waited for up to a time that the statement says itself.
+        if self.is_done(record) || classify(&self.statement_text(record)).takes_user_lock() {
+            return;
+        }
+        // Of other waits the server shows too little to be quick about them.
+        let shows = matches!(wait.rule, WaitRule::SameLockWaitTwice { .. });
+        // Where all who may hold it wait themselves, one of them may be about to go on.
+        let held = candidates.iter().any(|own| self.seats[*own].busy.is_none());
+        if certain && shows && held {
+            self.known.note(place.clone(), Seen::Waits);
+        }
+        self.beliefs.retain(|belief| belief.record != record);
+        self.beliefs.push(Belief {
+            record,
+            since_us: self.coordinator.now_us(),
+            place,
+        });
+    }
+
+    /// Takes note that a step did not wait.
+    pub(super) fn came_back(&self, place: Place) {
+        self.known.note(place, Seen::Returns);
+    }
+
+    /// Whether somebody was believed to wait who cannot have waited. That is not believed again in that place.
+    pub fn is_doubtful(&self) -> bool {
+        // What is left of a session that was killed goes when nobody does anything.
+        let leaves = |action: &Action| {
+            matches!(
+                action,
+                Action::Kill { .. } | Action::Disconnect | Action::Reconnect
+            )
+        };
+        if self.plan.steps.iter().any(|step| leaves(&step.action)) {
+            return false;
+        }
+        let mut doubtful = false;
+        for belief in &self.beliefs {
+            if belief.was_wrong(&self.history.steps, &self.ends) {
+                tracing::debug!(?belief, "came back by itself");
+                self.known.note(belief.place.clone(), Seen::Unsure);
+                doubtful = true;
+            }
+        }
+        doubtful
     }
 
     /// For what never shows as a lock wait: metadata locks, user-level locks, autocommit statements.
@@ -899,4 +988,30 @@ impl<'c> Script<'c> {
                 .await;
         }
     }
+}
+
+/// Whether others may see or get something after a step that they could not before, or whether what it saw depends
+/// on what others do in transactions that are open. So it is of all but plain statements of a transaction that goes
+/// on.
+fn ends_something(step: &Step, report: &Report, was_open: bool, is_open: bool) -> bool {
+    match step.action {
+        Action::Sleep(_) | Action::Nothing => return false,
+        Action::Sql(_) | Action::Prepared(..) => {}
+        _ => return true,
+    }
+    let mut open = was_open;
+    let mut goes_on = |sql: &str| {
+        let statement = classify(sql);
+        // With SKIP LOCKED and NOWAIT nobody waits, but what comes of it depends on who came first.
+        let lower = sql.to_ascii_lowercase();
+        let asks = lower.contains("skip locked") || lower.contains("nowait");
+        let plain = match statement.kind {
+            Kind::Begin(_) => !std::mem::replace(&mut open, true),
+            Kind::Select { .. } | Kind::Dml | Kind::Savepoint | Kind::Sleep => true,
+            _ => false,
+        };
+        plain && !asks && !statement.takes_user_lock() && !statement.changes_whole_server()
+    };
+    let shares = !step.save.is_empty() || !step.set.is_empty();
+    !is_open || shares || report.end.outcome.is_error() || !report.ran.iter().all(|(sql, _)| goes_on(sql))
 }

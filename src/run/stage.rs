@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
@@ -49,6 +50,9 @@ pub struct Ran {
     pub taken: Vec<Taken>,
     /// Whether it was run to its end.
     pub complete: bool,
+    /// Whether somebody was believed to wait who cannot have waited, so that another connection may have been kept
+    /// from going on: it is to be run again.
+    pub doubtful: bool,
     /// What happened.
     pub history: History,
 }
@@ -76,6 +80,8 @@ pub struct Stage {
     server_name: (String, Product),
     /// The server's variables before the setup, where the trial may change them.
     globals: Option<Vec<(String, SqlValue)>>,
+    /// What orders have shown of who waits.
+    known: Arc<Known>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -120,6 +126,7 @@ impl Stage {
             fresh: true,
             server_name,
             globals: None,
+            known: Arc::default(),
         };
         match stage.begin().await {
             Ok(()) => Ok(stage),
@@ -128,6 +135,11 @@ impl Stage {
                 Err(error)
             }
         }
+    }
+
+    /// Shares with other stages of the same plan what their orders show of who waits.
+    pub(crate) fn share(&mut self, known: &Arc<Known>) {
+        self.known = Arc::clone(known);
     }
 
     /// The tables of the trial's database.
@@ -300,6 +312,7 @@ impl Stage {
             &mut self.controls,
             inbox,
             seats,
+            Arc::clone(&self.known),
         );
         let limit = self.plan.timeout;
         let followed = tokio::time::timeout(limit, script.follow_order(chooser, skip)).await;
@@ -307,6 +320,7 @@ impl Stage {
             script.over_time(limit);
             (Vec::new(), true)
         });
+        let doubtful = script.is_doubtful();
         let (history, inbox, seats) = script.put_down();
         (self.inbox, self.seats) = (Some(inbox), seats);
         let mut history = history;
@@ -325,6 +339,7 @@ impl Stage {
         Ok(Ran {
             taken,
             complete,
+            doubtful,
             history,
         })
     }
@@ -480,6 +495,7 @@ impl Stage {
             &mut self.controls,
             inbox,
             seats,
+            Arc::clone(&self.known),
         );
         script.finish().await;
     }
