@@ -7,6 +7,7 @@ mod order;
 mod script;
 mod stage;
 mod trial;
+mod watch;
 
 pub(crate) use known::Known;
 pub use live::{Live, LiveConnection, LiveStatus};
