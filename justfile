@@ -24,6 +24,10 @@ scenarios *ARGS:
 downstream:
     cargo test --test downstream -- --ignored
 
+# the same orders on TiDB and on MariaDB (apt-get install mariadb-server).
+mariadb:
+    cargo test --test mariadb -- --ignored
+
 # what the engine costs
 bench:
     cargo bench

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sql::Product;
+
 /// Variables by name.
 pub type Vars = BTreeMap<String, SqlValue>;
 
@@ -146,8 +148,10 @@ pub fn is_number(value: &SqlValue) -> bool {
 /// since the trial's connections were opened.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// The server, such as `embedded TiDB v8.5.4`.
+    /// The server, such as `embedded TiDB 8.0.11-TiDB-v8.5.4`.
     pub server: String,
+    /// What it is, which says how waits were seen.
+    pub product: Product,
     /// The trial's own database.
     pub database: String,
     /// One for each connection of the plan, in its order.

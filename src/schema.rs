@@ -123,6 +123,7 @@ fn form(form: Form) -> Value {
             object(&with(&with(keys::WAITING, &kinds()), &[keys::WHEN]), &[]),
             0,
         ),
+        Form::Saw => saw(),
         Form::Tables => {
             let mut rows_or_expectations = expectations();
             extend(
@@ -347,6 +348,22 @@ fn value() -> Value {
                 {"required": ["about"], "propertyNames": {"enum": ["about", "within"]}},
             ],
         },
+    })
+}
+
+/// A value or rows, unless it is a mapping that has a kind of expectation for a key.
+fn saw() -> Value {
+    let is_kind = |name: &&&str| !names(MATCHERS).contains(*name);
+    let telling = keys::EXPECTATIONS.iter().filter(is_kind);
+    let telling: Vec<Value> = telling.map(|name| json!({"required": [name]})).collect();
+    let known: Vec<Key> = kinds()
+        .into_iter()
+        .filter(|(name, ..)| keys::SAW.contains(name))
+        .collect();
+    json!({
+        "if": {"type": "object", "anyOf": telling},
+        "then": object(&known, &[]),
+        "else": value(),
     })
 }
 

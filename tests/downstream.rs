@@ -78,7 +78,7 @@ fn another_package_runs_its_own_scenarios() {
     assert!(text.contains("0 passed; 2 failed"), "{text}");
     let missing = "failing/sales.yaml:6:10: error: seller: expected success, got error 1146";
     assert!(text.contains(missing), "{text}");
-    assert!(text.contains("ben: expected 1 affected rows, got 0"), "{text}");
+    assert!(text.contains("ben: expected 1 affected row, got 0"), "{text}");
     let repeat = text
         .lines()
         .filter_map(|line| line.strip_prefix("run it again: "))

@@ -700,6 +700,54 @@ steps:
 }
 
 #[test]
+fn an_order_of_a_list_comes_to_the_outcome_that_it_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "scenario: listed
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {states: [{sql: begin}, {sql: update t set n = 1 where id = 1}, {sql: commit}]}
+  b: {states: [{sql: update t set n = 2 where id = 1 and n = 0}]}
+permutations: {list: [{order: a a b a, outcome: too late}, {order: b a a a, outcome: [first]}]}
+expect:
+  outcomes:
+    too late: {saw: {b.update: {affected: 0}}, blocked: [b.update]}
+    first: {saw: {b.update: {affected: 1}}, blocked: []}
+";
+    let path = file(folder.path(), "listed.yaml", text);
+    let (code, out, err) = run(&["run", &path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let crossed = text
+        .replace("outcome: too late", "outcome: x")
+        .replace("outcome: [first]", "outcome: too late")
+        .replace("outcome: x", "outcome: first");
+    let path = file(folder.path(), "crossed.yaml", &crossed);
+    let (code, out, err) = run(&["run", &path]);
+    assert_eq!(code, Some(101), "{out}{err}");
+    for part in [
+        "this order came to `first`, not to `too late`",
+        "this order came to `too late`, not to `first`",
+        "not `too late`: b.update: expected 0 affected rows, got 1",
+        "not `first`: b.update: expected 1 affected row, got 0",
+        "2 failed",
+    ] {
+        assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+    // Another order than the list's may come to anything.
+    let args = ["--", "--exact", "crossed::order=a-a-b-a", "--order", "b a a a"];
+    let (code, out, err) = run(&[&["run", &path][..], &args].concat());
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+/// Orders that differ by what was changed and by who was refused, and by nothing that anybody reads.
+const KEYS: &str = "scenario: keys
+setup: create table t (id int primary key, n int)
+connections:
+  a: {states: [{sql: \"insert into t values (1, 1)\"}, {sql: delete from t}]}
+  b: {states: [{sql: \"insert into t values (1, 1)\"}, {sql: delete from t}]}
+permutations: all
+";
+
+#[test]
 fn bless_writes_outcomes_that_pass() {
     let folder = tempfile::tempdir().expect("a folder");
     let types = "scenario: types
@@ -711,6 +759,9 @@ connections:
   b: {states: [{sql: \"update `odd name` set d = d + 1\"}]}
 permutations: all
 ";
+    let apart = LOST_UPDATE
+        .replace("setup:", "matrix: {by: [1, 10], how: [a b, c]}\nsetup:")
+        .replace("+ 1", "+ ${by}");
     for (name, text) in [
         ("without", LOST_UPDATE.to_owned()),
         ("no_permutations", LOST_UPDATE.replace("permutations: all\n", "")),
@@ -736,13 +787,36 @@ permutations: all
         ("carriage_returns", LOST_UPDATE.replace('\n', "\r\n")),
         ("waits", withdrawals("  errors: {}")),
         ("types", types.to_owned()),
+        (
+            "variants_alike",
+            LOST_UPDATE.replace("setup:", "matrix: {size: [1, 2]}\nsetup:"),
+        ),
+        ("variants_apart", apart.clone()),
+        (
+            "variants_apart_and_a_block",
+            format!(
+                "{apart}expect:\n  # of all\n  errors: {{}}\n  queries:\n    - sql: select 1\n      rows: [[1]]\n"
+            ),
+        ),
+        (
+            "variants_apart_and_a_list",
+            format!(
+                "{apart}expect:\n    - errors: {{}}\n    - when: {{by: 10}}\n      queries: {{sql: select 1, rows: [[1]]}}\n"
+            ),
+        ),
+        (
+            "variants_apart_in_the_middle",
+            format!("expect:\n- errors: {{}}\n# What is done:\n{apart}"),
+        ),
+        ("a_list", format!("{LOST_UPDATE}expect:\n  - errors: {{}}\n")),
+        ("changed_rows_and_errors", KEYS.to_owned()),
     ] {
         let path = file(folder.path(), &format!("{name}.yaml"), &text);
         let (code, out, err) = run(&["explore", "--bless", &path]);
         assert_eq!(code, Some(0), "{name}: {out}{err}");
-        assert!(err.contains("outcomes written"), "{name}: {err}");
+        assert!(err.contains(" written\n"), "{name}: {err}");
         let after = fs::read_to_string(&path).expect("the file");
-        assert!(after.contains("  outcomes:"), "{name}:\n{after}");
+        assert!(after.contains(" outcomes:"), "{name}:\n{after}");
         assert_eq!(after.contains("\r\n"), text.contains("\r\n"), "{name}");
         assert_eq!(
             after.matches("\r\n").count(),
@@ -750,7 +824,7 @@ permutations: all
             "{name}"
         );
         for line in text.lines() {
-            assert!(after.contains(line), "{name}: `{line}` is gone:\n{after}");
+            assert!(after.contains(line.trim()), "{name}: `{line}` is gone:\n{after}");
         }
         let (code, out, err) = run(&["run", &path]);
         assert_eq!(code, Some(0), "{name}:\n{after}\n{out}{err}");
@@ -772,9 +846,9 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
             "  outcomes:\n    # ",
         ),
         (
-            "variants",
-            LOST_UPDATE.replace("setup:", "matrix: {size: [1, 2]}\nsetup:"),
-            "--bless writes the outcomes of one variant",
+            "listed",
+            LOST_UPDATE.replace("permutations: all", "permutations: {list: [alice bob alice bob]}"),
+            "the orders are listed",
         ),
         (
             "there",
@@ -782,8 +856,8 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
             "`outcomes` is there already",
         ),
         (
-            "list",
-            format!("{LOST_UPDATE}expect:\n  - {{errors: {{}}}}\n"),
+            "list_of_lists",
+            format!("{LOST_UPDATE}expect:\n  -\n    errors: {{}}\n"),
             "  outcomes:\n    # ",
         ),
         (

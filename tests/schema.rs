@@ -541,6 +541,14 @@ fn each_shape_has_its_wrong_twin() {
         (orders("{list: [a b]}"), orders("{list: a b}")),
         (orders("{list: [[a.begin, b]]}"), orders("{list: [[[a], b]]}")),
         (orders("{list: [[a, b]]}"), orders("{list: [[]]}")),
+        (
+            outcomes("{x: {errors: {}}}").replace("all,", "{list: [{order: a b, outcome: x}]},"),
+            outcomes("{x: {errors: {}}}").replace("all,", "{list: [{order: a b}]},"),
+        ),
+        (
+            outcomes("{x: {errors: {}}}").replace("all,", "{list: [{order: [a, b], outcome: [x]}]},"),
+            outcomes("{x: {errors: {}}}").replace("all,", "{list: [{order: a b, outcome: []}]},"),
+        ),
         (orders("{list: [a b]}"), orders("{list: []}")),
         (orders("{sample: 10}"), orders("{sample: 0}")),
         (orders("{sample: 10}"), orders("{samples: 10}")),
@@ -559,7 +567,7 @@ fn each_shape_has_its_wrong_twin() {
         (outcomes("{x: {errors: {}}}"), outcomes("[{errors: {}}]")),
         (outcomes("{x: {errors: {}}}"), outcomes("{x: errors}")),
         (
-            outcomes("{x: {saw: {a.begin: 1, b.begin: [[1]]}}}"),
+            outcomes("{x: {saw: {a.begin: 1, b.begin: {affected: 0}}}}"),
             outcomes("{x: {sees: {a.begin: 1}}}"),
         ),
         (

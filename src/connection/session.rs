@@ -11,6 +11,7 @@ use super::config::{ConnectionConfig, ConnectionOptions, Tls};
 use super::value;
 use crate::history::{Column, Done, Outcome, RowSet, SqlError, SqlValue};
 use crate::policy::{CircuitBreaker, CircuitOpen, RetryClass};
+use crate::sql::Product;
 
 /// Why a session could not be opened. The text never holds the password.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,7 @@ impl ConnectError {
 pub struct Connection {
     conn: Option<Conn>,
     session_id: u64,
+    product: Product,
     // Set while a statement is under way: still set at the next call if its future was dropped.
     mid_answer: bool,
 }
@@ -168,6 +170,7 @@ impl Connection {
         let mut connection = Self {
             conn: Some(conn),
             session_id: 0,
+            product: Product::default(),
             mid_answer: false,
         };
         if let Some(set) = set_session_vars(options) {
@@ -182,10 +185,11 @@ impl Connection {
 
     /// The id of the handshake has 32 bits, TiDB's may have 64; a proxy's greeting has its own.
     async fn learn_id(&mut self) -> Result<(), Outcome> {
-        match self.execute("select connection_id()").await {
-            Outcome::Rows(rows) => match rows.rows.first().and_then(|row| row.first()) {
-                Some(SqlValue::Int(id)) => {
+        match self.execute("select connection_id(), version()").await {
+            Outcome::Rows(rows) => match rows.rows.first().map(Vec::as_slice) {
+                Some([SqlValue::Int(id), SqlValue::Text(version)]) => {
                     self.session_id = u64::try_from(*id).unwrap_or_default();
+                    self.product = Product::of_version(version);
                     Ok(())
                 }
                 _ => Err(Outcome::Done(Done::default())),
@@ -199,6 +203,7 @@ impl Connection {
         let mut connection = Self {
             conn: Some(conn),
             session_id: 0,
+            product: Product::default(),
             mid_answer: false,
         };
         connection.learn_id().await?;
@@ -209,6 +214,12 @@ impl Connection {
     #[must_use]
     pub fn session_id(&self) -> u64 {
         self.session_id
+    }
+
+    /// Which server it is a session of.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.product
     }
 
     /// Whether the session is known to be gone.

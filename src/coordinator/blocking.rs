@@ -7,8 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::innodb;
 use crate::connection::Connection;
 use crate::history::{Outcome, SqlValue, WaitRule};
+use crate::sql::Product;
 
 /// Between two sights of an expected wait.
 const APART_EXPECTED: Duration = Duration::from_millis(2);
@@ -25,17 +27,19 @@ const COMMITTING_UNEXPECTED: Duration = Duration::from_secs(3);
 /// No answer and nothing in `TIDB_TRX`, where a wait is expected.
 const NO_ANSWER: Duration = Duration::from_millis(300);
 
-/// One row of `TIDB_TRX`.
+/// One row of `TIDB_TRX`, or what InnoDB tells in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TrxRow {
     pub session: u64,
     pub id: i128,
     pub state: String,
     pub waiting_since: Option<String>,
+    /// For how long already, where the server tells.
+    pub waited: Option<Duration>,
     pub keys: i128,
 }
 
-/// What `TIDB_TRX` shows of these sessions.
+/// What `TIDB_TRX` shows of these sessions, or InnoDB.
 ///
 /// # Errors
 /// What the control connection got in place of an answer.
@@ -43,9 +47,13 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
     if sessions.is_empty() {
         return Ok(Vec::new());
     }
+    if control.product() != Product::TiDb {
+        return innodb::transactions(control, sessions).await;
+    }
     let ids = sessions.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let sql = format!(
-        "select session_id, id, state, waiting_start_time, mem_buffer_keys \
+        "select session_id, id, state, waiting_start_time, \
+         timestampdiff(microsecond, waiting_start_time, now(6)), mem_buffer_keys \
          from information_schema.tidb_trx where session_id in ({ids})"
     );
     let rows = match control.execute(&sql).await {
@@ -54,13 +62,14 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
     };
     Ok(rows
         .into_iter()
-        .filter_map(|row| match <[SqlValue; 5]>::try_from(row) {
+        .filter_map(|row| match <[SqlValue; 6]>::try_from(row) {
             Ok(
                 [
                     SqlValue::Int(session),
                     SqlValue::Int(id),
                     SqlValue::Text(state),
                     since,
+                    waited,
                     keys,
                 ],
             ) => Some(TrxRow {
@@ -69,6 +78,10 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
                 state,
                 waiting_since: match since {
                     SqlValue::Time(at) | SqlValue::Text(at) => Some(at),
+                    _ => None,
+                },
+                waited: match waited {
+                    SqlValue::Int(micros) => u64::try_from(micros).ok().map(Duration::from_micros),
                     _ => None,
                 },
                 keys: if let SqlValue::Int(keys) = keys { keys } else { 0 },
@@ -81,6 +94,9 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
 /// The holder's transaction and the key that a transaction waits for, where the server tells. (The store
 /// inside tidb-server tells it after a second.)
 pub(crate) async fn lock_wait(control: &mut Connection, waiter: i128) -> Option<(i128, String)> {
+    if control.product() != Product::TiDb {
+        return None;
+    }
     let sql = format!(
         "select current_holding_trx_id, key_info from information_schema.data_lock_waits where trx_id = {waiter}"
     );
@@ -109,8 +125,11 @@ fn describe_key(json: &str) -> String {
 }
 
 /// What `mysql.tidb_mdl_view` shows: each session that a schema change waits for, with that change's text.
-/// `None` where the server does not answer, such as to a user without the right.
+/// `None` where the server does not answer, such as to a user without the right, or has no such view.
 pub(crate) async fn metadata_lock_waits(control: &mut Connection) -> Option<Vec<(u64, String)>> {
+    if control.product() != Product::TiDb {
+        return None;
+    }
     // 13 ms a query, so it is asked outside of the fast loop only.
     let Outcome::Rows(set) = control
         .execute("select session_id, query from mysql.tidb_mdl_view")
@@ -143,11 +162,9 @@ pub(crate) fn same_statement(one: &str, other: &str) -> bool {
 pub(crate) async fn is_running(control: &mut Connection, session: u64) -> bool {
     let sql = format!("select command from information_schema.processlist where id = {session}");
     match control.execute(&sql).await {
-        Outcome::Rows(set) => set
-            .rows
-            .iter()
-            .flatten()
-            .any(|cell| *cell == SqlValue::Text("Query".to_owned())),
+        Outcome::Rows(set) => set.rows.iter().flatten().any(
+            |cell| matches!(cell, SqlValue::Text(command) if command == "Query" || command == "Execute"),
+        ),
         Outcome::Done(_) | Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => false,
     }
 }
@@ -159,6 +176,8 @@ pub(crate) struct Sights {
     expected: bool,
     /// Whether the step is one of an order of many: it may wait or not.
     of_many: bool,
+    /// Whether it is known to wait from an order before this, so that it is to be seen only that it has come so far.
+    known: bool,
     looks: u32,
     lock_wait: Option<(Instant, i128, Option<String>)>,
     committing: Option<(Instant, i128)>,
@@ -181,6 +200,7 @@ impl Sights {
             sent,
             expected,
             of_many: false,
+            known: false,
             looks: 0,
             lock_wait: None,
             committing: None,
@@ -195,6 +215,14 @@ impl Sights {
         }
     }
 
+    /// For a step that waited in an order before this when all was as it is now.
+    pub fn of_known(sent: Instant) -> Self {
+        Self {
+            known: true,
+            ..Self::new(sent, true)
+        }
+    }
+
     /// Judges one more sight of the statement's transaction.
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -204,9 +232,12 @@ impl Sights {
             let first = match &self.lock_wait {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
                 _ => {
-                    self.lock_wait = Some((now, row.id, row.waiting_since.clone()));
+                    // A server that tells how long it has lasted saves the look that shows its beginning.
+                    let waited = row.waited.filter(|_| self.known).unwrap_or_default();
+                    let first = now.checked_sub(waited).unwrap_or(now);
+                    self.lock_wait = Some((first, row.id, row.waiting_since.clone()));
                     self.looks = 0;
-                    now
+                    first
                 }
             };
             self.looks += 1;
@@ -267,6 +298,7 @@ mod tests {
             id: 7,
             state: state.to_owned(),
             waiting_since: Some(since.to_owned()),
+            waited: Some(Duration::from_millis(500)),
             keys: 0,
         }
     }
@@ -307,6 +339,26 @@ mod tests {
                 Sight::NotYet
             );
         }
+    }
+
+    #[test]
+    fn one_sight_of_a_known_wait_is_enough_where_the_server_tells_how_long_it_has_lasted() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let waited = |micros: Option<u64>| TrxRow {
+            waited: micros.map(Duration::from_micros),
+            ..row("LockWaiting", "a")
+        };
+        let mut sights = Sights::of_known(sent);
+        assert_eq!(sights.see(Some(&waited(Some(1_500))), at(3)), Sight::NotYet);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_500 };
+        assert_eq!(sights.see(Some(&waited(Some(2_500))), at(4)), Sight::Waits(rule));
+        let mut sights = Sights::of_known(sent);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_000 };
+        assert_eq!(sights.see(Some(&waited(Some(2_000))), at(3)), Sight::Waits(rule));
+        let mut sights = Sights::of_known(sent);
+        assert_eq!(sights.see(Some(&waited(None)), at(3)), Sight::NotYet);
+        assert_eq!(sights.see(Some(&waited(None)), at(5)), Sight::Waits(rule));
     }
 
     #[test]

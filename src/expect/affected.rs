@@ -17,12 +17,13 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 
 impl Check for Affected {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
-        let wanted = self.pattern.shown_with(seen.vars);
+        let wanted = match self.pattern.shown_with(seen.vars) {
+            one if one == "1" => "1 affected row".to_owned(),
+            more => format!("{more} affected rows"),
+        };
         let Outcome::Done(done) = seen.outcome else {
             let got = describe(seen.outcome);
-            return Err(Mismatch::new(format!(
-                "expected {wanted} affected rows, got {got}"
-            )));
+            return Err(Mismatch::new(format!("expected {wanted}, got {got}")));
         };
         if self
             .pattern
@@ -30,7 +31,7 @@ impl Check for Affected {
         {
             return Ok(());
         }
-        let message = format!("expected {wanted} affected rows, got {}", done.affected);
+        let message = format!("expected {wanted}, got {}", done.affected);
         Err(Mismatch::new(message).at(self.pattern.span))
     }
 

@@ -1,11 +1,12 @@
 //! Writes the outcomes that were seen as the `outcomes` of a file.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::show::count;
 use super::{Explored, Group, order_in_words};
 use crate::history::{CheckId, Outcome, RowSet, SqlValue};
-use crate::plan::{TrialPlan, step_name};
+use crate::plan::{OrderChoice, TrialPlan, step_name};
 
 /// Why a file cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,19 +15,36 @@ pub enum BlessError {
     #[error("`outcomes` is there already, and nothing was written: delete it to have it written anew")]
     There,
     /// `expect` is not a block to which lines can be added.
-    #[error("`expect` is not a block of keys, one a line: make it one, and put this into it:\n{0}")]
+    #[error(
+        "`expect` is not a block of keys or of items, one a line: make it one, and put this into it:\n{0}"
+    )]
     OneLine(String),
+    /// The file lists its orders.
+    #[error(
+        "the orders are listed, and nothing was written: `--bless` writes what `all` of them come to, or a sample"
+    )]
+    Listed,
 }
 
-/// The file's text with the outcomes in it.
+/// The file's text with the outcomes in it. Where the variants come to different ones, each has its own, below a
+/// `when`.
 ///
 /// # Errors
 /// [`BlessError`].
-pub fn blessed(text: &str, plan: &TrialPlan, explored: &Explored) -> Result<String, BlessError> {
-    if !plan.outcomes.is_empty() {
+pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<String, BlessError> {
+    if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
         return Err(BlessError::There);
     }
-    let outcomes = outcomes(plan, explored);
+    let is_listed = |(plan, _): &&(Arc<TrialPlan>, Explored)| {
+        matches!(
+            plan.orders.as_ref().map(|orders| &orders.choice),
+            Some(OrderChoice::One(_))
+        )
+    };
+    if found.iter().find(is_listed).is_some() {
+        return Err(BlessError::Listed);
+    }
+    let parts = parts(found);
     let lines: Vec<&str> = text.lines().collect();
     let top = |key: &str| {
         lines
@@ -35,30 +53,16 @@ pub fn blessed(text: &str, plan: &TrialPlan, explored: &Explored) -> Result<Stri
     };
     let mut written: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
     match top("expect") {
-        Some(at) => {
-            let rest = lines[at].trim_start_matches("expect:").trim();
-            let is_content = |line: &&&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-            let below = lines[at + 1..].iter().find(is_content).copied().unwrap_or("  ");
-            let inner = below.trim_start();
-            let block = rest.is_empty() || rest.starts_with('#');
-            if !block || inner.starts_with(['-', '{', '[']) {
-                return Err(BlessError::OneLine(outcomes));
-            }
-            // As far to the right as the keys that are there.
-            let spaces = match below.len() - inner.len() {
-                0 => INDENT,
-                spaces => spaces,
-            };
-            let own = outcomes.trim_end().lines();
-            let own = own.map(|line| format!("{}{}", " ".repeat(spaces), &line[INDENT..]));
-            written.insert(at + 1, own.collect::<Vec<_>>().join("\n"));
-        }
+        Some(at) => expect_with(&mut written, at, &parts)?,
         None => {
             if written.last().is_some_and(|line| !line.trim().is_empty()) {
                 written.push(String::new());
             }
             written.push("expect:".to_owned());
-            written.push(outcomes.trim_end().to_owned());
+            match parts.as_slice() {
+                [(None, outcomes)] => written.push(outcomes.trim_end().to_owned()),
+                parts => written.extend(items(parts, INDENT)),
+            }
         }
     }
     if top("permutations").is_none() {
@@ -75,11 +79,110 @@ pub fn blessed(text: &str, plan: &TrialPlan, explored: &Explored) -> Result<Stri
     Ok(text_after)
 }
 
+/// The outcomes of each variant below its `when`, or once without one where all have the same.
+fn parts(found: &[(Arc<TrialPlan>, Explored)]) -> Vec<Part> {
+    let texts: Vec<String> = found
+        .iter()
+        .map(|(plan, explored)| outcomes(plan, explored))
+        .collect();
+    // How many orders came to each may differ; that is said in comments only.
+    let plain = |text: &String| {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let same = texts.windows(2).all(|pair| plain(&pair[0]) == plain(&pair[1]));
+    let whens = found.iter().map(|(plan, _)| {
+        let values = plan.variant.iter();
+        let values: Vec<String> = values
+            .map(|(axis, value)| format!("{}: {}", key(axis), scalar(value)))
+            .collect();
+        format!("when: {{{}}}", values.join(", "))
+    });
+    match texts.first() {
+        Some(first) if same => vec![(None, first.clone())],
+        _ => whens.map(Some).zip(texts).collect(),
+    }
+}
+
+/// A `when` and the outcomes below it.
+type Part = (Option<String>, String);
+
+/// Adds them to the `expect` that stands in this line.
+fn expect_with(written: &mut Vec<String>, at: usize, parts: &[Part]) -> Result<(), BlessError> {
+    let rest = written[at].trim_start_matches("expect:").trim();
+    let is_content = |line: &&String| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let below = written[at + 1..]
+        .iter()
+        .find(is_content)
+        .cloned()
+        .unwrap_or_default();
+    let inner = below.trim_start();
+    let spaces = below.len() - inner.len();
+    let is_list = inner.starts_with("- ");
+    let block = rest.is_empty() || rest.starts_with('#');
+    if !block || inner.starts_with(['{', '[']) || (inner.starts_with('-') && !is_list) {
+        let text = match parts {
+            [(None, outcomes)] => outcomes.clone(),
+            parts => items(parts, INDENT).join("\n"),
+        };
+        return Err(BlessError::OneLine(text));
+    }
+    // Where the next key of the file begins, and before the comment that is its.
+    let own = |line: &String| {
+        line.trim().is_empty()
+            || line.starts_with([' ', '#'])
+            || (is_list && spaces == 0 && line.starts_with("- "))
+    };
+    let mut end = at + 1 + written[at + 1..].iter().take_while(|line| own(line)).count();
+    while end > at + 1 && (written[end - 1].trim().is_empty() || written[end - 1].starts_with('#')) {
+        end -= 1;
+    }
+    // As far to the right as what is there.
+    let indent = if spaces == 0 && !is_list { INDENT } else { spaces };
+    match parts {
+        [(None, outcomes)] if !is_list => {
+            let own = outcomes.trim_end().lines();
+            let own = own.map(|line| format!("{}{}", " ".repeat(indent), &line[INDENT..]));
+            written.insert(at + 1, own.collect::<Vec<_>>().join("\n"));
+        }
+        parts => {
+            if !is_list {
+                // What holds in all variants is the first of a list then.
+                let mut first = true;
+                for line in written.iter_mut().take(end).skip(at + 1) {
+                    if first && is_content(&&*line) {
+                        *line = format!("{}- {}", " ".repeat(indent), line.trim_start());
+                        first = false;
+                    } else if !line.trim().is_empty() {
+                        line.insert_str(0, "  ");
+                    }
+                }
+            }
+            written.splice(end..end, items(parts, indent));
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list, so far to the right.
+fn items(parts: &[Part], indent: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (when, outcomes) in parts {
+        let own = outcomes.trim_end().lines().map(|line| line[INDENT..].to_owned());
+        let own = when.iter().cloned().chain(own);
+        for (number, line) in own.enumerate() {
+            let mark = if number == 0 { "- " } else { "  " };
+            lines.push(format!("{}{mark}{line}", " ".repeat(indent)));
+        }
+    }
+    lines
+}
+
 /// How far the key `outcomes` stands to the right.
 const INDENT: usize = 2;
 
-/// The key `outcomes` with all that tells the outcomes apart. What the language cannot tell apart, such as how
-/// many rows a statement changed, is one outcome.
+/// The key `outcomes` with all that tells the outcomes apart. What the language cannot tell apart, such as a
+/// connection that was lost and a statement that was ended at its limit, is one outcome.
 fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
     let mut found: Vec<(String, u128, String)> = Vec::new();
     for group in &explored.outcomes {
@@ -142,15 +245,17 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
         .filter_map(|step| {
             let record = group.history.steps.iter().find(|record| record.step == step)?;
             let name = step_name(step, &plan.connections, &plan.steps);
-            let Outcome::Rows(set) = &record.end.as_ref()?.outcome else {
-                return None;
-            };
             if !differs(&name) {
                 return None;
             }
-            let value = match set.rows.as_slice() {
-                [row] if row.len() == 1 => literal(&row[0]),
-                _ => rows(set),
+            let value = match &record.end.as_ref()?.outcome {
+                Outcome::Rows(set) => match set.rows.as_slice() {
+                    [row] if row.len() == 1 => literal(&row[0]),
+                    _ => rows(set),
+                },
+                Outcome::Done(done) => format!("{{affected: {}}}", done.affected),
+                Outcome::Refused(error) => format!("{{error: {}}}", error.code),
+                Outcome::TimedOut { .. } | Outcome::Lost { .. } => return None,
             };
             Some(format!("{}: {value}", key(&name)))
         })
@@ -177,6 +282,12 @@ fn key(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c))
         && name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if plain { name.to_owned() } else { json(name) }
+}
+
+/// The value of an axis, as trials' names have it.
+fn scalar(value: &str) -> String {
+    let plain = value.parse::<i64>().is_ok() || key(value) == value;
+    if plain { value.to_owned() } else { json(value) }
 }
 
 /// JSON's strings are YAML's, too.

@@ -2,6 +2,7 @@
 
 mod bless;
 mod commute;
+mod judging;
 mod outcome;
 mod search;
 mod show;
@@ -17,10 +18,13 @@ use crate::history::History;
 use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
 use crate::run::{Chooser, Known, Ran, RunSettings, Stage, TrialError};
 use crate::server::Server;
-use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
+use crate::sql::Product;
+use crate::verdict::{Finding, Verdict, judge};
 
 pub use bless::{BlessError, blessed};
 pub use commute::Dependence;
+use judging::Misfits;
+pub use judging::{JudgedOrder, judge_order, judge_orders};
 pub use outcome::Came;
 pub use search::{Beginning, Given, Search, sample};
 pub use show::{across, compared, order_in_words, table};
@@ -28,8 +32,6 @@ pub use shrink::Shrunk;
 
 /// So many orders are run at the same time, each in databases of its own.
 pub const STAGES: usize = 4;
-/// Of so many outcomes it is said why an order is none of them.
-const NAMES_MAX: usize = 6;
 /// So often a way is tried once more on which somebody waited, or did not, other than the time before.
 const STRAYED_MAX: usize = 20;
 /// So often an order is run again in which somebody was believed to wait who did not.
@@ -68,6 +70,8 @@ pub struct Explored {
     pub failing: Vec<FailingOrder>,
     /// How many failed in all.
     pub failed: usize,
+    /// What happened in each of the different orders, for whoever judges them anew.
+    pub histories: Vec<History>,
     /// What holds of no single order: outcomes that were not seen.
     pub findings: Vec<Finding>,
     /// Beginnings of orders that were given up, since others had to wait than the time before.
@@ -111,6 +115,12 @@ pub struct Group {
 }
 
 impl Explored {
+    /// Whether every order, and all of them together, are as the file says.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failed == 0 && self.findings.is_empty()
+    }
+
     /// Whether both came to the same outcomes.
     #[must_use]
     pub fn same_outcomes(&self, other: &Self) -> bool {
@@ -135,6 +145,8 @@ pub struct FailingOrder {
     pub history: History,
     /// A shorter one that fails as well, if one was found.
     pub shrunk: Option<Shrunk>,
+    /// Why it is none of the outcomes, where that is what is wrong.
+    misfits: Option<Misfits>,
 }
 
 /// One order, judged.
@@ -144,6 +156,7 @@ struct Judged {
     stands_for: u128,
     names: Vec<usize>,
     findings: Vec<Finding>,
+    misfits: Option<Misfits>,
     history: History,
 }
 
@@ -207,7 +220,8 @@ pub async fn explore(
     let mut first_stage = open_stage(plan, server, own, settings, 0).await?;
     first_stage.share(&known);
     let tables = first_stage.tables().to_vec();
-    let prune = orders.prune && first_stage.has_only_tables();
+    // What may be left out follows from how TiDB's transactions see and lock.
+    let prune = orders.prune && first_stage.has_only_tables() && server.product() == Product::TiDb;
     let dependence = if prune && orders.choice == OrderChoice::All {
         Dependence::of_plan(plan, &tables, first_stage.is_tied())
     } else {
@@ -276,7 +290,7 @@ pub async fn explore(
     };
     if let Ok(explored) = &mut result {
         explored.tables = tables;
-        explored.server = format!("{} TiDB {}", server.kind(), server.version());
+        explored.server = server.title();
         explored.puts_back = puts_back;
         if let (Some(stage), OrderChoice::All | OrderChoice::Sample { .. }) =
             (stages.first_mut(), &orders.choice)
@@ -440,45 +454,11 @@ impl Work {
         let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
         let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
         let came = Came::of(plan, tables, &ran.history);
-        let mut findings = match judge(plan, &ran.history) {
-            Verdict::Passed => Vec::new(),
-            Verdict::Failed(findings) => findings,
-        };
-        let names: Vec<usize> = (0..plan.outcomes.len())
-            .filter(|number| fits_outcome(plan, *number, &ran.history).is_empty())
-            .collect();
-        if let (true, Some(orders), [], None) = (
-            findings.is_empty(),
-            &plan.orders,
-            names.as_slice(),
-            plan.outcomes.is_empty().then_some(()),
-        ) {
-            let mut finding = Finding::at(orders.span, "an outcome that no name fits");
-            finding.label = "not among `outcomes`".to_owned();
-            let facts = came
-                .facts()
-                .into_iter()
-                .map(|(what, how)| format!("  {what}: {how}"));
-            let mut lines: Vec<String> = facts.collect();
-            for (number, outcome) in plan.outcomes.iter().enumerate().take(NAMES_MAX) {
-                let misfits = fits_outcome(plan, number, &ran.history);
-                if let Some(first) = misfits.first() {
-                    lines.push(format!("  not `{}`: {}", outcome.name, first.message));
-                }
-            }
-            finding.detail = Some(lines.join("\n"));
-            findings.push(finding);
-        }
-        if let [first, second, ..] = names.as_slice() {
-            let (one, other) = (&plan.outcomes[*first], &plan.outcomes[*second]);
-            let message = format!(
-                "an order that fits two outcomes, `{}` and `{}`",
-                one.name, other.name
-            );
-            let mut finding = Finding::at(other.span, message);
-            finding.also.push((one.span, "fits, too".to_owned()));
-            findings.push(finding);
-        }
+        let JudgedOrder {
+            outcomes,
+            findings,
+            misfits,
+        } = judge_order(plan, tables, &ran.history);
         let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
             Some(OrderChoice::All) => self
                 .dependence
@@ -489,8 +469,9 @@ impl Work {
             order,
             came,
             stands_for,
-            names,
+            names: outcomes,
             findings,
+            misfits,
             history: ran.history,
         }
     }
@@ -528,21 +509,8 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         }
     }
     groups.sort_by(|one, other| (other.stands_for, &one.order).cmp(&(one.stands_for, &other.order)));
-    let mut findings = Vec::new();
-    let single = matches!(
-        plan.orders.as_ref().map(|orders| &orders.choice),
-        Some(OrderChoice::One(_))
-    );
-    for (number, outcome) in plan.outcomes.iter().enumerate() {
-        let seen = all.iter().any(|judged| judged.names.contains(&number));
-        // One order has one outcome; which of them were to be seen is asked of all.
-        if !seen && !outcome.may && !single {
-            let message = format!("outcome `{}` was never seen", outcome.name);
-            let mut finding = Finding::at(outcome.span, message);
-            finding.label = "write `may: true`, if it need not be".to_owned();
-            findings.push(finding);
-        }
-    }
+    let seen = |number: usize| all.iter().any(|judged| judged.names.contains(&number));
+    let mut findings = judging::never_seen(plan, seen);
     if let (Some(LeftOut::Time(limit)), Some(orders)) = (shared.cut, &plan.orders) {
         let message = format!("not all orders could be run within {limit:?}");
         let mut finding = Finding::at(orders.span, message);
@@ -566,23 +534,29 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
     let stands_for = all
         .iter()
         .fold(0_u128, |sum, judged| sum.saturating_add(judged.stands_for));
-    let mut failing: Vec<Judged> = all
-        .into_iter()
-        .filter(|judged| !judged.findings.is_empty())
-        .collect();
-    let failed = failing.len();
+    let failing = all.iter().filter(|judged| !judged.findings.is_empty());
+    let failed = failing.clone().count();
     // Those that fail in the same way teach nothing new.
     let mut told: Vec<Vec<String>> = Vec::new();
-    failing.retain(|judged| {
-        let messages: Vec<String> = judged.findings.iter().map(|one| one.message.clone()).collect();
-        let detail = judged.findings.iter().filter_map(|one| one.detail.clone());
-        let key: Vec<String> = messages.into_iter().chain(detail).collect();
-        let new = !told.contains(&key) && told.len() < FAILING_MAX;
-        if new {
-            told.push(key);
-        }
-        new
-    });
+    let failing: Vec<FailingOrder> = failing
+        .filter(|judged| {
+            let messages = judged.findings.iter().map(|one| one.message.clone());
+            let detail = judged.findings.iter().filter_map(|one| one.detail.clone());
+            let key: Vec<String> = messages.chain(detail).collect();
+            let new = !told.contains(&key) && told.len() < FAILING_MAX;
+            if new {
+                told.push(key);
+            }
+            new
+        })
+        .map(|judged| FailingOrder {
+            order: judged.order.clone(),
+            findings: judged.findings.clone(),
+            history: judged.history.clone(),
+            shrunk: None,
+            misfits: judged.misfits.clone(),
+        })
+        .collect();
     Explored {
         orders: number_of_orders(&plan.connections),
         run: shared.started,
@@ -590,17 +564,10 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         stands_for,
         left_out: shared.cut.or(chosen.then_some(LeftOut::Asked)),
         outcomes: groups,
-        failing: failing
-            .into_iter()
-            .map(|judged| FailingOrder {
-                order: judged.order,
-                findings: judged.findings,
-                history: judged.history,
-                shrunk: None,
-            })
-            .collect(),
+        failing,
         failed,
         findings,
+        histories: all.into_iter().map(|judged| judged.history).collect(),
         astray: shared.astray,
         tables: Vec::new(),
         server: String::new(),
@@ -609,18 +576,17 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
     }
 }
 
-/// Runs one order once, for whoever looks for shorter ones.
+/// Runs one order once, for whoever looks for shorter ones: what did not hold, and why it is no outcome.
 async fn once(
     plan: &TrialPlan,
     stage: &mut Stage,
     chooser: &mut dyn Chooser,
     skip: &[usize],
-) -> Option<(Vec<usize>, Vec<Finding>)> {
+) -> Option<(Vec<Finding>, Option<Misfits>)> {
     let ran = stage.run(chooser, skip).await.ok()?;
-    let order = ran.taken.iter().map(|taken| taken.connection).collect();
     let findings = match judge(plan, &ran.history) {
         Verdict::Passed => Vec::new(),
         Verdict::Failed(findings) => findings,
     };
-    Some((order, findings))
+    Some((findings, Misfits::of(plan, &ran.history)))
 }

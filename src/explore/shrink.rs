@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::judging::Misfits;
 use super::{FailingOrder, Given, once, switches};
 use crate::plan::{Action, TrialPlan};
 use crate::run::Stage;
@@ -45,6 +46,7 @@ pub(super) async fn shrink(
         plan,
         stage,
         places,
+        misfits: failing.misfits.as_ref(),
         until,
     };
     // Whole connections first, then single steps, then changes of connection.
@@ -90,6 +92,7 @@ struct Look<'l> {
     plan: &'l TrialPlan,
     stage: &'l mut Stage,
     places: Vec<usize>,
+    misfits: Option<&'l Misfits>,
     until: Instant,
 }
 
@@ -143,10 +146,11 @@ impl Look<'_> {
             return None;
         }
         found.tried += 1;
-        let (_, findings) = once(self.plan, self.stage, &mut Given::new(order), without).await?;
-        let same = findings
+        let (findings, misfits) = once(self.plan, self.stage, &mut Given::new(order), without).await?;
+        let at_same_place = findings
             .iter()
             .any(|finding| self.places.contains(&finding.span.start));
-        Some(same)
+        let misfits = self.misfits.zip(misfits.as_ref());
+        Some(at_same_place || misfits.is_some_and(|(wanted, got)| wanted.are_those_of(got)))
     }
 }

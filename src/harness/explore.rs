@@ -35,6 +35,7 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 continue;
             };
             let mut found = Vec::new();
+            let mut whole = true;
             for plan in plans {
                 match explored(runner, &plan).await {
                     Ok(Some(explored)) => {
@@ -42,9 +43,10 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                         print(&redact(&text, &plan.secrets));
                         found.push((plan, explored));
                     }
-                    Ok(None) => {}
+                    Ok(None) => whole = false,
                     Err(message) => {
                         say(&message);
+                        whole = false;
                         code = ExitCode::from(101);
                     }
                 }
@@ -53,7 +55,7 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 print(&across(&found));
             }
             if args.bless
-                && let Err(message) = bless(path, &found)
+                && let Err(message) = bless(path, &found, whole)
             {
                 say(&format!("{}: {message}", path.display()));
                 code = ExitCode::from(1);
@@ -63,6 +65,46 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
     })
 }
 
+/// How far comparing came.
+#[derive(Debug, Default)]
+struct Compared {
+    same: usize,
+    differ: usize,
+    ignored: usize,
+    not_run: usize,
+}
+
+impl Compared {
+    /// What is said at the end, unless all has been said.
+    fn summary(&self) -> Option<String> {
+        let all = self.same + self.differ + self.ignored + self.not_run;
+        let parts: Vec<String> = [
+            (self.same, "come to the same outcomes"),
+            (self.differ, "differ"),
+            (self.ignored, "ignored"),
+            (self.not_run, "could not be run"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        (all > 1).then(|| format!("of {all} trials: {}", parts.join(", ")))
+    }
+
+    /// 0 where something was compared and nothing differs, 1 where outcomes differ, 101 where that was not found
+    /// out for all: a comparison that compared nothing has not succeeded.
+    fn code(&self) -> ExitCode {
+        match self {
+            Self { not_run: 1.., .. }
+            | Self {
+                same: 0, differ: 0, ..
+            } => ExitCode::from(101),
+            Self { differ: 1.., .. } => ExitCode::from(1),
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
 /// Runs the same orders on this server and on another one, and prints where they differ.
 #[must_use]
 pub fn compare(paths: &[PathBuf], with: &str) -> ExitCode {
@@ -70,47 +112,61 @@ pub fn compare(paths: &[PathBuf], with: &str) -> ExitCode {
         let Some(other) = other else {
             return ExitCode::from(101);
         };
-        let mut differ = false;
+        let mut all = Compared::default();
         for path in paths {
             let Some(plans) = plans(path) else {
-                return ExitCode::from(101);
+                all.not_run += 1;
+                continue;
             };
             for plan in plans {
-                let one = match explored(runner, &plan).await {
-                    Ok(Some(one)) => one,
-                    Ok(None) => continue,
+                match both(runner, other, &plan).await {
+                    Ok(Some((one, two))) => {
+                        // Both may be of the same kind and version.
+                        let names = (
+                            format!("this server ({})", one.server),
+                            format!("the other one ({})", two.server),
+                        );
+                        let text = compared(&plan, (&names.0, &one), (&names.1, &two));
+                        print(&redact(
+                            &format!("{} ({})\n{text}\n", plan.name, plan.title),
+                            &plan.secrets,
+                        ));
+                        if one.same_outcomes(&two) {
+                            all.same += 1;
+                        } else {
+                            all.differ += 1;
+                        }
+                    }
+                    Ok(None) => all.ignored += 1,
                     Err(message) => {
                         say(&message);
-                        return ExitCode::from(101);
+                        all.not_run += 1;
                     }
-                };
-                let two = match explored(other, &plan).await {
-                    Ok(Some(two)) => two,
-                    Ok(None) => continue,
-                    Err(message) => {
-                        say(&format!("the other server, of --with: {message}"));
-                        return ExitCode::from(101);
-                    }
-                };
-                // Both may be of the same kind and version.
-                let names = (
-                    format!("this server ({})", one.server),
-                    format!("the other one ({})", two.server),
-                );
-                let text = compared(&plan, (&names.0, &one), (&names.1, &two));
-                print(&redact(
-                    &format!("{} ({})\n{text}\n", plan.name, plan.title),
-                    &plan.secrets,
-                ));
-                differ |= !one.same_outcomes(&two);
+                }
             }
         }
-        if differ {
-            ExitCode::from(1)
-        } else {
-            ExitCode::SUCCESS
+        if let Some(summary) = all.summary() {
+            print(&summary);
         }
+        if all.same + all.differ == 0 {
+            say("nothing was compared");
+        }
+        all.code()
     })
+}
+
+/// What the orders of a trial come to on both servers; nothing, where one of them ignored it, which is said.
+async fn both(
+    runner: &Runner,
+    other: &Runner,
+    plan: &Arc<TrialPlan>,
+) -> Result<Option<(Explored, Explored)>, String> {
+    let Some(one) = explored(runner, plan).await? else {
+        return Ok(None);
+    };
+    let two = explored(other, plan).await;
+    let two = two.map_err(|message| format!("the other server, of --with: {message}"))?;
+    Ok(two.map(|two| (one, two)))
 }
 
 /// A runner for this process's server, and one for another server by its URL.
@@ -182,12 +238,12 @@ async fn explored(runner: &Runner, plan: &Arc<TrialPlan>) -> Result<Option<Explo
     }
 }
 
-fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String> {
-    let [(plan, explored)] = found else {
-        return Err("--bless writes the outcomes of one variant; this file has several".to_owned());
-    };
+fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Result<(), String> {
+    if !whole {
+        return Err("not all of it was run, and nothing was written".to_owned());
+    }
     let before = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let after = blessed(&before, plan, explored).map_err(|error| error.to_string())?;
+    let after = blessed(&before, found).map_err(|error| error.to_string())?;
     std::fs::write(path, &after).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
@@ -201,10 +257,14 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)]) -> Result<(), String
             mistakes.join("\n")
         ));
     }
+    let outcomes: usize = found.iter().map(|(_, explored)| explored.outcomes.len()).sum();
+    let variants = match found.len() {
+        1 => String::new(),
+        more => format!(" of {more} variants"),
+    };
     say(&format!(
-        "{}: {} outcomes written",
-        path.display(),
-        explored.outcomes.len()
+        "{}: {outcomes} outcomes{variants} written",
+        path.display()
     ));
     Ok(())
 }

@@ -52,6 +52,16 @@ pub(super) async fn missing(plan: &TrialPlan, server: &Server) -> Option<String>
             server.version()
         ));
     }
+    let product = server.product();
+    for own in &plan.connections {
+        if let Some((name, value)) = product.lacks(&own.vars) {
+            return Some(format!(
+                "needs TiDB, since `{}` sets {name} = {value}; this is {}",
+                own.name,
+                server.title()
+            ));
+        }
+    }
     let known = Known {
         store: Some(server.store()),
         version: server.tidb_version(),

@@ -172,7 +172,8 @@ impl Runner {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
         let mut history = History {
-            server: format!("{} TiDB {}", server.kind(), server.version()),
+            server: server.title(),
+            product: server.product(),
             ..History::default()
         };
         for failing in explored.failing.iter().rev() {

@@ -4,9 +4,9 @@ use super::names::Scope;
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
 use super::{Action, ConnectionPlan, Final, Step};
-use crate::expect::Expectation;
-use crate::scenario::{ChosenOrders, Located, OrdersDecl, StateDecl, keys};
-use crate::source::{Diagnostic, Node, NodeKind, Span, nearest};
+use crate::expect::{Expectation, MATCHERS};
+use crate::scenario::{ChosenOrders, ListedOrder, Located, OrdersDecl, StateDecl, keys};
+use crate::source::{Diagnostic, Entry, Node, NodeKind, Span, nearest};
 
 /// At most this many orders are run, where `most` does not say.
 pub const ORDERS_MAX: u32 = 10_000;
@@ -22,6 +22,9 @@ pub struct OrdersPlan {
     pub most: u32,
     /// Whether orders are left out that cannot differ from others.
     pub prune: bool,
+    /// The numbers of the outcomes of which this order must come to one, with the places that say so; none where
+    /// any of them will do.
+    pub outcomes: Vec<(usize, Span)>,
 }
 
 /// Which orders are run.
@@ -174,6 +177,7 @@ impl Context<'_> {
         decl: &OrdersDecl,
         connections: &[ConnectionPlan],
         steps: &[Step],
+        outcomes: &[OutcomePlan],
         seed: u64,
     ) -> Vec<(Option<String>, OrdersPlan)> {
         let plan = |choice| OrdersPlan {
@@ -181,6 +185,7 @@ impl Context<'_> {
             choice,
             most: decl.most.unwrap_or(ORDERS_MAX),
             prune: decl.prune,
+            outcomes: Vec::new(),
         };
         let list = match &decl.chosen {
             ChosenOrders::All => return vec![(None, plan(OrderChoice::All))],
@@ -192,7 +197,9 @@ impl Context<'_> {
         };
         let mut found: Vec<(String, OrdersPlan)> = Vec::new();
         let mut places: Vec<Span> = Vec::new();
-        for order in list {
+        self.check_outcomes_are_named(list, outcomes);
+        for listed in list {
+            let order = &listed.picks;
             let Some(picks) = self.order(order, connections, steps) else {
                 continue;
             };
@@ -208,12 +215,81 @@ impl Context<'_> {
                 continue;
             }
             places.push(order.span);
-            found.push((label, plan(OrderChoice::One(picks))));
+            let named = self.outcomes_of_order(listed, outcomes);
+            found.push((
+                label,
+                OrdersPlan {
+                    outcomes: named,
+                    ..plan(OrderChoice::One(picks))
+                },
+            ));
         }
         found
             .into_iter()
             .map(|(label, plan)| (Some(label), plan))
             .collect()
+    }
+
+    /// The outcomes that an order names, by their numbers.
+    fn outcomes_of_order(&mut self, listed: &ListedOrder, outcomes: &[OutcomePlan]) -> Vec<(usize, Span)> {
+        let in_file: Vec<String> = self.names_of_outcomes();
+        let mut found = Vec::new();
+        for name in &listed.outcomes {
+            let number = outcomes.iter().position(|outcome| outcome.name == name.value);
+            if let Some(number) = number {
+                found.push((number, name.span));
+            } else if !in_file.contains(&name.value) {
+                let near = nearest(&name.value, in_file.iter().map(String::as_str));
+                let message = match near {
+                    Some(near) => format!("there is no outcome `{}`; did you mean `{near}`?", name.value),
+                    None => format!("there is no outcome `{}`", name.value),
+                };
+                let label = match in_file.as_slice() {
+                    [] => "`expect` has no `outcomes`".to_owned(),
+                    names => format!("there are {}", names.join(", ")),
+                };
+                self.problems
+                    .push(Diagnostic::error(name.span, message).label(name.span, label));
+                return Vec::new();
+            }
+        }
+        // Those of other variants do not count in this one, but one must.
+        if let (true, Some(first)) = (found.is_empty(), listed.outcomes.first()) {
+            let message = format!("`{}` is no outcome of this variant", first.value);
+            let label = format!("not in {}", self.variant.in_words());
+            self.problems
+                .push(Diagnostic::error(first.span, message).label(first.span, label));
+        }
+        found
+    }
+
+    /// All names of outcomes, of whatever variant.
+    fn names_of_outcomes(&self) -> Vec<String> {
+        let entries = self.scenario.expect.iter().flat_map(|decl| &decl.entries);
+        let outcomes = entries.filter(|(key, _)| key.as_str() == Some("outcomes"));
+        let names = outcomes.flat_map(|(_, node)| node.as_map().unwrap_or_default());
+        let mut names: Vec<String> = names
+            .filter_map(|entry| entry.key.text().map(std::borrow::Cow::into_owned))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Where each order says what it comes to, an outcome that none of them names is never looked for.
+    fn check_outcomes_are_named(&mut self, list: &[ListedOrder], outcomes: &[OutcomePlan]) {
+        if list.iter().any(|listed| listed.outcomes.is_empty()) {
+            return;
+        }
+        for outcome in outcomes {
+            let mut named = list.iter().flat_map(|listed| &listed.outcomes);
+            if !named.any(|name| name.value == outcome.name) {
+                let message = format!("no order of the list comes to `{}`", outcome.name);
+                let problem = Diagnostic::error(outcome.span, message);
+                self.problems
+                    .push(problem.label(outcome.span, "name it at an order, or leave it out"));
+            }
+        }
     }
 
     /// One order by the numbers of its connections.
@@ -378,19 +454,47 @@ impl Context<'_> {
             let Some(step) = self.step_by_name(&entry.key, connections, steps) else {
                 continue;
             };
-            let kind = if entry.value.as_seq().is_some() {
-                "rows"
-            } else {
-                "value"
+            let entries = match self.expectations_of_saw(&entry.value) {
+                Some(entries) => entries,
+                None => {
+                    let kind = match entry.value.as_seq() {
+                        Some(_) => "rows",
+                        None => "value",
+                    };
+                    let key = Node::new(entry.key.span, NodeKind::Str(kind.to_owned()));
+                    vec![(key, entry.value.clone())]
+                }
             };
-            let key = Node::new(entry.key.span, NodeKind::Str(kind.to_owned()));
             found.push(SawPlan {
                 step,
                 span: entry.key.span,
-                expectations: self.read_expectations(&[&(key, entry.value.clone())], scope),
+                expectations: self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope),
             });
         }
         found
+    }
+
+    /// The entries of a mapping that has kinds of expectation for keys, rather than those of a matcher.
+    fn expectations_of_saw(&mut self, node: &Node) -> Option<Vec<(Node, Node)>> {
+        let NodeKind::Map(entries) = &node.kind else {
+            return None;
+        };
+        let is_kind = |entry: &Entry| {
+            let key = entry.key.as_str().unwrap_or_default();
+            // `one_of` and `within` are matchers, too.
+            !MATCHERS.iter().any(|(matcher, ..)| *matcher == key)
+                && (keys::EXPECTATIONS.contains(&key) || nearest(key, keys::SAW.iter().copied()).is_some())
+        };
+        if !entries.iter().any(is_kind) {
+            return None;
+        }
+        let map = crate::source::MapReader::new(node, "what a step saw", keys::SAW, self.problems)?;
+        let known = keys::SAW.iter().filter_map(|key| map.entry(key));
+        Some(
+            known
+                .map(|entry| (entry.key.clone(), entry.value.clone()))
+                .collect(),
+        )
     }
 
     /// `connection.state`; of several states of one name `connection.state.2` is the second.
@@ -529,7 +633,12 @@ impl super::TrialPlan {
             }
             picks.extend(vec![number; wanted - named]);
         }
-        orders.choice = OrderChoice::One(picks);
+        let choice = OrderChoice::One(picks);
+        if orders.choice != choice {
+            // What the list says of its order it does not say of this one.
+            orders.outcomes.clear();
+        }
+        orders.choice = choice;
         Ok(())
     }
 }

@@ -70,11 +70,14 @@ impl Context<'_> {
             if let (Some(entry), false) = (map.entry(key), free) {
                 let message = format!("`{key}` is of connections with `states`");
                 let problem = Diagnostic::error(entry.key.span, message);
-                self.problems
-                    .push(problem.label(entry.key.span, "a script of `steps` has none"));
+                let label = match self.scenario.permutations {
+                    Some(_) => "connections that take turns by `permutations` have none",
+                    None => "a script of `steps` has none",
+                };
+                self.problems.push(problem.label(entry.key.span, label));
             }
         }
-        // That a script has none of these says all that there is to say of them.
+        // That others have none of these says all that there is to say of them.
         let of_free = |key: &str| map.get(key).filter(|_| free);
         if let Some(node) = map.get("vars") {
             self.shared_vars(node, scope, found);

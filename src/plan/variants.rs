@@ -40,6 +40,13 @@ impl Variant<'_> {
             .map(|(_, node)| *node)
     }
 
+    /// Its values, as trials' names have them.
+    pub fn in_words(&self) -> String {
+        let values = self.values.iter();
+        let values = values.map(|(axis, node)| format!("{axis}={}", label(axis, node)));
+        values.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether this variant is among those of a `when`.
     pub fn is_in(&self, when: Option<&When>) -> bool {
         when.is_none_or(|when| {
@@ -355,7 +362,7 @@ impl Context<'_> {
         let mut orders = match permutations {
             Some(decl) => {
                 self.check_orders(decl, &steps);
-                self.orders(decl, &connections, &steps, seed)
+                self.orders(decl, &connections, &steps, &outcomes, seed)
             }
             None => Vec::new(),
         };

@@ -119,7 +119,7 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
                 .unwrap_or_default();
             text.push(format!(
                 "blocked at line {line}: {}{how}",
-                rule_in_words(wait.rule)
+                rule_in_words(wait.rule, history.product)
             ));
         }
     }

@@ -18,21 +18,24 @@ use crate::history::{
 };
 use crate::machine::{Command, Machine, Report};
 use crate::plan::{Action, Step, TrialPlan, describe_action};
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, Product, classify};
 
 /// The first look at a statement that must not wait comes after this: most have returned by then.
 const FIRST_LOOK: Duration = Duration::from_millis(3);
 /// The same of a step in one order of many, where somebody might hold it back.
 const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
+/// The same where it waits for certain: by then it shows that it has done so for 2 ms.
+const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(2_500);
 /// The same where nobody has a transaction open.
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
 /// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
 /// How long a statement that no longer waits may take to return, or to wait again.
-const RETURN_MAX: Duration = Duration::from_millis(500);
+const RETURN_MAX: Duration = Duration::from_secs(3);
 /// How long the server may take to end a statement by KILL QUERY (it looks once a second).
 const KILL_MAX: Duration = Duration::from_secs(4);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
@@ -325,7 +328,7 @@ impl<'c> Script<'c> {
         match blocking::transactions(&mut self.controls[control].connection, &sessions).await {
             Ok(rows) => Ok(rows),
             Err(outcome) => Err(Stopped::ServerLost {
-                reason: format!("asking for TIDB_TRX gave {}", crate::expect::describe(&outcome)),
+                reason: format!("asking who waits gave {}", crate::expect::describe(&outcome)),
             }),
         }
     }
@@ -346,7 +349,11 @@ impl<'c> Script<'c> {
         let limit = sent + step.timeout;
         let place = self.one_of_many.then(|| self.track.place(connection));
         let known = place.as_ref().and_then(|place| self.known.of(place));
-        let mut sights = if self.one_of_many && known != Some(Seen::Waits) {
+        // InnoDB shows a wait only where there is one.
+        let careful = self.one_of_many && self.product(connection) == Product::TiDb;
+        let mut sights = if known == Some(Seen::Waits) {
+            Sights::of_known(sent)
+        } else if careful {
             Sights::of_many(sent)
         } else {
             Sights::new(sent, expected)
@@ -423,19 +430,24 @@ impl<'c> Script<'c> {
                 };
             }
             look = Instant::now()
-                + if expected {
-                    LOOK_EVERY
-                } else {
-                    LOOK_EVERY_UNEXPECTED
+                + match (expected, known) {
+                    (true, Some(Seen::Waits)) => LOOK_EVERY_KNOWN,
+                    (true, _) => LOOK_EVERY,
+                    (false, _) => LOOK_EVERY_UNEXPECTED,
                 };
         }
+    }
+
+    /// Which server a connection is on.
+    pub(super) fn product(&self, connection: usize) -> Product {
+        self.controls[self.seats[connection].control].connection.product()
     }
 
     /// When to look first at a step of one order of many: any may wait and most do not, and a look costs as much
     /// as a step.
     fn first_look(&self, connection: usize, known: Option<Seen>) -> Duration {
         match known {
-            Some(Seen::Waits) => return LOOK_EVERY / 4,
+            Some(Seen::Waits) => return FIRST_LOOK_KNOWN,
             Some(Seen::Returns) => return FIRST_LOOK_ALONE,
             Some(Seen::Unsure) | None => {}
         }
@@ -585,8 +597,13 @@ impl<'c> Script<'c> {
                 match &statement.kind {
                     Kind::GetLock { name } => seat.transaction.holds_user_lock(name.as_deref()),
                     _ if statement.takes_user_lock() => seat.transaction.holds_user_lock(None),
-                    // Who holds a metadata lock is asked of the server; this is for what it does not tell.
-                    Kind::Ddl => self.runs_ddl(*number),
+                    // Who holds a metadata lock is asked of TiDB; this is for what it does not tell. Elsewhere
+                    // all do that have touched a table in a transaction that is open.
+                    Kind::Ddl => {
+                        let in_transaction = !seat.transaction.is_closed();
+                        let tells = self.product(connection) == Product::TiDb;
+                        self.runs_ddl(*number) || (in_transaction && !tells)
+                    }
                     _ => {
                         // A statement that waits itself may have locked some of its rows already.
                         let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
@@ -634,7 +651,7 @@ impl<'c> Script<'c> {
         let statement = classify(&self.statement_text(record));
         let by_elimination = match statement.kind {
             _ if statement.takes_user_lock() => Evidence::UserLock,
-            Kind::Ddl => Evidence::SchemaChange,
+            Kind::Ddl if self.product(connection) == Product::TiDb => Evidence::SchemaChange,
             _ => Evidence::OnlyLocker,
         };
         let candidates = self.candidates(connection, record, rows);
@@ -713,8 +730,14 @@ impl<'c> Script<'c> {
             let deadline = Instant::now() + RETURN_MAX;
             loop {
                 let waits = self.still_waits(connection, record).await?;
+                // A lock that was let go of goes to its waiter within milliseconds, which a busy server makes many:
+                // the step that let go of it is told from the next one only if the answer is awaited.
+                let let_go = waits == Some(true) && self.is_let_go(connection, record).await?;
                 self.drain();
-                if waits != Some(false) || self.is_done(record) {
+                if self.is_done(record) || (waits != Some(false) && !let_go) {
+                    break;
+                }
+                if let_go && Instant::now() >= deadline {
                     break;
                 }
                 if Instant::now() >= deadline {
@@ -727,6 +750,18 @@ impl<'c> Script<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Whether all who could hold what a statement waits for have let go of it.
+    async fn is_let_go(&mut self, connection: usize, record: usize) -> Result<bool, Stopped> {
+        let wait = self.history.steps[record].wait.as_ref();
+        // Who holds it may never have been one of ours.
+        if wait.is_none_or(|wait| wait.candidates.is_empty()) {
+            return Ok(false);
+        }
+        let control = self.seats[connection].control;
+        let rows = self.rows(control).await?;
+        Ok(self.candidates(connection, record, &rows).is_empty())
     }
 
     /// Whether a statement that was seen to wait waits still; `None` where that cannot be told.

@@ -24,7 +24,7 @@ use crate::history::{CheckId, CheckRecord, History, Outcome, RowSet, SqlValue, V
 use crate::machine::{Command, Report};
 use crate::plan::{Action, TrialPlan};
 use crate::server::Server;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, Product, classify};
 
 /// More rows than this are not kept here to be put back: the setup is run again for them.
 const ROWS_KEPT_MAX: usize = 2_000;
@@ -77,7 +77,7 @@ pub struct Stage {
     now: Vec<Option<Vec<Vec<SqlValue>>>>,
     reopen: bool,
     fresh: bool,
-    server_name: String,
+    server_name: (String, Product),
     /// The server's variables before the setup, where the trial may change them.
     globals: Option<Vec<(String, SqlValue)>>,
     /// What orders have shown of who waits.
@@ -108,7 +108,7 @@ impl Stage {
             controls.push(Control::open(server).await?);
         }
         let coordinator = coordinator(&plan, Vars::new());
-        let server_name = format!("{} TiDB {}", server.kind(), server.version());
+        let server_name = (server.title(), server.product());
         let mut stage = Self {
             reopen: !sessions_stay(&plan),
             plan,
@@ -193,11 +193,14 @@ impl Stage {
 
     async fn look_at_tables(&mut self) -> Result<(), TrialError> {
         let own = format!("table_schema = '{}'", self.settings.database);
+        let no_auto_random = match self.server_name.1 {
+            Product::TiDb => "and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%'",
+            Product::MariaDb | Product::MySql => "",
+        };
         let set = self
             .ask(&format!(
-                "select table_name, table_type = 'BASE TABLE' and auto_increment is null \
-                 and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%', table_type \
-                 from information_schema.tables where {own} order by table_name"
+                "select table_name, table_type = 'BASE TABLE' and auto_increment is null {no_auto_random}, \
+                 table_type from information_schema.tables where {own} order by table_name"
             ))
             .await?;
         let mut plain = true;
@@ -321,7 +324,7 @@ impl Stage {
         let (history, inbox, seats) = script.put_down();
         (self.inbox, self.seats) = (Some(inbox), seats);
         let mut history = history;
-        history.server.clone_from(&self.server_name);
+        (history.server, history.product) = self.server_name.clone();
         history.database.clone_from(&self.settings.database);
         // What was cut short has been read by nobody.
         self.now = vec![None; self.tables.len()];

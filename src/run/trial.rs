@@ -388,7 +388,8 @@ async fn connect_and_run(
         script.finish().await;
         script.into_history()
     };
-    history.server = format!("{} TiDB {}", server.kind(), server.version());
+    history.server = server.title();
+    history.product = server.product();
     history.database.clone_from(&settings.database);
     forget(controls, &history).await;
     clock.ends("finish");
@@ -441,7 +442,7 @@ pub(super) async fn connect(
             (config.username, config.password) = (user.clone(), password.clone());
         }
         let options = ConnectionOptions {
-            session_vars: own.vars.clone(),
+            session_vars: control.connection.product().session_vars(&own.vars),
             ..control.options.clone()
         };
         machines.push(Machine {

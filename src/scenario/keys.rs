@@ -70,6 +70,8 @@ pub enum Form {
     StateExpect,
     /// A mapping of expectations of a result.
     Expectations,
+    /// What a step saw: a value, rows, or a mapping of expectations of which the answer alone tells.
+    Saw,
     /// A mapping of tables to their rows or to expectations of their rows.
     Tables,
     /// A query with expectations of its result.
@@ -90,7 +92,7 @@ pub enum Form {
 
 use Form::{
     Any, Connections, Count, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name,
-    Number, Object, OneOf, OneOrMany, Query, Settings, Single, StateExpect, States, Status, StepExpect,
+    Number, Object, OneOf, OneOrMany, Query, Saw, Settings, Single, StateExpect, States, Status, StepExpect,
     Steps, Tables, Text, Transitions, Value, Wants, Whole, Words, Yes,
 };
 
@@ -171,8 +173,12 @@ pub const TOP: &[Key] = &[
 pub const PERMUTATIONS: &[Key] = &[
     (
         "list",
-        "these orders, each a trial of its own: connections (\"a b a b\") or states (\"a.begin b.begin …\")",
-        List(1, &Either(&[Words, List(1, &Text)])),
+        "these orders, each a trial of its own: connections (\"a b a b\") or states (\"a.begin b.begin …\"), or \
+         {order, outcome}",
+        List(
+            1,
+            &Either(&[Words, List(1, &Text), Object(LISTED_ORDER, &["order", "outcome"])]),
+        ),
     ),
     ("sample", "so many orders, taken at random", Whole(1, TIMES_MAX)),
     (
@@ -192,6 +198,20 @@ pub const PERMUTATIONS: &[Key] = &[
     ),
 ];
 
+/// Keys of one order of a list.
+pub const LISTED_ORDER: &[Key] = &[
+    (
+        "order",
+        "connections (\"a b a b\") or states (\"a.begin b.begin …\")",
+        Either(&[Words, List(1, &Text)]),
+    ),
+    (
+        "outcome",
+        "what it comes to: a name of `outcomes`, or a list of those of which it must be one",
+        Either(&[Text, List(1, &Text)]),
+    ),
+];
+
 /// Keys of an outcome.
 pub const OUTCOME: &[Key] = &[
     ("tables", "the rows of each table, in any order", Tables),
@@ -203,8 +223,8 @@ pub const OUTCOME: &[Key] = &[
     ),
     (
         "saw",
-        "what steps saw, as connection.state: a value, or rows",
-        Map(&Any),
+        "what steps saw, as connection.state: a value, rows, or expectations such as {affected: 1}",
+        Map(&Saw),
     ),
     (
         "blocked",
@@ -688,6 +708,20 @@ pub fn expectation_names() -> Vec<&'static str> {
         .chain(EXPECTATIONS.iter().copied())
         .collect()
 }
+
+/// The kinds of expectation that `saw` of an outcome reads: those of which the answer alone tells.
+pub const SAW: &[&str] = &[
+    "rows",
+    "unordered",
+    "row",
+    "value",
+    "count",
+    "columns",
+    "contains",
+    "affected",
+    "last_insert_id",
+    "error",
+];
 
 /// The kinds of expectation, which `expect` reads; a test holds the two lists together.
 pub const EXPECTATIONS: &[&str] = &[

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
-pub use orders::{ChosenOrders, OrdersDecl};
+pub use orders::{ChosenOrders, ListedOrder, OrdersDecl};
 pub(crate) use read::lost_comment;
 pub use read::read_scenario;
 pub use state::{BarrierDecl, RetriesDecl, StateDecl, UntilDecl, WantDecl};

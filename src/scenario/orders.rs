@@ -42,8 +42,17 @@ pub enum ChosenOrders {
         /// For the choice.
         seed: Option<u64>,
     },
-    /// These: each a list of connections or of `connection.state`.
-    List(Vec<Located<Vec<Located<String>>>>),
+    /// These.
+    List(Vec<ListedOrder>),
+}
+
+/// One order of a list.
+#[derive(Debug, Clone)]
+pub struct ListedOrder {
+    /// Connections, or `connection.state`.
+    pub picks: Located<Vec<Located<String>>>,
+    /// The names of the outcomes of which it must come to one; none where the file does not say.
+    pub outcomes: Vec<Located<String>>,
 }
 
 impl Reader<'_> {
@@ -113,7 +122,7 @@ impl Reader<'_> {
         Some(orders)
     }
 
-    fn orders(&mut self, node: &Node) -> Vec<Located<Vec<Located<String>>>> {
+    fn orders(&mut self, node: &Node) -> Vec<ListedOrder> {
         let Some(items) = node.as_seq().filter(|items| !items.is_empty()) else {
             self.error(
                 node,
@@ -124,27 +133,64 @@ impl Reader<'_> {
         };
         let mut found = Vec::new();
         for item in items {
-            let names: Option<Vec<Located<String>>> = match item.as_seq() {
-                Some(names) => {
-                    // All of them are read, so that all mistakes are told.
-                    let names: Vec<_> = names
-                        .iter()
-                        .map(|name| self.text(name, "a connection or a state"))
-                        .collect();
-                    names.into_iter().collect()
+            let (order, outcomes) = match &item.kind {
+                NodeKind::Map(_) => {
+                    let known = keys::names(keys::LISTED_ORDER);
+                    let Some(map) = MapReader::new(item, "an order of the list", &known, self.problems)
+                    else {
+                        continue;
+                    };
+                    for (key, example) in [("order", "a b a b"), ("outcome", "its name")] {
+                        if map.get(key).is_none() {
+                            let label = format!("write `{key}: {example}`");
+                            self.error(item, format!("an order of the list lacks `{key}`"), label);
+                        }
+                    }
+                    let outcomes = map.get("outcome").map(|node| self.outcome_names(node));
+                    (map.get("order"), outcomes.unwrap_or_default())
                 }
-                None => self
-                    .text(item, "an order")
-                    .map(|text| self.words_of(item, &text.value)),
+                _ => (Some(item), Vec::new()),
             };
             // One that cannot be read has been told; nothing is said of what it leaves out.
-            let Some(names) = names else { continue };
-            found.push(Located {
-                span: item.span,
-                value: names,
+            let Some((node, picks)) = order.and_then(|node| Some((node, self.picks(node)?))) else {
+                continue;
+            };
+            found.push(ListedOrder {
+                picks: Located {
+                    span: node.span,
+                    value: picks,
+                },
+                outcomes,
             });
         }
         found
+    }
+
+    fn outcome_names(&mut self, node: &Node) -> Vec<Located<String>> {
+        let items = match node.as_seq() {
+            Some([]) => {
+                self.error(node, "`outcome` names none", "write one of those in `outcomes`");
+                return Vec::new();
+            }
+            Some(items) => items,
+            None => std::slice::from_ref(node),
+        };
+        let names = items.iter().map(|item| self.text(item, "the name of an outcome"));
+        names.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    /// The connections or states of one order.
+    fn picks(&mut self, node: &Node) -> Option<Vec<Located<String>>> {
+        let Some(names) = node.as_seq() else {
+            let text = self.text(node, "an order")?;
+            return Some(self.words_of(node, &text.value));
+        };
+        // All of them are read, so that all mistakes are told.
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| self.text(name, "a connection or a state"))
+            .collect();
+        names.into_iter().collect()
     }
 
     /// The words of a text, each with its place where the text stands as it is in the file.

@@ -42,6 +42,7 @@ pub use url::UrlError;
 
 use crate::connection::{ConnectionConfig, ConnectionOptions, Tls};
 use crate::scenario::keys;
+use crate::sql::Product;
 use lifeline::Lifeline;
 use probe::{Identity, ProbeError};
 
@@ -302,6 +303,18 @@ impl Server {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.identity.version
+    }
+
+    /// Which server it is.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        Product::of_version(self.version())
+    }
+
+    /// Where it came from, what it is and its version: `embedded TiDB 8.0.11-TiDB-v8.5.4`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {} {}", self.kind(), self.product().name(), self.version())
     }
 
     /// TiDB's version without its suffix, so that `>=8.5` also holds for a build between two

@@ -5,6 +5,7 @@
 mod error;
 mod error_table;
 mod lexer;
+mod product;
 mod split;
 mod verb;
 
@@ -12,5 +13,6 @@ pub use error::{
     ErrorEntry, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TransactionEffect, by_code,
     by_name, effect_on_transaction, nearest, retry_class,
 };
+pub use product::Product;
 pub use split::{Piece, SplitError, split};
 pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, placeholders, verb};

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::history::{Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
-use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
+use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, Product, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
 
 /// At most this many connections are listed that had not ended at the trial's limit.
 const OPEN_MAX: usize = 20;
@@ -30,16 +30,20 @@ fn span_of(plan: &TrialPlan, record: &StepRecord) -> Span {
 }
 
 /// How a wait is known, in words.
-pub(crate) fn rule_in_words(rule: WaitRule) -> String {
+pub(crate) fn rule_in_words(rule: WaitRule, product: Product) -> String {
+    let view = match product {
+        Product::TiDb => "TIDB_TRX",
+        Product::MariaDb | Product::MySql => "InnoDB's status or the list of processes",
+    };
     match rule {
         WaitRule::SameLockWaitTwice { apart_us } => {
             format!(
-                "TIDB_TRX showed the same lock wait twice, {:.1} ms apart",
+                "{view} showed the same lock wait twice, {:.1} ms apart",
                 ms(apart_us)
             )
         }
         WaitRule::Committing { for_us } => {
-            format!("TIDB_TRX showed its commit under way for {:.0} ms", ms(for_us))
+            format!("{view} showed its commit under way for {:.0} ms", ms(for_us))
         }
         WaitRule::MetadataLock => "mysql.tidb_mdl_view names the session that it waits for".to_owned(),
         WaitRule::NoAnswer { for_us } => {
@@ -336,7 +340,7 @@ fn unexpected(plan: &TrialPlan, history: &History, number: usize, findings: &mut
             .evidence
             .map(|how| format!("; holder: {}", evidence_in_words(how)))
             .unwrap_or_default();
-        format!("{}{how}", rule_in_words(wait.rule))
+        format!("{}{how}", rule_in_words(wait.rule, history.product))
     });
     findings.push(finding);
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tidb_scenarios::source::{Node, NodeKind};
 
-use super::edit::{flag, flow, int, list, map, null, text};
+use crate::edit::{flag, flow, int, list, map, null, text};
 
 /// A kind of change, and what stands in the place of the node then.
 pub type Change = (&'static str, Node);
@@ -14,7 +14,7 @@ const MATCHERS: &[&str] = &[
     "any", "match", "gt", "ge", "lt", "le", "between", "one_of", "not", "about", "within", "json",
 ];
 
-fn is_matcher(node: &Node) -> bool {
+pub fn is_matcher(node: &Node) -> bool {
     node.as_map().is_some_and(|entries| {
         !entries.is_empty()
             && entries
