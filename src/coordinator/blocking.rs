@@ -223,6 +223,11 @@ impl Sights {
         }
     }
 
+    /// That it waits has become known while it was looked at.
+    pub fn is_known(&mut self) {
+        (self.known, self.of_many) = (true, false);
+    }
+
     /// Judges one more sight of the statement's transaction.
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -339,6 +344,11 @@ mod tests {
                 Sight::NotYet
             );
         }
+        sights.is_known();
+        assert!(matches!(
+            sights.see(Some(&row("LockWaiting", "a")), at(20)),
+            Sight::Waits(_)
+        ));
     }
 
     #[test]

@@ -30,6 +30,8 @@ const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(2_500);
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// From one question to the next, so that many looks are had in little time also where answers are slow.
+const LOOK_EVERY_OF_MANY: Duration = Duration::from_millis(3);
 const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
 /// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
@@ -348,7 +350,7 @@ impl<'c> Script<'c> {
         let sent = Instant::now();
         let limit = sent + step.timeout;
         let place = self.one_of_many.then(|| self.track.place(connection));
-        let known = place.as_ref().and_then(|place| self.known.of(place));
+        let mut known = place.as_ref().and_then(|place| self.known.of(place));
         // InnoDB shows a wait only where there is one.
         let careful = self.one_of_many && self.product(connection) == Product::TiDb;
         let mut sights = if known == Some(Seen::Waits) {
@@ -381,11 +383,19 @@ impl<'c> Script<'c> {
                 self.end_statement(record, step.timeout).await;
                 return Fate::Returned;
             }
+            let asked = Instant::now();
             let rows = match self.rows(control).await {
                 Ok(rows) => rows,
                 Err(stopped) => return Fate::Stop(stopped),
             };
             let now = Instant::now();
+            // Another stage may have been here at the same time, and be certain by now.
+            if let (None, Some(place)) = (known, &place) {
+                known = self.known.of(place);
+                if known == Some(Seen::Waits) {
+                    sights.is_known();
+                }
+            }
             let sight = sights.see(self.row_of(&rows, connection), now);
             // The answer may have come while the server was asked.
             self.drain();
@@ -429,12 +439,13 @@ impl<'c> Script<'c> {
                     Fate::Stop(Stopped::UnexpectedWait { record })
                 };
             }
-            look = Instant::now()
-                + match (expected, known) {
-                    (true, Some(Seen::Waits)) => LOOK_EVERY_KNOWN,
-                    (true, _) => LOOK_EVERY,
-                    (false, _) => LOOK_EVERY_UNEXPECTED,
-                };
+            let now = Instant::now();
+            look = match (expected, known) {
+                (true, Some(Seen::Waits)) => now + LOOK_EVERY_KNOWN,
+                (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + LOOK_EVERY / 4),
+                (true, _) => now + LOOK_EVERY,
+                (false, _) => now + LOOK_EVERY_UNEXPECTED,
+            };
         }
     }
 
