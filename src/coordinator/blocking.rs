@@ -34,6 +34,8 @@ pub(crate) struct TrxRow {
     pub id: i128,
     pub state: String,
     pub waiting_since: Option<String>,
+    /// For how long already, where the server tells.
+    pub waited: Option<Duration>,
     pub keys: i128,
 }
 
@@ -50,7 +52,8 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
     }
     let ids = sessions.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let sql = format!(
-        "select session_id, id, state, waiting_start_time, mem_buffer_keys \
+        "select session_id, id, state, waiting_start_time, \
+         timestampdiff(microsecond, waiting_start_time, now(6)), mem_buffer_keys \
          from information_schema.tidb_trx where session_id in ({ids})"
     );
     let rows = match control.execute(&sql).await {
@@ -59,13 +62,14 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
     };
     Ok(rows
         .into_iter()
-        .filter_map(|row| match <[SqlValue; 5]>::try_from(row) {
+        .filter_map(|row| match <[SqlValue; 6]>::try_from(row) {
             Ok(
                 [
                     SqlValue::Int(session),
                     SqlValue::Int(id),
                     SqlValue::Text(state),
                     since,
+                    waited,
                     keys,
                 ],
             ) => Some(TrxRow {
@@ -74,6 +78,10 @@ pub(crate) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
                 state,
                 waiting_since: match since {
                     SqlValue::Time(at) | SqlValue::Text(at) => Some(at),
+                    _ => None,
+                },
+                waited: match waited {
+                    SqlValue::Int(micros) => u64::try_from(micros).ok().map(Duration::from_micros),
                     _ => None,
                 },
                 keys: if let SqlValue::Int(keys) = keys { keys } else { 0 },
@@ -168,6 +176,8 @@ pub(crate) struct Sights {
     expected: bool,
     /// Whether the step is one of an order of many: it may wait or not.
     of_many: bool,
+    /// Whether it is known to wait from an order before this, so that it is to be seen only that it has come so far.
+    known: bool,
     looks: u32,
     lock_wait: Option<(Instant, i128, Option<String>)>,
     committing: Option<(Instant, i128)>,
@@ -190,6 +200,7 @@ impl Sights {
             sent,
             expected,
             of_many: false,
+            known: false,
             looks: 0,
             lock_wait: None,
             committing: None,
@@ -204,6 +215,19 @@ impl Sights {
         }
     }
 
+    /// For a step that waited in an order before this when all was as it is now.
+    pub fn of_known(sent: Instant) -> Self {
+        Self {
+            known: true,
+            ..Self::new(sent, true)
+        }
+    }
+
+    /// That it waits has become known while it was looked at.
+    pub fn is_known(&mut self) {
+        (self.known, self.of_many) = (true, false);
+    }
+
     /// Judges one more sight of the statement's transaction.
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -213,9 +237,14 @@ impl Sights {
             let first = match &self.lock_wait {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
                 _ => {
-                    self.lock_wait = Some((now, row.id, row.waiting_since.clone()));
+                    // A server that tells how long it has lasted saves the look that shows its beginning.
+                    // It can have lasted no longer than the statement, whatever a server says whose clock was set.
+                    let waited = row.waited.filter(|_| self.known).unwrap_or_default();
+                    let waited = waited.min(now.saturating_duration_since(self.sent));
+                    let first = now.checked_sub(waited).unwrap_or(now);
+                    self.lock_wait = Some((first, row.id, row.waiting_since.clone()));
                     self.looks = 0;
-                    now
+                    first
                 }
             };
             self.looks += 1;
@@ -276,6 +305,7 @@ mod tests {
             id: 7,
             state: state.to_owned(),
             waiting_since: Some(since.to_owned()),
+            waited: Some(Duration::from_millis(500)),
             keys: 0,
         }
     }
@@ -316,6 +346,31 @@ mod tests {
                 Sight::NotYet
             );
         }
+        sights.is_known();
+        assert!(matches!(
+            sights.see(Some(&row("LockWaiting", "a")), at(20)),
+            Sight::Waits(_)
+        ));
+    }
+
+    #[test]
+    fn one_sight_of_a_known_wait_is_enough_where_the_server_tells_how_long_it_has_lasted() {
+        let sent = Instant::now();
+        let at = |ms: u64| sent + Duration::from_millis(ms);
+        let waited = |micros: Option<u64>| TrxRow {
+            waited: micros.map(Duration::from_micros),
+            ..row("LockWaiting", "a")
+        };
+        let mut sights = Sights::of_known(sent);
+        assert_eq!(sights.see(Some(&waited(Some(1_500))), at(3)), Sight::NotYet);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_500 };
+        assert_eq!(sights.see(Some(&waited(Some(2_500))), at(4)), Sight::Waits(rule));
+        let mut sights = Sights::of_known(sent);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_000 };
+        assert_eq!(sights.see(Some(&waited(Some(2_000))), at(3)), Sight::Waits(rule));
+        let mut sights = Sights::of_known(sent);
+        assert_eq!(sights.see(Some(&waited(None)), at(3)), Sight::NotYet);
+        assert_eq!(sights.see(Some(&waited(None)), at(5)), Sight::Waits(rule));
     }
 
     #[test]

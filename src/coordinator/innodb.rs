@@ -48,6 +48,7 @@ pub(super) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
                 id: 0,
                 state: WAITS.to_owned(),
                 waiting_since: None,
+                waited: None,
                 keys: 0,
             }),
         }
@@ -98,6 +99,7 @@ fn transaction(part: &str) -> Option<TrxRow> {
         id: id.parse().unwrap_or(0),
         state: if waits { WAITS } else { RUNS }.to_owned(),
         waiting_since: None,
+        waited: None,
         keys,
     })
 }
@@ -144,6 +146,7 @@ FILE I/O
             id,
             state: state.to_owned(),
             waiting_since: None,
+            waited: None,
             keys,
         };
         let expected = [row(7, 24, WAITS, 1), row(6, 0, RUNS, 0), row(5, 23, RUNS, 1)];

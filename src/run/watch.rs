@@ -14,10 +14,15 @@ use crate::sql::{Kind, Product, classify};
 const FIRST_LOOK: Duration = Duration::from_millis(3);
 /// The same of a step in one order of many, where somebody might hold it back.
 const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
+/// The same where it waits for certain: by then it shows that it has done so for 2 ms.
+const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(2_500);
 /// The same where nobody has a transaction open.
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// From one question to the next, so that many looks are had in little time also where answers are slow.
+const LOOK_EVERY_OF_MANY: Duration = Duration::from_millis(3);
+const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
 const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
@@ -33,10 +38,12 @@ impl Script<'_> {
         let sent = Instant::now();
         let limit = sent + step.timeout;
         let place = self.one_of_many.then(|| self.track.place(connection));
-        let known = place.as_ref().and_then(|place| self.known.of(place));
+        let mut known = place.as_ref().and_then(|place| self.known.of(place));
         // InnoDB shows a wait only where there is one.
-        let shows_others = self.product(connection) == Product::TiDb;
-        let mut sights = if self.one_of_many && shows_others && known != Some(Seen::Waits) {
+        let careful = self.one_of_many && self.product(connection) == Product::TiDb;
+        let mut sights = if known == Some(Seen::Waits) {
+            Sights::of_known(sent)
+        } else if careful {
             Sights::of_many(sent)
         } else {
             Sights::new(sent, expected)
@@ -64,11 +71,19 @@ impl Script<'_> {
                 self.end_statement(record, step.timeout).await;
                 return Fate::Returned;
             }
+            let asked = Instant::now();
             let rows = match self.rows(control).await {
                 Ok(rows) => rows,
                 Err(stopped) => return Fate::Stop(stopped),
             };
             let now = Instant::now();
+            // Another stage may have been here at the same time, and be certain by now.
+            if let (None, Some(place)) = (known, &place) {
+                known = self.known.of(place);
+                if known == Some(Seen::Waits) {
+                    sights.is_known();
+                }
+            }
             let sight = sights.see(self.row_of(&rows, connection), now);
             // The answer may have come while the server was asked.
             self.drain();
@@ -112,12 +127,13 @@ impl Script<'_> {
                     Fate::Stop(Stopped::UnexpectedWait { record })
                 };
             }
-            look = Instant::now()
-                + if expected {
-                    LOOK_EVERY
-                } else {
-                    LOOK_EVERY_UNEXPECTED
-                };
+            let now = Instant::now();
+            look = match (expected, known) {
+                (true, Some(Seen::Waits)) => now + LOOK_EVERY_KNOWN,
+                (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + LOOK_EVERY / 4),
+                (true, _) => now + LOOK_EVERY,
+                (false, _) => now + LOOK_EVERY_UNEXPECTED,
+            };
         }
     }
 
@@ -130,7 +146,7 @@ impl Script<'_> {
     /// as a step.
     fn first_look(&self, connection: usize, known: Option<Seen>) -> Duration {
         match known {
-            Some(Seen::Waits) => return LOOK_EVERY / 4,
+            Some(Seen::Waits) => return FIRST_LOOK_KNOWN,
             Some(Seen::Returns) => return FIRST_LOOK_ALONE,
             Some(Seen::Unsure) | None => {}
         }
