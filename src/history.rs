@@ -409,7 +409,8 @@ pub struct Wait {
 /// Why a wait is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WaitRule {
-    /// `TIDB_TRX` showed the same lock wait twice, this far apart, and every other connection was at rest.
+    /// `TIDB_TRX` showed the same lock wait at two looks this far apart, or said that it has lasted so long, and
+    /// every other connection was at rest.
     SameLockWaitTwice {
         /// Between the first sight and the last.
         apart_us: u64,

@@ -228,6 +228,12 @@ impl Sights {
         (self.known, self.of_many) = (true, false);
     }
 
+    /// How long a wait that is known has still to show.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        let (first, ..) = self.lock_wait.as_ref().filter(|_| self.known)?;
+        Some(APART_EXPECTED.saturating_sub(now.saturating_duration_since(*first)))
+    }
+
     /// Judges one more sight of the statement's transaction.
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

@@ -14,8 +14,8 @@ use crate::sql::{Kind, Product, classify};
 const FIRST_LOOK: Duration = Duration::from_millis(3);
 /// The same of a step in one order of many, where somebody might hold it back.
 const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
-/// The same where it waits for certain: by then it shows that it has done so for 2 ms.
-const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(2_500);
+/// The same where it waits for certain: by then it shows, mostly, that it has done so for 2 ms.
+const FIRST_LOOK_KNOWN: Duration = Duration::from_millis(2);
 /// The same where nobody has a transaction open.
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
@@ -129,7 +129,7 @@ impl Script<'_> {
             }
             let now = Instant::now();
             look = match (expected, known) {
-                (true, Some(Seen::Waits)) => now + LOOK_EVERY_KNOWN,
+                (true, Some(Seen::Waits)) => now + sights.left(now).unwrap_or(LOOK_EVERY_KNOWN),
                 (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + LOOK_EVERY / 4),
                 (true, _) => now + LOOK_EVERY,
                 (false, _) => now + LOOK_EVERY_UNEXPECTED,

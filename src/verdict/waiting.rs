@@ -38,7 +38,7 @@ pub(crate) fn rule_in_words(rule: WaitRule, product: Product) -> String {
     match rule {
         WaitRule::SameLockWaitTwice { apart_us } => {
             format!(
-                "{view} showed the same lock wait twice, {:.1} ms apart",
+                "{view} showed the same lock wait for {:.1} ms",
                 ms(apart_us)
             )
         }
