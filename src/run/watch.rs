@@ -129,7 +129,10 @@ impl Script<'_> {
             }
             let now = Instant::now();
             look = match (expected, known) {
-                (true, Some(Seen::Waits)) => now + sights.left(now).unwrap_or(LOOK_EVERY_KNOWN),
+                (true, Some(Seen::Waits)) => {
+                    let left = sights.left(now).unwrap_or(LOOK_EVERY_KNOWN);
+                    now + left.max(LOOK_EVERY_KNOWN / 2)
+                }
                 (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + LOOK_EVERY / 4),
                 (true, _) => now + LOOK_EVERY,
                 (false, _) => now + LOOK_EVERY_UNEXPECTED,

@@ -37,10 +37,7 @@ pub(crate) fn rule_in_words(rule: WaitRule, product: Product) -> String {
     };
     match rule {
         WaitRule::SameLockWaitTwice { apart_us } => {
-            format!(
-                "{view} showed the same lock wait for {:.1} ms",
-                ms(apart_us)
-            )
+            format!("{view} showed the same lock wait for {:.1} ms", ms(apart_us))
         }
         WaitRule::Committing { for_us } => {
             format!("{view} showed its commit under way for {:.0} ms", ms(for_us))
