@@ -1487,3 +1487,48 @@ fn an_order_is_run_again_if_somebody_waited_for_nobody() {
     assert_eq!(facts["had to wait"], "nobody");
     assert_eq!(facts["table t"], "(1, 1) (2, 10)");
 }
+
+#[test]
+fn what_came_to_an_end_before_or_after_makes_it_another_place() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0), (3, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = 1}, {sql: commit}]}
+  c: {states: [{sql: update t set n = n + 100 where id = 3}]}
+permutations: {list: [c a a b b a b]}
+";
+    let plan = trial(text);
+    let server: &Server = &SERVER;
+    RUNTIME.block_on(async {
+        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings().run)
+            .await
+            .expect("a stage");
+        // What `c` has written is there for `a` in one of them, and is not in the other.
+        for order in [[2, 0, 0, 1, 1, 0, 1], [0, 0, 2, 1, 1, 0, 1]] {
+            let ran = stage.run(&mut Given::new(&order), &[]).await.expect("it runs");
+            assert!(apart(&ran) >= CERTAIN, "{order:?}: {:?}", apart(&ran));
+        }
+        stage.close().await;
+    });
+}
+
+#[test]
+fn the_first_of_two_who_wait_goes_on_before_the_next_step() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: commit}, {sql: select n from t}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10}, {sql: commit}]}
+  c: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n * 2}, {sql: commit}]}
+permutations: all
+";
+    // `stage` looks at it that each takes its steps when the order says so.
+    let order: &[usize] = &[0, 0, 1, 1, 2, 2, 0, 1, 2, 0];
+    let (_, came, _) = stage(text, &[order; 8]);
+    for came in came {
+        let facts: BTreeMap<String, String> = came.facts().into_iter().collect();
+        assert_eq!(facts["had to wait"], "b.update, c.update");
+        assert_eq!(facts["a.select"], "(22)");
+    }
+}

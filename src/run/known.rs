@@ -11,10 +11,11 @@
 //! what another asked for, that one would wait.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::history::{Outcome, StepRecord};
-use crate::sql::{LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT};
+use crate::plan::{Action, Step as PlanStep, TrialPlan};
+use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, TransactionMode, classify};
 
 /// `ER_LOCK_DEADLOCK`: whoever waits may be the victim of a circle that another closes.
 const DEADLOCK: u16 = 1213;
@@ -29,6 +30,8 @@ struct Step {
     /// How many steps had ended something when it was started, and when it came back.
     started: usize,
     returned: Option<usize>,
+    /// Whether it is the same whenever it is done.
+    timeless: bool,
 }
 
 /// What was done so far in an order.
@@ -44,15 +47,16 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub fn started(&mut self, connection: usize, step: usize) {
+    pub fn started(&mut self, connection: usize, step: usize, timeless: bool) {
         self.come_late();
         if self.connections.len() <= connection {
             self.connections.resize(connection + 1, Vec::new());
         }
         self.connections[connection].push(Step {
             step,
-            started: self.ended.len(),
+            started: if timeless { 0 } else { self.ended.len() },
             returned: None,
+            timeless,
         });
         self.running = Some(connection);
     }
@@ -94,7 +98,8 @@ impl Track {
         if ends {
             self.ended.push(last.step);
         }
-        last.returned = Some(self.ended.len());
+        let timeless = last.timeless && !ends;
+        last.returned = Some(if timeless { 0 } else { self.ended.len() });
     }
 
     /// The place of a connection's step that has not come back.
@@ -128,11 +133,17 @@ pub(super) enum Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     places: Mutex<HashMap<Place, Seen>>,
+    timeless: OnceLock<Vec<bool>>,
 }
 
 impl Known {
     pub(super) fn of(&self, place: &Place) -> Option<Seen> {
         self.lock().get(place).copied()
+    }
+
+    /// Whether a step waits for certain in this place.
+    pub(super) fn waits(&self, place: &Place) -> bool {
+        self.of(place) == Some(Seen::Waits)
     }
 
     /// Takes note of what was seen for certain. What contradicts itself is thrown away.
@@ -148,9 +159,57 @@ impl Known {
         }
     }
 
+    /// Whether a step of the plan is the same whenever it is done.
+    pub(super) fn is_timeless(&self, plan: &TrialPlan, step: usize) -> bool {
+        let steps = self.timeless.get_or_init(|| timeless(plan));
+        steps.get(step).copied().unwrap_or_default()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Seen>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Each step, whether it is the same whenever it is done: the BEGIN of a pessimistic transaction of a connection
+/// that never reads what was there at the BEGIN, but locks whatever it looks at.
+fn timeless(plan: &TrialPlan) -> Vec<bool> {
+    let texts = |step: &PlanStep| match &step.action {
+        Action::Sql(statements) => statements
+            .iter()
+            .map(|one| one.text.source().to_owned())
+            .collect(),
+        _ => Vec::new(),
+    };
+    let locks_only = |text: &String| match classify(text).kind {
+        Kind::Begin(mode) => mode != TransactionMode::Optimistic,
+        Kind::Select { locking } => locking,
+        // A query in it may read what was there at the BEGIN.
+        Kind::Dml => !text.to_ascii_lowercase().contains("select"),
+        Kind::Commit | Kind::Rollback | Kind::Savepoint => true,
+        _ => false,
+    };
+    let pessimistic = |own: &(String, String)| own.0 == "tidb_txn_mode" && own.1 == "'pessimistic'";
+    plan.steps
+        .iter()
+        .map(|step| {
+            let mut own = plan
+                .steps
+                .iter()
+                .filter(|other| other.connection == step.connection);
+            let vars = plan
+                .connections
+                .get(step.connection)
+                .map(|own| own.vars.as_slice());
+            let begins = |text: &String| matches!(classify(text).kind, Kind::Begin(_));
+            let (mine, all) = (texts(step), |texts: Vec<String>| {
+                !texts.is_empty() && texts.iter().all(locks_only)
+            });
+            !mine.is_empty()
+                && mine.iter().all(begins)
+                && vars.unwrap_or_default().iter().any(pessimistic)
+                && own.all(|step| all(texts(step)))
+        })
+        .collect()
 }
 
 /// A wait that was believed.
@@ -197,15 +256,15 @@ mod tests {
         let mut track = Track::default();
         for (connection, step, what) in done {
             match *what {
-                "starts" => track.started(*connection, *step),
+                "starts" => track.started(*connection, *step, false),
                 "waits" => {
-                    track.started(*connection, *step);
+                    track.started(*connection, *step, false);
                     track.waits();
                 }
                 "back" => track.returned(*connection, false),
                 "back, ends" => track.returned(*connection, true),
                 other => {
-                    track.started(*connection, *step);
+                    track.started(*connection, *step, other == "timeless");
                     track.returned(*connection, other == "ends");
                 }
             }
@@ -250,8 +309,44 @@ mod tests {
             }
         }
         let mut track = Track::default();
-        track.started(0, 0);
+        track.started(0, 0, false);
         assert_ne!(track.place(0), track.place(1));
+    }
+
+    #[test]
+    fn a_begin_that_sees_nothing_may_come_before_an_end_or_after_it() {
+        let one = place(1, &[(1, 3, "timeless"), (0, 0, "ends"), (1, 4, "starts")]);
+        let other = place(1, &[(0, 0, "ends"), (1, 3, "timeless"), (1, 4, "starts")]);
+        assert_eq!(one, other);
+        let timeless = |states: &str, mode: &str| {
+            let text = format!(
+                "scenario: x\nsetup: create table t (id int primary key, n int)\nconnections:\n  a: {{{mode}states: [{states}]}}\npermutations: all\n"
+            );
+            let file = crate::source::SourceFile::new("t.yaml", text);
+            let mut planned =
+                crate::plan::plan(std::sync::Arc::new(file), &crate::plan::PlanInput::default());
+            timeless(&planned.trials.remove(0))
+        };
+        let begin = |rest: &str, mode: &str| timeless(&format!("{{sql: begin}}, {rest}"), mode)[0];
+        let pessimistic = "txn: pessimistic, ";
+        let update = "{sql: update t set n = 1}, {sql: commit}";
+        assert_eq!(
+            timeless(&format!("{{sql: begin}}, {update}"), pessimistic),
+            [true, false, false]
+        );
+        assert!(begin(
+            "{sql: select n from t for update}, {sql: rollback}",
+            pessimistic
+        ));
+        assert!(!begin(update, ""), "the server may be another way");
+        assert!(!begin(update, "txn: optimistic, "));
+        assert!(!begin("{sql: select n from t}, {sql: commit}", pessimistic));
+        assert!(!begin(
+            "{sql: \"update t set n = (select 1)\"}, {sql: commit}",
+            pessimistic
+        ));
+        assert!(!begin("{sql: begin optimistic}, {sql: commit}", pessimistic));
+        assert!(!begin("{sql: \"set tidb_txn_mode = 'optimistic'\"}", pessimistic));
     }
 
     #[test]
@@ -270,6 +365,7 @@ mod tests {
         let known = Known::default();
         let here = place(1, &[(0, 0, ""), (1, 3, "starts")]);
         assert_eq!(known.of(&here), None);
+        assert!(!known.waits(&here));
         known.note(here.clone(), Seen::Waits);
         known.note(here.clone(), Seen::Waits);
         assert_eq!(known.of(&here), Some(Seen::Waits));
@@ -281,6 +377,7 @@ mod tests {
         known.note(here.clone(), Seen::Returns);
         for seen in [Seen::Waits, Seen::Waits, Seen::Returns] {
             assert_eq!(known.of(&here), Some(Seen::Unsure));
+            assert!(!known.waits(&here));
             known.note(here.clone(), seen);
         }
         assert_eq!(known.of(&here), Some(Seen::Unsure));

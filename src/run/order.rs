@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::known::Seen;
 use super::script::{Fate, Script};
 use crate::history::{Status, Stopped};
 use crate::machine::Command;
@@ -211,7 +210,7 @@ impl Script<'_> {
 
     /// Whether it was certain in an order before this that a connection's step waits where this one is now.
     fn is_known_to_wait(&self, connection: usize) -> bool {
-        self.known.of(&self.track.place(connection)) == Some(Seen::Waits)
+        self.known.waits(&self.track.place(connection))
     }
 
     fn busy(&self) -> Vec<usize> {

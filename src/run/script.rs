@@ -217,7 +217,8 @@ impl<'c> Script<'c> {
             ..StepRecord::default()
         });
         if self.one_of_many {
-            self.track.started(step.connection, number);
+            let timeless = self.known.is_timeless(&plan, number);
+            self.track.started(step.connection, number, timeless);
         }
         let seat = &mut self.seats[step.connection];
         seat.busy = Some(record);
