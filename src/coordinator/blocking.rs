@@ -14,6 +14,8 @@ use crate::sql::Product;
 
 /// Between two sights of an expected wait.
 const APART_EXPECTED: Duration = Duration::from_millis(2);
+/// The same where it is known to wait, so that the statement must only have come to where it does.
+const APART_KNOWN: Duration = Duration::from_millis(1);
 /// Between two sights of a wait that must not be.
 const APART_UNEXPECTED: Duration = Duration::from_millis(200);
 /// Between two sights of a wait that may be or not be, and how many looks in between must show it: a busy server
@@ -231,7 +233,7 @@ impl Sights {
     /// How long a wait that is known has still to show.
     pub fn left(&self, now: Instant) -> Option<Duration> {
         let (first, ..) = self.lock_wait.as_ref().filter(|_| self.known)?;
-        Some(APART_EXPECTED.saturating_sub(now.saturating_duration_since(*first)))
+        Some(APART_KNOWN.saturating_sub(now.saturating_duration_since(*first)))
     }
 
     /// Judges one more sight of the statement's transaction.
@@ -255,7 +257,9 @@ impl Sights {
             };
             self.looks += 1;
             let apart = now.saturating_duration_since(first);
-            let needed = if self.of_many {
+            let needed = if self.known {
+                APART_KNOWN
+            } else if self.of_many {
                 APART_OF_MANY
             } else if self.expected {
                 APART_EXPECTED
@@ -368,15 +372,15 @@ mod tests {
             ..row("LockWaiting", "a")
         };
         let mut sights = Sights::of_known(sent);
-        assert_eq!(sights.see(Some(&waited(Some(1_500))), at(3)), Sight::NotYet);
-        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_500 };
-        assert_eq!(sights.see(Some(&waited(Some(2_500))), at(4)), Sight::Waits(rule));
+        assert_eq!(sights.see(Some(&waited(Some(500))), at(3)), Sight::NotYet);
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 1_500 };
+        assert_eq!(sights.see(Some(&waited(Some(1_500))), at(4)), Sight::Waits(rule));
         let mut sights = Sights::of_known(sent);
-        let rule = WaitRule::SameLockWaitTwice { apart_us: 2_000 };
-        assert_eq!(sights.see(Some(&waited(Some(2_000))), at(3)), Sight::Waits(rule));
+        let rule = WaitRule::SameLockWaitTwice { apart_us: 1_000 };
+        assert_eq!(sights.see(Some(&waited(Some(1_000))), at(3)), Sight::Waits(rule));
         let mut sights = Sights::of_known(sent);
         assert_eq!(sights.see(Some(&waited(None)), at(3)), Sight::NotYet);
-        assert_eq!(sights.see(Some(&waited(None)), at(5)), Sight::Waits(rule));
+        assert_eq!(sights.see(Some(&waited(None)), at(4)), Sight::Waits(rule));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::sql::{Kind, Product, classify};
 const FIRST_LOOK: Duration = Duration::from_millis(3);
 /// The same of a step in one order of many, where somebody might hold it back.
 const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
-/// The same where it waits for certain: by then it shows, mostly, that it has done so for 2 ms.
-const FIRST_LOOK_KNOWN: Duration = Duration::from_millis(2);
+/// The same where it waits for certain: by then it shows, mostly, that it has done so for a millisecond.
+const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(1_200);
 /// The same where nobody has a transaction open.
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
 /// Between looks.
