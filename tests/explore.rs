@@ -808,6 +808,10 @@ permutations: all
             "variants_apart_in_the_middle",
             format!("expect:\n- errors: {{}}\n# What is done:\n{apart}"),
         ),
+        (
+            "one_order",
+            LOST_UPDATE.replace("permutations: all", "permutations: {list: [alice bob alice bob]}"),
+        ),
         ("a_list", format!("{LOST_UPDATE}expect:\n  - errors: {{}}\n")),
         ("changed_rows_and_errors", KEYS.to_owned()),
     ] {
@@ -847,8 +851,11 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
         ),
         (
             "listed",
-            LOST_UPDATE.replace("permutations: all", "permutations: {list: [alice bob alice bob]}"),
-            "the orders are listed",
+            LOST_UPDATE.replace(
+                "permutations: all",
+                "permutations: {list: [alice bob alice bob, alice alice bob bob]}",
+            ),
+            "several orders are listed",
         ),
         (
             "there",

@@ -41,6 +41,16 @@ pub(crate) struct TrxRow {
     pub keys: i128,
 }
 
+impl TrxRow {
+    /// Whether it waits for a lock, or, in TiDB, is about to get one.
+    pub fn waits(&self) -> bool {
+        self.state == WAITS
+    }
+}
+
+/// The state of a transaction that waits for a lock, in TiDB's word.
+pub(super) const WAITS: &str = "LockWaiting";
+
 /// What `TIDB_TRX` shows of these sessions, or InnoDB.
 ///
 /// # Errors
@@ -240,7 +250,7 @@ impl Sights {
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let state = row.map(|row| row.state.as_str());
-        if let (Some(row), Some("LockWaiting")) = (row, state) {
+        if let (Some(row), Some(WAITS)) = (row, state) {
             self.committing = None;
             let first = match &self.lock_wait {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,

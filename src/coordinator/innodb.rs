@@ -5,12 +5,11 @@
 //! same for ever. Waits for metadata locks and for user-level locks stand in the list of processes. Unlike TiDB,
 //! InnoDB shows a wait only where there is one.
 
-use super::blocking::TrxRow;
+use super::blocking::{TrxRow, WAITS};
 use crate::connection::Connection;
 use crate::history::{Outcome, SqlValue};
 
 /// As TiDB calls it in `TIDB_TRX`.
-const WAITS: &str = "LockWaiting";
 const RUNS: &str = "Running";
 
 /// What InnoDB and the list of processes show of these sessions.

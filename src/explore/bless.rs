@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::show::count;
 use super::{Explored, Group, order_in_words};
 use crate::history::{CheckId, Outcome, RowSet, SqlValue};
-use crate::plan::{OrderChoice, TrialPlan, step_name};
+use crate::plan::{TrialPlan, step_name};
 
 /// Why a file cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +19,10 @@ pub enum BlessError {
         "`expect` is not a block of keys or of items, one a line: make it one, and put this into it:\n{0}"
     )]
     OneLine(String),
-    /// The file lists its orders.
+    /// The file lists several orders.
     #[error(
-        "the orders are listed, and nothing was written: `--bless` writes what `all` of them come to, or a sample"
+        "several orders are listed, and nothing was written: `--bless` writes what `all` of them come to, a \
+         sample, or one"
     )]
     Listed,
 }
@@ -35,13 +36,11 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Strin
     if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
         return Err(BlessError::There);
     }
-    let is_listed = |(plan, _): &&(Arc<TrialPlan>, Explored)| {
-        matches!(
-            plan.orders.as_ref().map(|orders| &orders.choice),
-            Some(OrderChoice::One(_))
-        )
-    };
-    if found.iter().find(is_listed).is_some() {
+    // Of several orders each comes to an outcome of its own.
+    let mut variants: Vec<_> = found.iter().map(|(plan, _)| &plan.variant).collect();
+    variants.sort();
+    variants.dedup();
+    if variants.len() < found.len() {
         return Err(BlessError::Listed);
     }
     let parts = parts(found);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Came;
 use crate::history::History;
-use crate::plan::{OrderChoice, OrdersPlan, TrialPlan};
+use crate::plan::{OrdersPlan, TrialPlan};
 use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
 
 /// Of so many outcomes it is said why an order is none of them.
@@ -28,14 +28,17 @@ pub(super) struct Misfits(Vec<BTreeSet<(usize, String)>>);
 impl Misfits {
     /// Of a history that is none of the outcomes; nothing for one that is, or where the file names none.
     pub(super) fn of(plan: &TrialPlan, history: &History) -> Option<Self> {
-        let all: Vec<BTreeSet<(usize, String)>> = (0..plan.outcomes.len())
-            .map(|number| {
-                let findings = fits_outcome(plan, number, history).into_iter();
-                let told = findings.map(|one| (one.span.start, format!("{}{:?}", one.message, one.detail)));
-                told.collect()
-            })
-            .collect();
-        (!all.is_empty() && all.iter().all(|misfits| !misfits.is_empty())).then_some(Self(all))
+        Self::from(&missed(plan, history))
+    }
+
+    /// From what does not hold of each outcome.
+    fn from(missed: &[Vec<Finding>]) -> Option<Self> {
+        let told = |one: &Finding| (one.span.start, format!("{}{:?}", one.message, one.detail));
+        let none = !missed.is_empty() && missed.iter().all(|findings| !findings.is_empty());
+        none.then(|| {
+            let all = missed.iter().map(|findings| findings.iter().map(told).collect());
+            Self(all.collect())
+        })
     }
 
     /// Whether each outcome is missed in one of the same ways. That a step was left out is none of them.
@@ -49,6 +52,13 @@ impl Misfits {
     }
 }
 
+/// What does not hold of each outcome; nothing of those that the history came to.
+fn missed(plan: &TrialPlan, history: &History) -> Vec<Vec<Finding>> {
+    (0..plan.outcomes.len())
+        .map(|number| fits_outcome(plan, number, history))
+        .collect()
+}
+
 /// Judges one order; `tables` are the tables' names, in the order of their numbers.
 #[must_use]
 pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> JudgedOrder {
@@ -56,12 +66,14 @@ pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> Ju
         Verdict::Passed => Vec::new(),
         Verdict::Failed(findings) => findings,
     };
-    let outcomes: Vec<usize> = (0..plan.outcomes.len())
-        .filter(|number| fits_outcome(plan, *number, history).is_empty())
+    let missed = missed(plan, history);
+    let outcomes: Vec<usize> = (0..missed.len())
+        .filter(|number| missed[*number].is_empty())
         .collect();
-    let misfits = Misfits::of(plan, history).filter(|_| findings.is_empty());
+    // What fails in another way as well says nothing of what it came to.
+    let misfits = Misfits::from(&missed).filter(|_| findings.is_empty());
     if let (true, Some(orders), [first, ..]) = (findings.is_empty(), &plan.orders, outcomes.as_slice()) {
-        findings.extend(another_outcome(plan, orders, *first, &outcomes, history));
+        findings.extend(another_outcome(plan, orders, *first, &missed));
     }
     match (outcomes.as_slice(), &plan.orders) {
         ([], Some(orders)) if misfits.is_some() => {
@@ -69,14 +81,9 @@ pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> Ju
             finding.label = "not among `outcomes`".to_owned();
             let facts = Came::of(plan, tables, history).facts();
             let facts = facts.into_iter().map(|(what, how)| format!("  {what}: {how}"));
-            let mut lines: Vec<String> = facts.collect();
-            for (number, outcome) in plan.outcomes.iter().enumerate().take(NAMES_MAX) {
-                let misfits = fits_outcome(plan, number, history);
-                if let Some(first) = misfits.first() {
-                    lines.push(format!("  not `{}`: {}", outcome.name, first.message));
-                }
-            }
-            finding.detail = Some(lines.join("\n"));
+            let reasons = (0..missed.len()).take(NAMES_MAX);
+            let reasons = reasons.filter_map(|number| why_not(plan, number, &missed));
+            finding.detail = Some(facts.chain(reasons).collect::<Vec<_>>().join("\n"));
             findings.push(finding);
         }
         ([first, second, ..], _) => {
@@ -98,51 +105,50 @@ pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> Ju
     }
 }
 
+/// The first thing that does not hold of an outcome.
+fn why_not(plan: &TrialPlan, number: usize, missed: &[Vec<Finding>]) -> Option<String> {
+    let first = missed.get(number)?.first()?;
+    Some(format!(
+        "  not `{}`: {}",
+        plan.outcomes.get(number)?.name,
+        first.message
+    ))
+}
+
 /// That an order came to another outcome than the list says of it.
 fn another_outcome(
     plan: &TrialPlan,
     orders: &OrdersPlan,
     got: usize,
-    names: &[usize],
-    history: &History,
+    missed: &[Vec<Finding>],
 ) -> Option<Finding> {
     let (_, span) = orders.outcomes.first()?;
-    let wanted: Vec<usize> = orders.outcomes.iter().map(|(number, _)| *number).collect();
-    if wanted.iter().any(|wanted| names.contains(wanted)) {
+    let wanted = orders.outcomes.iter().map(|(number, _)| *number);
+    if wanted.clone().any(|number| missed[number].is_empty()) {
         return None;
     }
-    let name = |number: usize| {
-        plan.outcomes
-            .get(number)
-            .map_or("?", |outcome| outcome.name.as_str())
-    };
-    let quoted: Vec<String> = wanted
-        .iter()
-        .map(|wanted| format!("`{}`", name(*wanted)))
+    let names: Vec<String> = wanted
+        .clone()
+        .map(|number| format!("`{}`", plan.outcomes[number].name))
         .collect();
+    let came = &plan.outcomes[got];
     let message = format!(
         "this order came to `{}`, not to {}",
-        name(got),
-        quoted.join(" or ")
+        came.name,
+        names.join(" or ")
     );
     let mut finding = Finding::at(*span, message);
     finding.label = "not this one".to_owned();
-    if let Some(outcome) = plan.outcomes.get(got) {
-        finding.also.push((outcome.span, "but this".to_owned()));
-    }
-    let misfits = wanted.iter().filter_map(|wanted| {
-        let first = fits_outcome(plan, *wanted, history).into_iter().next()?;
-        Some(format!("  not `{}`: {}", name(*wanted), first.message))
-    });
-    finding.detail = Some(misfits.collect::<Vec<_>>().join("\n"));
+    finding.also.push((came.span, "but this".to_owned()));
+    let reasons = wanted.filter_map(|number| why_not(plan, number, missed));
+    finding.detail = Some(reasons.collect::<Vec<_>>().join("\n"));
     Some(finding)
 }
 
 /// The outcomes that have to be seen and that no order came to; `seen` are the numbers of those that were.
 pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<Finding> {
-    let choice = plan.orders.as_ref().map(|orders| &orders.choice);
     // One order has one outcome; which of them were to be seen is asked of all.
-    if matches!(choice, Some(OrderChoice::One(_))) {
+    if plan.has_one_order() {
         return Vec::new();
     }
     let outcomes = plan.outcomes.iter().enumerate();

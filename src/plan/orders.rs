@@ -602,6 +602,13 @@ pub fn number_of_orders(connections: &[ConnectionPlan]) -> u128 {
 }
 
 impl super::TrialPlan {
+    /// Whether its steps are run in one order out of those that there are: one of a list, or of `--order`.
+    #[must_use]
+    pub fn has_one_order(&self) -> bool {
+        let choice = self.orders.as_ref().map(|orders| &orders.choice);
+        matches!(choice, Some(OrderChoice::One(_)))
+    }
+
     /// Runs the steps in this order only: connections by their names, as failures show it.
     ///
     /// # Errors

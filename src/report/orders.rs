@@ -2,7 +2,7 @@
 
 use super::{Failure, rendered, timeline};
 use crate::explore::{Explored, FailingOrder, Shrunk, order_in_words, table};
-use crate::plan::{OrderChoice, TrialPlan};
+use crate::plan::TrialPlan;
 use crate::source::RenderStyle;
 
 /// The parts of the text: what holds of no single order, each order that fails, and all outcomes.
@@ -32,7 +32,7 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
                 .as_ref()
                 .map(|shrunk| shorter(plan, failing, shrunk)),
         );
-        if !single(plan) {
+        if !plan.has_one_order() {
             let quoted = format!("'{order}'");
             parts.push(format!("this order again: {} --order {quoted}", failure.repeat));
         }
@@ -43,17 +43,10 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
             more => format!("{more} more orders fail, in the same ways or others"),
         });
     }
-    if !single(plan) {
+    if !plan.has_one_order() {
         parts.push(table(plan, explored));
     }
     parts
-}
-
-fn single(plan: &TrialPlan) -> bool {
-    matches!(
-        plan.orders.as_ref().map(|orders| &orders.choice),
-        Some(OrderChoice::One(_))
-    )
 }
 
 /// A shorter story, as a script.

@@ -277,7 +277,7 @@ impl<'c> Free<'c> {
                 let Some(row) = rows.iter().find(|row| row.session == session) else {
                     continue;
                 };
-                if row.state != "LockWaiting" {
+                if !row.waits() {
                     self.waits.remove(&number);
                     continue;
                 }
@@ -319,7 +319,7 @@ impl<'c> Free<'c> {
         let own = rows.iter().find(|row| row.session == session);
         let number =
             |row: &blocking::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
-        let (rule, holder, evidence, key) = match own.filter(|row| row.state == "LockWaiting") {
+        let (rule, holder, evidence, key) = match own.filter(|row| row.waits()) {
             Some(own) => {
                 let began = Instant::now();
                 let mut found = None;
@@ -332,7 +332,9 @@ impl<'c> Free<'c> {
                 let (holder, key) = found.unwrap_or_default();
                 let holder = rows.iter().find(|row| row.id == holder).and_then(number);
                 let evidence = holder.map(|_| Evidence::DataLockWaits);
-                (WaitRule::SameLockWaitTwice { apart_us: 0 }, holder, evidence, key)
+                let waited = own.waited.unwrap_or_default().as_micros();
+                let apart_us = u64::try_from(waited).unwrap_or(u64::MAX);
+                (WaitRule::SameLockWaitTwice { apart_us }, holder, evidence, key)
             }
             // A statement without a transaction around it meets locks when it commits, and tries again and again:
             // that shows nowhere. The only other transaction with locks is the one it waits for.

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::script::{Fate, Script};
+use super::script::{Fate, RETURN_MAX, Script};
+use super::watch::{LOOK_EVERY, Waiting};
+use crate::coordinator::blocking::TrxRow;
 use crate::history::{Status, Stopped};
 use crate::machine::Command;
 
@@ -15,10 +17,6 @@ use crate::machine::Command;
 const RELEASE_GRACE: Duration = Duration::from_millis(30);
 /// So many looks in that time at the least, so that a busy machine has its chance, too.
 const RELEASE_LOOKS: u32 = 6;
-/// How long a statement that nobody holds back may take to return.
-const RETURN_MAX: Duration = Duration::from_secs(3);
-/// Between looks.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long a session may take to roll back.
 const ROLLBACK_MAX: Duration = Duration::from_secs(5);
 
@@ -171,9 +169,7 @@ impl Script<'_> {
                 };
                 let control = self.seats[connection].control;
                 let rows = self.rows(control).await?;
-                let waits = self
-                    .row_of(&rows, connection)
-                    .map(|row| row.state == "LockWaiting");
+                let waits = self.row_of(&rows, connection).map(TrxRow::waits);
                 let candidates = self.candidates(connection, record, &rows);
                 let held = !candidates.is_empty();
                 match waits {
@@ -184,8 +180,8 @@ impl Script<'_> {
                     }
                     Some(true) => moves = true,
                     _ => match self.still_waits(connection, record).await? {
-                        Some(false) => moves = true,
-                        Some(true) | None => open |= held,
+                        Waiting::LetGo | Waiting::Gone => moves = true,
+                        Waiting::Held | Waiting::Unknown => open |= held,
                     },
                 }
             }

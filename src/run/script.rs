@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use super::known::{Belief, Known, Place, Seen, Track};
 use super::trial::{Control, query_record};
-use super::watch::LOOK_EVERY;
+use super::watch::{LOOK_EVERY, Waiting};
 use crate::coordinator::Coordinator;
 use crate::coordinator::blocking::{self, TrxRow};
 use crate::coordinator::transactions::Transaction;
@@ -21,7 +21,7 @@ use crate::sql::{Kind, classify};
 /// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
 /// How long a statement that no longer waits may take to return, or to wait again.
-const RETURN_MAX: Duration = Duration::from_secs(3);
+pub(super) const RETURN_MAX: Duration = Duration::from_secs(3);
 /// How long the server may take to end a statement by KILL QUERY (it looks once a second).
 const KILL_MAX: Duration = Duration::from_secs(4);
 
@@ -383,19 +383,15 @@ impl<'c> Script<'c> {
             };
             let deadline = Instant::now() + RETURN_MAX;
             loop {
-                let waits = self.still_waits(connection, record).await?;
                 // A lock that was let go of goes to its waiter within milliseconds, which a busy server makes many:
                 // the step that let go of it is told from the next one only if the answer is awaited.
-                let let_go = waits == Some(true) && self.is_let_go(connection, record).await?;
+                let waiting = self.still_waits(connection, record).await?;
                 self.drain();
-                if self.is_done(record) || (waits != Some(false) && !let_go) {
-                    break;
-                }
-                if let_go && Instant::now() >= deadline {
+                if self.is_done(record) || matches!(waiting, Waiting::Held | Waiting::Unknown) {
                     break;
                 }
                 if Instant::now() >= deadline {
-                    if let Some(wait) = self.history.steps[record].wait.as_mut() {
+                    if let (Waiting::Gone, Some(wait)) = (waiting, self.history.steps[record].wait.as_mut()) {
                         wait.not_waiting_before.push(number);
                     }
                     break;
@@ -457,7 +453,7 @@ impl<'c> Script<'c> {
             .wait
             .as_ref()
             .is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }));
-        if !lock_wait && self.still_waits(connection, record).await? != Some(true) {
+        if !lock_wait && self.still_waits(connection, record).await? != Waiting::Held {
             let deadline = began + timeout;
             while !self.is_done(record) && Instant::now() < deadline {
                 self.next_report(deadline).await;

@@ -27,6 +27,19 @@ const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
 const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
 
+/// How it is now with a statement that was seen to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// It waits.
+    Held,
+    /// The server shows it as waiting, but all who could hold it back have let go: it is about to return.
+    LetGo,
+    /// It does not wait any more.
+    Gone,
+    /// That cannot be told.
+    Unknown,
+}
+
 impl Script<'_> {
     /// Follows one step until it has returned or certainly waits.
     pub(super) async fn watch(&mut self, record: usize) -> Fate {
@@ -371,44 +384,36 @@ impl Script<'_> {
         }
     }
 
-    /// Whether all who could hold what a statement waits for have let go of it.
-    pub(super) async fn is_let_go(&mut self, connection: usize, record: usize) -> Result<bool, Stopped> {
-        let wait = self.history.steps[record].wait.as_ref();
-        // Who holds it may never have been one of ours.
-        if wait.is_none_or(|wait| wait.candidates.is_empty()) {
-            return Ok(false);
-        }
-        let control = self.seats[connection].control;
-        let rows = self.rows(control).await?;
-        Ok(self.candidates(connection, record, &rows).is_empty())
-    }
-
-    /// Whether a statement that was seen to wait waits still; `None` where that cannot be told.
-    pub(super) async fn still_waits(
-        &mut self,
-        connection: usize,
-        record: usize,
-    ) -> Result<Option<bool>, Stopped> {
+    /// Whether a statement that was seen to wait waits still.
+    pub(super) async fn still_waits(&mut self, connection: usize, record: usize) -> Result<Waiting, Stopped> {
         let Some(wait) = &self.history.steps[record].wait else {
-            return Ok(None);
+            return Ok(Waiting::Unknown);
         };
         let (rule, candidates, seen_us) = (wait.rule, wait.candidates.clone(), wait.seen_us);
         let ddl = classify(&self.statement_text(record)).kind == Kind::Ddl;
         if ddl && !matches!(rule, WaitRule::SameLockWaitTwice { .. }) {
             let waits = self.metadata_lock_waits(record).await;
             // One that nobody's locks hold back may stand behind another one, which is not to be seen.
-            let held = waits.map(|holders| !holders.is_empty());
-            let queues = self.other_ddl(connection);
-            return Ok(held.filter(|held| *held || !queues));
+            return Ok(match waits {
+                Some(holders) if !holders.is_empty() => Waiting::Held,
+                Some(_) if !self.other_ddl(connection) => Waiting::Gone,
+                Some(_) | None => Waiting::Unknown,
+            });
         }
         let control = self.seats[connection].control;
         let rows = self.rows(control).await?;
+        let now = self.candidates(connection, record, &rows);
         Ok(match rule {
-            WaitRule::SameLockWaitTwice { .. } => Some(
-                self.row_of(&rows, connection)
-                    .is_some_and(|row| row.state == "LockWaiting"),
-            ),
-            _ if candidates.is_empty() => None,
+            WaitRule::SameLockWaitTwice { .. } => {
+                let shows = self.row_of(&rows, connection).is_some_and(TrxRow::waits);
+                match shows {
+                    false => Waiting::Gone,
+                    // Who holds it may never have been one of ours.
+                    true if now.is_empty() && !candidates.is_empty() => Waiting::LetGo,
+                    true => Waiting::Held,
+                }
+            }
+            _ if candidates.is_empty() => Waiting::Unknown,
             // The server shows no wait, but there is none without somebody who holds it back: one of those
             // who could when it was seen, or one who has done something since.
             WaitRule::Committing { .. } | WaitRule::NoAnswer { .. } | WaitRule::MetadataLock => {
@@ -418,11 +423,10 @@ impl Script<'_> {
                         .take_while(|step| step.started_us >= seen_us)
                         .any(|step| step.connection == *number)
                 };
-                let now = self.candidates(connection, record, &rows);
                 let held = now
                     .iter()
                     .any(|number| candidates.contains(number) || acted(number));
-                Some(held)
+                if held { Waiting::Held } else { Waiting::Gone }
             }
         })
     }

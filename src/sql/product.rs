@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 pub enum Product {
     /// TiDB: its version has `-TiDB-` in it.
     #[default]
+    #[serde(rename = "TiDB")]
     TiDb,
     /// MariaDB with InnoDB: its version has `MariaDB` in it.
+    #[serde(rename = "MariaDB")]
     MariaDb,
     /// MySQL with InnoDB: all the rest.
+    #[serde(rename = "MySQL")]
     MySql,
 }
 

@@ -1,6 +1,6 @@
 //! What orders may come to, changed. The orders that came to a changed outcome come to none then.
 
-use tidb_scenarios::plan::{OrderChoice, step_name};
+use tidb_scenarios::plan::step_name;
 use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Entry, Node, NodeKind};
 
@@ -17,10 +17,7 @@ impl<'n> Maker<'n> {
         self.area = Area::Outcomes;
         let entries = node.as_map().unwrap_or_default();
         // Of a single order it is not asked which of the outcomes were seen.
-        let many = self.plans.iter().any(|plan| {
-            let choice = plan.orders.as_ref().map(|orders| &orders.choice);
-            !matches!(choice, Some(OrderChoice::One(_)))
-        });
+        let many = self.plans.iter().any(|plan| !plan.has_one_order());
         for entry in entries {
             let name = entry.key.text().unwrap_or_default().into_owned();
             self.reach = Some(Reach::Outcome(name.clone()));
