@@ -54,6 +54,10 @@ fn main() -> ExitCode {
                 an_image_that_is_missing_is_found_out_fast,
             ),
             trial("a_failing_build_shows_its_end", a_failing_build_shows_its_end),
+            trial(
+                "a_store_that_cannot_be_had_is_an_error",
+                a_store_that_cannot_be_had_is_an_error,
+            ),
             trial("two_processes_build_once", two_processes_build_once),
             trial(
                 "a_killed_build_leaves_no_process",
@@ -71,6 +75,10 @@ fn main() -> ExitCode {
             trial(
                 "embedded_on_files_with_variables",
                 embedded_on_files_with_variables,
+            ),
+            trial(
+                "embedded_keeps_the_rows_of_old_snapshots",
+                embedded_keeps_the_rows_of_old_snapshots,
             ),
             trial(
                 "url_reaches_a_server_and_leaves_it",
@@ -363,12 +371,22 @@ fn an_image_that_is_missing_is_found_out_fast() {
 
 // ---- building ---------------------------------------------------------------------------------
 
-/// A directory with a `go` that does what `build` (a script) says.
+/// Where `name` is in PATH.
+fn tool(name: &str) -> PathBuf {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|dir| dir.join(name))
+        .find(|tool| tool.is_file())
+        .unwrap()
+}
+
+/// A directory with a `go` that does what `build` (a script) says instead of a build.
 fn fake_go(build: &str) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = env ]; then echo go0.0; exit; fi\n\
-         while [ \"$1\" != -o ]; do shift; done\nout=$2\n{build}\n"
+         if [ \"$1\" = mod ]; then exec '{}' \"$@\"; fi\n\
+         while [ \"$1\" != -o ]; do shift; done\nout=$2\n{build}\n",
+        tool("go").display()
     );
     let go = dir.path().join("go");
     fs::write(&go, script).unwrap();
@@ -390,6 +408,23 @@ fn a_failing_build_shows_its_end() {
     let said = text(&output.stdout);
     assert!(
         said.contains("failed with code 2") && said.contains("undefined: sunshine"),
+        "{said}"
+    );
+}
+
+fn a_store_that_cannot_be_had_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (cache, modules) = (path("cache"), path("modules"));
+    let vars = [
+        ("GOPROXY", "off"),
+        ("GOMODCACHE", modules.as_str()),
+        ("TIDB_SCENARIOS_CACHE", cache.as_str()),
+    ];
+    let said = text(&run("embedded", &vars).stdout);
+    assert!(
+        said.contains("cannot get and patch the in-memory store of TiDB v8.5.4")
+            && said.contains("module lookup disabled by GOPROXY=off"),
         "{said}"
     );
 }
@@ -423,11 +458,8 @@ fn two_processes_build_once() {
     );
     // What was built once needs no toolchain.
     let bare = tempfile::tempdir().unwrap();
-    for tool in ["sh", "mkdir", "rm", "sleep"] {
-        let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-            .map(|dir| dir.join(tool))
-            .find(|tool| tool.is_file());
-        std::os::unix::fs::symlink(found.unwrap(), bare.path().join(tool)).unwrap();
+    for name in ["sh", "mkdir", "rm", "sleep"] {
+        std::os::unix::fs::symlink(tool(name), bare.path().join(name)).unwrap();
     }
     let vars = [("PATH", bare.path().to_str().unwrap()), vars[1]];
     let said = text(&run("embedded", &vars).stdout);
@@ -578,6 +610,60 @@ fn embedded_on_files_with_variables() {
             began.elapsed()
         );
         assert!(!is_running(pid) && !dir.exists());
+    });
+}
+
+/// What `embedded/badger.patch` mends: without it this fails within seconds.
+fn embedded_keeps_the_rows_of_old_snapshots() {
+    const ROWS: usize = 3;
+    const READERS: usize = 16;
+    const READS: usize = 500;
+    runtime().block_on(async {
+        let server = Server::start(&quiet(), ProviderKind::Embedded, &ServerSpec::default())
+            .await
+            .unwrap();
+        let run = async |sqls: &[&str]| {
+            let mut session = Connection::open(server.config(), server.options()).await.unwrap();
+            for sql in sqls {
+                let outcome = session.execute(sql).await;
+                assert!(outcome.error().is_none(), "{outcome:?}");
+            }
+            session
+        };
+        let setup = run(&[
+            "create table test.account (id int primary key, balance int)",
+            "insert into test.account values (0, 100), (1, 100), (2, 100)",
+        ]);
+        setup.await.close().await;
+        let mut readers = tokio::task::JoinSet::new();
+        for _ in 0..READERS {
+            let mut session = run(&["start transaction with consistent snapshot"]).await;
+            readers.spawn(async move {
+                let mut wrong = 0;
+                for _ in 0..READS {
+                    let outcome = session.execute("select count(*) from test.account").await;
+                    let Outcome::Rows(rows) = &outcome else {
+                        panic!("{outcome:?}")
+                    };
+                    wrong += usize::from(rows.rows[0][0] != SqlValue::Int(3));
+                }
+                wrong
+            });
+        }
+        // They go on until the set is dropped.
+        let mut writers = tokio::task::JoinSet::new();
+        for id in 0..ROWS {
+            let mut session = run(&[]).await;
+            writers.spawn(async move {
+                let sql = format!("update test.account set balance = balance + 1 where id = {id}");
+                while session.execute(&sql).await.error().is_none() {}
+            });
+        }
+        let wrong: usize = readers.join_all().await.into_iter().sum();
+        assert!(writers.try_join_next().is_none(), "a writer failed");
+        assert_eq!(wrong, 0, "reads of {}", READERS * READS);
+        drop(writers);
+        server.stop().await.unwrap();
     });
 }
 

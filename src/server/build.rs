@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::lifeline::{self, Lifeline};
 use super::progress::{Progress, Task};
+use super::store_patch::{self, PATCH};
 
 const GO_MOD: &str = include_str!("../../embedded/go.mod");
 const GO_SUM: &str = include_str!("../../embedded/go.sum");
@@ -54,6 +55,12 @@ pub enum BuildError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// The patched copy of TiDB's in-memory store could not be made.
+    #[error("cannot get and patch the in-memory store of TiDB {RELEASE}: {output}")]
+    Store {
+        /// What Go said, or why the patch does not fit.
+        output: String,
     },
     /// `go build` failed.
     #[error("`go build` of TiDB {RELEASE} failed with code {code}; the end of its output:\n{output}")]
@@ -151,7 +158,14 @@ impl<'a> Cache<'a> {
     /// A hash of everything that makes the binary, but for the toolchain.
     fn sources_key(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [GO_MOD, GO_SUM, &ldflags(), self.target.os, self.target.arch] {
+        for part in [
+            GO_MOD,
+            GO_SUM,
+            PATCH,
+            &ldflags(),
+            self.target.os,
+            self.target.arch,
+        ] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -204,11 +218,6 @@ impl<'a> Cache<'a> {
     }
 
     async fn build(&self, key: &str, go: &str, binary: &Path, progress: Progress) -> Result<(), BuildError> {
-        let failed = |action, path: &Path, source| BuildError::Cache {
-            action,
-            path: path.to_path_buf(),
-            source,
-        };
         // Only the holder of the lock builds, so what is there is left of a build that was killed.
         let dir = self.dir.join(format!("{key}.build"));
         match tokio::fs::remove_dir_all(&dir).await {
@@ -217,16 +226,20 @@ impl<'a> Cache<'a> {
             }
             Ok(()) | Err(_) => {}
         }
-        let module = self.dir.join(format!("{key}.module"));
-        std::fs::create_dir_all(&module).map_err(|source| failed("create", &module, source))?;
-        for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
-            let path = module.join(name);
-            std::fs::write(&path, text).map_err(|source| failed("write", &path, source))?;
-        }
         let mut task = progress.begin(format!(
             "building TiDB {RELEASE} for {}/{} with {go} (once; takes minutes)",
             self.target.os, self.target.arch
         ));
+        let env = [
+            ("CGO_ENABLED", Some("0")),
+            ("GOOS", Some(self.target.os)),
+            ("GOARCH", Some(self.target.arch)),
+            ("GOFLAGS", Some("-mod=readonly")),
+            ("GOWORK", Some("off")),
+            ("GOEXPERIMENT", None),
+        ];
+        let module = self.dir.join(format!("{key}.module"));
+        write_module(&module, &env).await?;
         let fresh = dir.join("tidb-server");
         let args: Vec<OsString> = vec![
             "build".into(),
@@ -239,14 +252,6 @@ impl<'a> Cache<'a> {
             "-o".into(),
             fresh.clone().into(),
             PACKAGE.into(),
-        ];
-        let env = [
-            ("CGO_ENABLED", Some("0")),
-            ("GOOS", Some(self.target.os)),
-            ("GOARCH", Some(self.target.arch)),
-            ("GOFLAGS", Some("-mod=readonly")),
-            ("GOWORK", Some("off")),
-            ("GOEXPERIMENT", None),
         ];
         let line = Lifeline::start(&dir, "go".as_ref(), &args, &env)
             .await
@@ -273,6 +278,27 @@ impl<'a> Cache<'a> {
         // A build that fails leaves its module behind, to be tried by hand.
         std::fs::remove_dir_all(&module).map_err(|source| failed("remove", &module, source))
     }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> BuildError {
+    BuildError::Cache {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// Writes the module that names what is built, with the patched store below it.
+async fn write_module(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(), BuildError> {
+    let write = |name: &str, text: &str| {
+        let path = module.join(name);
+        std::fs::write(&path, text).map_err(|source| failed("write", &path, source))
+    };
+    std::fs::create_dir_all(module).map_err(|source| failed("create", module, source))?;
+    write("go.mod", GO_MOD)?;
+    write("go.sum", GO_SUM)?;
+    store_patch::copy_patched(module, env).await?;
+    write("go.mod", &format!("{GO_MOD}{}", store_patch::replacement()))
 }
 
 async fn watch(line: &Lifeline, task: &mut Task) -> i32 {

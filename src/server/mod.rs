@@ -20,6 +20,7 @@ mod probe;
 mod progress;
 mod reaper;
 mod settings;
+mod store_patch;
 mod url;
 
 use std::io;

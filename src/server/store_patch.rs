@@ -1,0 +1,124 @@
+//! Mends the in-memory store of the TiDB that we build: a copy of its package, changed as
+//! `embedded/badger.patch` says, which also says why.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::build::BuildError;
+
+pub(super) const PATCH: &str = include_str!("../../embedded/badger.patch");
+const PACKAGE: &str = "github.com/pingcap/badger";
+/// The folder of the copy, in that of the module.
+const COPY: &str = "badger";
+
+/// The line of a go.mod that takes the copy.
+pub(super) fn replacement() -> String {
+    format!("\nreplace {PACKAGE} => ./{COPY}\n")
+}
+
+/// Makes the copy in `module`, whose go.mod names the version of the package and does not have the
+/// [`replacement`] yet. `env` is that of the build.
+pub(super) async fn copy_patched(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(), BuildError> {
+    let original = download(module, env).await?;
+    let copy = module.join(COPY);
+    copy_folder(&original, &copy).map_err(|source| BuildError::Cache {
+        action: "copy TiDB's store to",
+        path: copy.clone(),
+        source,
+    })?;
+    apply(&copy)
+}
+
+/// Where Go keeps the package, which it gets first if it has to.
+async fn download(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf, BuildError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Download {
+        dir: Option<PathBuf>,
+        error: Option<String>,
+    }
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", PACKAGE])
+        .current_dir(module)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for (name, value) in env {
+        match value {
+            Some(value) => go.env(name, value),
+            None => go.env_remove(name),
+        };
+    }
+    let failed = |output: String| BuildError::Store { output };
+    let output = go.output().await.map_err(|error| failed(error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match serde_json::from_slice(&output.stdout) {
+        Ok(Download {
+            dir: Some(dir),
+            error: None,
+        }) => Ok(dir),
+        Ok(Download {
+            error: Some(error), ..
+        }) => Err(failed(error)),
+        Ok(Download {
+            dir: None,
+            error: None,
+        })
+        | Err(_) => Err(failed(said)),
+    }
+}
+
+/// Go's files are read-only; the copy's are not, so that it can be changed and removed.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::write(&target, std::fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes the copy as [`PATCH`] says.
+fn apply(copy: &Path) -> Result<(), BuildError> {
+    let unfit = |why: String| BuildError::Store {
+        output: format!("embedded/badger.patch does not fit the package: {why}"),
+    };
+    let patch = diffy::Patch::from_str(PATCH).map_err(|error| unfit(error.to_string()))?;
+    let name = patch.modified().and_then(|name| name.strip_prefix("b/"));
+    let path = copy.join(name.ok_or_else(|| unfit("it names no file".to_owned()))?);
+    let original = std::fs::read_to_string(&path).map_err(|error| unfit(error.to_string()))?;
+    let changed = diffy::apply(&original, &patch).map_err(|error| unfit(error.to_string()))?;
+    std::fs::write(&path, changed).map_err(|source| BuildError::Cache {
+        action: "write",
+        path,
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_the_patch_does_not_fit_is_an_error() {
+        let copy = tempfile::tempdir().unwrap();
+        let file = copy.path().join("table/merge_iterator.go");
+        let said = || apply(copy.path()).unwrap_err().to_string();
+        assert!(
+            said().contains("does not fit the package: No such file"),
+            "{}",
+            said()
+        );
+        std::fs::create_dir(copy.path().join("table")).unwrap();
+        std::fs::write(&file, "package table\n").unwrap();
+        assert!(said().contains("does not fit the package"), "{}", said());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "package table\n");
+    }
+}
