@@ -430,6 +430,17 @@ pub enum WaitRule {
     },
 }
 
+impl WaitRule {
+    /// Whether only its length tells a wait from a slow statement.
+    #[must_use]
+    pub fn is_told_by_length(&self) -> bool {
+        match self {
+            Self::Committing { .. } | Self::NoAnswer { .. } => true,
+            Self::SameLockWaitTwice { .. } | Self::MetadataLock => false,
+        }
+    }
+}
+
 /// By what the holder of a lock is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {

@@ -232,6 +232,22 @@ connections:
 ",
     ),
     (
+        "an optimistic one that waits for older locks and is refused by newer ones",
+        "setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: optimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10}, {sql: commit}]}
+",
+    ),
+    (
+        "an error that lets go of locks without being asked to",
+        "setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: rollback to s}, {sql: update t set n = n + 100}]}
+  b: {states: [{sql: update t set n = n + 10}, {sql: update t set n = n * 2}]}
+",
+    ),
+    (
         "savepoints and a rollback",
         "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);

@@ -28,6 +28,9 @@ const COMMITTING_EXPECTED: Duration = Duration::from_millis(300);
 const COMMITTING_UNEXPECTED: Duration = Duration::from_secs(3);
 /// No answer and nothing in `TIDB_TRX`, where a wait is expected.
 const NO_ANSWER: Duration = Duration::from_millis(300);
+/// So many looks must show what only its length tells: a server that is slow to answer them is slow with the
+/// statement, too. On an idle machine 300 ms have about a hundred.
+const LOOKS_OF_LENGTH: u32 = 80;
 
 /// One row of `TIDB_TRX`, or what InnoDB tells in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,9 +193,13 @@ pub(crate) struct Sights {
     of_many: bool,
     /// Whether it is known to wait from an order before this, so that it is to be seen only that it has come so far.
     known: bool,
+    /// Whether nobody holds what a commit could wait for.
+    free_to_commit: bool,
     looks: u32,
     lock_wait: Option<(Instant, i128, Option<String>)>,
     committing: Option<(Instant, i128)>,
+    /// How many looks have shown no lock wait; of a commit, since it was first seen.
+    looks_of_length: u32,
 }
 
 /// What one more sight says.
@@ -213,9 +220,11 @@ impl Sights {
             expected,
             of_many: false,
             known: false,
+            free_to_commit: false,
             looks: 0,
             lock_wait: None,
             committing: None,
+            looks_of_length: 0,
         }
     }
 
@@ -235,6 +244,12 @@ impl Sights {
         }
     }
 
+    /// Nobody is known to hold what its commit could wait for, so that one that takes long is slow.
+    pub fn free_to_commit(mut self, free: bool) -> Self {
+        self.free_to_commit = free;
+        self
+    }
+
     /// That it waits has become known while it was looked at.
     pub fn is_known(&mut self) {
         (self.known, self.of_many) = (true, false);
@@ -252,6 +267,7 @@ impl Sights {
         let state = row.map(|row| row.state.as_str());
         if let (Some(row), Some(WAITS)) = (row, state) {
             self.committing = None;
+            self.looks_of_length = 0;
             let first = match &self.lock_wait {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
                 _ => {
@@ -286,19 +302,23 @@ impl Sights {
             };
         }
         self.lock_wait = None;
+        self.looks_of_length += 1;
         if let (Some(row), Some("Committing")) = (row, state) {
             let first = match self.committing {
                 Some((first, id)) if id == row.id => first,
-                _ => now,
+                _ => {
+                    self.looks_of_length = 1;
+                    now
+                }
             };
             self.committing = Some((first, row.id));
             let lasted = now.saturating_duration_since(first);
-            let needed = if self.expected {
+            let needed = if self.expected && !self.free_to_commit {
                 COMMITTING_EXPECTED
             } else {
                 COMMITTING_UNEXPECTED
             };
-            return if lasted >= needed {
+            return if lasted >= needed && self.looks_of_length >= LOOKS_OF_LENGTH {
                 Sight::Waits(WaitRule::Committing {
                     for_us: micros(lasted),
                 })
@@ -307,7 +327,9 @@ impl Sights {
             };
         }
         // An autocommit statement in back-off changes its transaction with each try, so the time runs on.
-        if now.saturating_duration_since(self.sent) >= NO_ANSWER {
+        let long = now.saturating_duration_since(self.sent) >= NO_ANSWER;
+        // Where none is expected, only those are asked for that the server tells by name.
+        if long && (!self.expected || self.looks_of_length >= LOOKS_OF_LENGTH) {
             Sight::Silent
         } else {
             Sight::NotYet
@@ -407,14 +429,36 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_in_back_off_is_told_by_its_length() {
+    fn a_commit_in_back_off_is_told_by_its_length_and_by_many_looks() {
         let sent = Instant::now();
         let at = |ms: u64| sent + Duration::from_millis(ms);
+        // At a look each so many milliseconds: when it is believed.
+        let believed = |every: u64, state: &str| {
+            let mut sights = Sights::new(sent, true);
+            (0..).map(|look| look * every).find(|ms| {
+                let sight = sights.see(Some(&row(state, "")), at(*ms));
+                sight != Sight::NotYet
+            })
+        };
+        assert_eq!(believed(3, "Committing"), Some(300));
+        assert_eq!(believed(30, "Committing"), Some(79 * 30));
+        let mut sights = Sights::of_many(sent).free_to_commit(true);
+        for look in 0..1_000 {
+            assert_eq!(
+                sights.see(Some(&row("Committing", "")), at(look * 3)),
+                Sight::NotYet
+            );
+        }
+        assert_eq!(believed(3, "Running"), Some(300));
+        assert_eq!(believed(30, "Running"), Some(79 * 30));
+        // Another transaction's commit begins anew.
         let mut sights = Sights::new(sent, true);
-        assert_eq!(sights.see(Some(&row("Committing", "")), at(10)), Sight::NotYet);
-        assert!(matches!(
-            sights.see(Some(&row("Committing", "")), at(311)),
-            Sight::Waits(WaitRule::Committing { .. })
-        ));
+        for look in 0..200 {
+            let tried = TrxRow {
+                id: i128::from(look / 60),
+                ..row("Committing", "")
+            };
+            assert_eq!(sights.see(Some(&tried), at(look * 10)), Sight::NotYet);
+        }
     }
 }

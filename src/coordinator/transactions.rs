@@ -1,7 +1,19 @@
 //! What each connection's own statements tell of its transaction: is one open, can it hold locks.
 
 use crate::history::{Outcome, SqlValue};
-use crate::sql::{Kind, TransactionEffect, classify, effect_on_transaction};
+use crate::sql::{Kind, TransactionEffect, TransactionMode, classify, effect_on_transaction};
+
+const TXN_MODE: &str = "tidb_txn_mode";
+
+/// The mode that a value of `tidb_txn_mode` stands for.
+pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
+    match value {
+        "pessimistic" => Some(TransactionMode::Pessimistic),
+        // The empty text of old versions, too.
+        "optimistic" | "" => Some(TransactionMode::Optimistic),
+        _ => None,
+    }
+}
 
 /// A connection's transaction, as far as its own statements tell.
 #[derive(Debug, Clone)]
@@ -9,6 +21,10 @@ pub(crate) struct Transaction {
     autocommit: bool,
     open: bool,
     locks: bool,
+    /// The mode that the session begins transactions with, where that is known.
+    session_mode: Option<TransactionMode>,
+    /// The mode that the open one was begun with.
+    begun: TransactionMode,
     user_locks: Vec<Option<String>>,
 }
 
@@ -18,6 +34,8 @@ impl Default for Transaction {
             autocommit: true,
             open: false,
             locks: false,
+            session_mode: Some(TransactionMode::Session),
+            begun: TransactionMode::Session,
             user_locks: Vec::new(),
         }
     }
@@ -30,9 +48,24 @@ impl Transaction {
         let autocommit = !vars
             .iter()
             .any(|(name, value)| name.eq_ignore_ascii_case("autocommit") && off(value));
+        let mode = vars.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(TXN_MODE));
+        let session_mode = match mode.map(|(_, value)| value.trim_matches('\'').to_ascii_lowercase()) {
+            None => Some(TransactionMode::Session),
+            Some(mode) => mode_of(&mode),
+        };
         Self {
             autocommit,
+            session_mode,
             ..Self::default()
+        }
+    }
+
+    /// The mode of the transaction that is open, or would be; `Session` is what the server begins with, and `None`
+    /// is unknown.
+    pub fn mode(&self) -> Option<TransactionMode> {
+        match self.begun {
+            TransactionMode::Session => self.session_mode,
+            given => Some(given),
         }
     }
 
@@ -59,6 +92,10 @@ impl Transaction {
         })
     }
 
+    fn end(&mut self) {
+        (self.open, self.locks, self.begun) = (false, false, TransactionMode::Session);
+    }
+
     /// Takes note of a statement and its outcome.
     pub fn note(&mut self, sql: &str, outcome: &Outcome) {
         let statement = classify(sql);
@@ -69,7 +106,7 @@ impl Transaction {
             }
             Outcome::Refused(error) => {
                 match effect_on_transaction(error.code) {
-                    TransactionEffect::Ends => (self.open, self.locks) = (false, false),
+                    TransactionEffect::Ends => self.end(),
                     // A refused statement may have locked rows before it was refused.
                     _ => self.locks |= statement.can_lock_rows(),
                 }
@@ -80,10 +117,15 @@ impl Transaction {
             Outcome::TimedOut { .. } => return,
         };
         if statement.ends_transaction() {
-            (self.open, self.locks) = (false, false);
+            self.end();
         }
         match &statement.kind {
-            Kind::Set(targets) => self.autocommit = targets.autocommit.unwrap_or(self.autocommit),
+            Kind::Set(targets) => {
+                self.autocommit = targets.autocommit.unwrap_or(self.autocommit);
+                if targets.session.iter().any(|name| name == TXN_MODE) {
+                    self.session_mode = None;
+                }
+            }
             Kind::GetLock { name } => {
                 let got = succeeded
                     .rows
@@ -100,8 +142,8 @@ impl Transaction {
             _ if statement.takes_user_lock() => self.user_locks.push(None),
             _ => {}
         }
-        if statement.starts_transaction() {
-            self.open = true;
+        if let Kind::Begin(mode) = statement.kind {
+            (self.open, self.begun) = (true, mode);
         }
         let locking = statement.can_lock_rows() && !statement.ends_transaction();
         if locking && (self.open || !self.autocommit) {
@@ -138,5 +180,26 @@ mod tests {
         };
         transaction.note("update t set a = 2", &Outcome::Refused(deadlock));
         assert!(!transaction.may_hold_locks());
+    }
+
+    #[test]
+    fn the_mode_is_that_of_begin_or_of_the_session() {
+        let done = Outcome::Done(Done::default());
+        let var = |value: &str| [("tidb_txn_mode".to_owned(), value.to_owned())];
+        let pessimistic = Some(TransactionMode::Pessimistic);
+        let optimistic = Some(TransactionMode::Optimistic);
+        assert_eq!(Transaction::default().mode(), Some(TransactionMode::Session));
+        assert_eq!(Transaction::of_session(&var("'optimistic'")).mode(), optimistic);
+        assert_eq!(Transaction::of_session(&var("@x")).mode(), None);
+        let mut transaction = Transaction::of_session(&var("'pessimistic'"));
+        let mut after = |sql: &str| {
+            transaction.note(sql, &done);
+            transaction.mode()
+        };
+        assert_eq!(after("begin optimistic"), optimistic);
+        assert_eq!(after("commit"), pessimistic);
+        assert_eq!(after("begin"), pessimistic);
+        assert_eq!(after("set tidb_txn_mode = 'optimistic'"), None);
+        assert_eq!(after("begin pessimistic"), pessimistic);
     }
 }

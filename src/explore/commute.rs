@@ -4,10 +4,16 @@
 //! and on every level of isolation that TiDB has:
 //! - a statement that locks or writes depends on others that do in the same table, and on their commits;
 //! - a plain read, and the BEGIN of the transaction that it is in, depend on commits only;
+//! - the first steps of an optimistic transaction and of a pessimistic one that lock in the same table depend on each
+//!   other: if the lock that the first one meets when it commits is of an older transaction it waits, if it is of a
+//!   newer one it is refused at once;
 //! - a COMMIT depends on all that has to do with the tables that its transaction wrote or locked;
 //! - tables that one transaction locks count as one: who is refused in a deadlock depends on the locks in all of
 //!   them, and an error lets go of all of them;
-//! - what is not understood depends on everything.
+//! - what is not understood depends on everything;
+//! - whoever gets an error that nobody expected gives up its transaction, and lets go of its locks: where that comes
+//!   of a statement that has nothing to do with locks, a plain read or ROLLBACK TO, none of this holds
+//!   ([`Dependence::holds`]).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +21,7 @@ use crate::coordinator::transactions::Transaction;
 use crate::history::Vars;
 use crate::plan::{Action, Statement, Step, TrialPlan, Value};
 use crate::run::named_tables;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, TransactionMode, classify};
 
 /// What a step has to do with tables and variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +30,10 @@ struct Footprint {
     sees: BTreeSet<usize>,
     /// Tables in which it asks for locks.
     locks: BTreeSet<usize>,
+    /// Tables in which the transaction that it begins locks, if that is pessimistic or may be.
+    keeps: BTreeSet<usize>,
+    /// The same, if it is optimistic or may be.
+    meets: BTreeSet<usize>,
     /// Tables in which it lets go of locks, or commits rows.
     frees: BTreeSet<usize>,
     /// Variables of the shared state that it uses.
@@ -32,6 +42,8 @@ struct Footprint {
     writes: BTreeSet<String>,
     /// Whether it may have to do with anything.
     any: bool,
+    /// Whether it asks for no locks and lets go of none, though its transaction has some.
+    quiet: bool,
 }
 
 impl Footprint {
@@ -48,15 +60,19 @@ impl Footprint {
             || frees(self, other)
             || frees(other, self)
             || meet(&self.locks, &other.locks)
+            || meet(&self.meets, &other.keeps)
+            || meet(&other.meets, &self.keeps)
             || vars(self, other)
             || vars(other, self)
     }
 }
 
 /// Which pairs of steps depend on each other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Dependence {
     of: Vec<Vec<bool>>,
+    /// Steps that are taken to let go of no locks, though their transaction has some.
+    quiet: Vec<bool>,
 }
 
 impl Dependence {
@@ -65,14 +81,15 @@ impl Dependence {
     pub fn everything(steps: usize) -> Self {
         Self {
             of: vec![vec![true; steps]; steps],
+            quiet: vec![false; steps],
         }
     }
 
     /// By the tables of the trial's database; `tied` tells that foreign keys make statements touch more tables
-    /// than they name.
+    /// than they name, and `mode` what the server begins transactions with, where that is known.
     #[must_use]
-    pub fn of_plan(plan: &TrialPlan, tables: &[String], tied: bool) -> Self {
-        let footprints = footprints(plan, tables, tied);
+    pub fn of_plan(plan: &TrialPlan, tables: &[String], tied: bool, mode: Option<TransactionMode>) -> Self {
+        let footprints = footprints(plan, tables, tied, mode);
         let of = footprints
             .iter()
             .enumerate()
@@ -87,7 +104,14 @@ impl Dependence {
                     .collect()
             })
             .collect();
-        Self { of }
+        let quiet = footprints.iter().map(|own| own.quiet).collect();
+        Self { of, quiet }
+    }
+
+    /// Whether it holds of an order in which these steps got an error that nobody expected.
+    #[must_use]
+    pub fn holds(&self, mut failed: impl Iterator<Item = usize>) -> bool {
+        !failed.any(|step| self.quiet.get(step).copied().unwrap_or_default())
     }
 
     /// Whether two steps depend on each other; those of one connection do.
@@ -165,7 +189,12 @@ impl Dependence {
     }
 }
 
-fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint> {
+fn footprints(
+    plan: &TrialPlan,
+    tables: &[String],
+    tied: bool,
+    mode: Option<TransactionMode>,
+) -> Vec<Footprint> {
     let mut all = vec![Footprint::default(); plan.steps.len()];
     // What a step sets has another value later, or earlier.
     let mut vars = plan.vars.clone();
@@ -181,20 +210,30 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
     }
     let mut together: Vec<BTreeSet<usize>> = Vec::new();
     for own in 0..plan.connections.len() {
-        // What the transaction that is open has seen and locked, and the step that began it.
-        let mut open: Option<(usize, BTreeSet<usize>, BTreeSet<usize>)> = None;
+        let mut open: Open = None;
         let mine = plan
             .steps
             .iter()
             .enumerate()
             .filter(|(_, step)| step.connection == own);
         // Without autocommit a transaction begins with the first statement after the one before.
-        let implicit = plan
-            .connections
-            .get(own)
-            .is_some_and(|own| !Transaction::of_session(&own.vars).is_closed());
+        let session = plan.connections.get(own);
+        let session = session.map_or_else(Transaction::default, |own| Transaction::of_session(&own.vars));
+        let implicit = !session.is_closed();
+        let session_mode = match session.mode() {
+            Some(TransactionMode::Session) => mode,
+            given => given,
+        };
         let says_autocommit =
             mine_texts(plan, own).any(|text| text.to_ascii_lowercase().contains("autocommit"));
+        let begun = |step: usize, mode: TransactionMode| Begun {
+            step,
+            mode: match mode {
+                TransactionMode::Session => session_mode,
+                given => Some(given),
+            },
+            locked: BTreeSet::new(),
+        };
         for (number, step) in mine {
             let mut footprint = Footprint {
                 any: says_autocommit,
@@ -202,19 +241,23 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
             };
             variables(step, &mut footprint);
             if implicit && open.is_none() {
-                open = Some((number, BTreeSet::new(), BTreeSet::new()));
+                open = Some(begun(number, TransactionMode::Session));
             }
             match &step.action {
                 Action::Set | Action::Nothing | Action::Sleep(_) => {}
                 Action::Sql(statements) => {
                     for statement in statements {
                         let text = text(statement, &vars);
-                        one(&text, number, tables, tied, &mut open, &mut footprint, &mut all);
+                        if let Some(mode) = one(&text, tables, tied, &mut open, &mut footprint, &mut all) {
+                            open = Some(begun(number, mode));
+                        }
                     }
                 }
                 Action::Prepared(statement, _) | Action::Load { statement, .. } => {
                     let text = text(statement, &vars);
-                    one(&text, number, tables, tied, &mut open, &mut footprint, &mut all);
+                    if let Some(mode) = one(&text, tables, tied, &mut open, &mut footprint, &mut all) {
+                        open = Some(begun(number, mode));
+                    }
                 }
                 Action::Kill { .. }
                 | Action::Disconnect
@@ -224,10 +267,15 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
                     footprint.any = true;
                 }
             }
-            let begun = &mut all[number];
+            let has_locks = open.as_ref().is_some_and(|begun| !begun.locked.is_empty());
+            footprint.quiet =
+                has_locks && !footprint.any && footprint.locks.is_empty() && footprint.frees.is_empty();
+            let begins = &mut all[number];
             // A BEGIN has got what its transaction will see already.
-            footprint.sees.extend(&begun.sees);
-            *begun = footprint;
+            footprint.sees.extend(&begins.sees);
+            footprint.keeps.extend(&begins.keeps);
+            footprint.meets.extend(&begins.meets);
+            *begins = footprint;
         }
         // By connection, which is more than by transaction, and simpler.
         let mine = plan
@@ -243,7 +291,15 @@ fn footprints(plan: &TrialPlan, tables: &[String], tied: bool) -> Vec<Footprint>
     }
     let groups = groups(tables.len(), &together);
     for footprint in &mut all {
-        for set in [&mut footprint.sees, &mut footprint.locks, &mut footprint.frees] {
+        let Footprint {
+            sees,
+            locks,
+            keeps,
+            meets,
+            frees,
+            ..
+        } = footprint;
+        for set in [sees, locks, keeps, meets, frees] {
             *set = set.iter().map(|table| groups[*table]).collect();
         }
     }
@@ -283,22 +339,31 @@ fn text(statement: &Statement, vars: &Vars) -> Option<String> {
     statement.text.fill(vars).ok()
 }
 
-type Open = Option<(usize, BTreeSet<usize>, BTreeSet<usize>)>;
+/// A transaction that is open.
+struct Begun {
+    /// The step that began it.
+    step: usize,
+    /// Its mode, where that is known.
+    mode: Option<TransactionMode>,
+    /// The tables in which it has locked.
+    locked: BTreeSet<usize>,
+}
 
-/// Adds what one statement has to do with tables.
+type Open = Option<Begun>;
+
+/// Adds what one statement has to do with tables; tells the mode of the transaction that it begins, if it does.
 fn one(
     text: &Option<String>,
-    number: usize,
     tables: &[String],
     tied: bool,
     open: &mut Open,
     footprint: &mut Footprint,
     all: &mut [Footprint],
-) {
+) -> Option<TransactionMode> {
     let Some(text) = text else {
         // What it is, only a run knows.
         footprint.any = true;
-        return;
+        return None;
     };
     let statement = classify(text);
     let all_tables: BTreeSet<usize> = (0..tables.len()).collect();
@@ -314,7 +379,7 @@ fn one(
         }
     };
     let end = |open: &mut Open, footprint: &mut Footprint| {
-        if let Some((_, _, locked)) = open.take() {
+        if let Some(Begun { locked, .. }) = open.take() {
             // That of an optimistic transaction asks for its locks now, and looks whether others came first.
             footprint.locks.extend(&locked);
             footprint.sees.extend(&locked);
@@ -323,13 +388,13 @@ fn one(
     };
     match &statement.kind {
         _ if statement.takes_user_lock() || statement.changes_whole_server() => footprint.any = true,
-        Kind::Begin(_) => {
+        Kind::Begin(mode) => {
             end(open, footprint);
-            *open = Some((number, BTreeSet::new(), BTreeSet::new()));
+            return Some(*mode);
         }
         Kind::Commit => end(open, footprint),
         Kind::Rollback => {
-            if let Some((_, _, locked)) = open.take() {
+            if let Some(Begun { locked, .. }) = open.take() {
                 footprint.frees.extend(locked);
             }
         }
@@ -337,9 +402,8 @@ fn one(
         Kind::Select { locking: false } => {
             let read = touched(false);
             footprint.sees.extend(&read);
-            if let Some((begun, seen, _)) = open {
-                seen.extend(&read);
-                all[*begun].sees.extend(&read);
+            if let Some(begun) = open {
+                all[begun.step].sees.extend(&read);
             }
         }
         Kind::Select { locking: true } | Kind::Dml => {
@@ -347,10 +411,16 @@ fn one(
             footprint.sees.extend(&touched);
             footprint.locks.extend(&touched);
             match open {
-                Some((begun, seen, locked)) => {
-                    seen.extend(&touched);
-                    locked.extend(&touched);
-                    all[*begun].sees.extend(&touched);
+                Some(begun) => {
+                    begun.locked.extend(&touched);
+                    let first = &mut all[begun.step];
+                    first.sees.extend(&touched);
+                    if begun.mode != Some(TransactionMode::Pessimistic) {
+                        first.meets.extend(&touched);
+                    }
+                    if begun.mode != Some(TransactionMode::Optimistic) {
+                        first.keeps.extend(&touched);
+                    }
                 }
                 None => footprint.frees.extend(&touched),
             }
@@ -365,6 +435,7 @@ fn one(
         | Kind::Execute
         | Kind::Other => footprint.any = true,
     }
+    None
 }
 
 /// Variables that a step sets and uses.
@@ -420,7 +491,7 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         let plan = planned.trials.into_iter().next().expect("a trial");
         let tables = ["t", "u"].map(str::to_owned);
-        let dependence = Dependence::of_plan(&plan, &tables, false);
+        let dependence = Dependence::of_plan(&plan, &tables, false, Some(TransactionMode::Pessimistic));
         (plan, dependence)
     }
 
@@ -469,6 +540,17 @@ mod tests {
                 &writes,
                 vec![(0, 2), (1, 2)],
             ),
+            // An optimistic one is refused by a newer lock, and waits for an older one.
+            (
+                &["begin optimistic", "update t set a = 1", "commit"],
+                &writes,
+                vec![(0, 0), (0, 2), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)],
+            ),
+            (
+                &["begin optimistic", "update t set a = 1", "commit"],
+                &["begin optimistic", "update t set a = 1", "commit"],
+                vec![(0, 2), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)],
+            ),
             // Autocommit is both.
             (&["update t set a = 2"], &["select * from t"], vec![(0, 0)]),
             (&["select * from u"], &["update t set a = 2"], vec![]),
@@ -487,11 +569,24 @@ mod tests {
     }
 
     #[test]
+    fn it_does_not_hold_where_one_with_locks_gives_up_after_a_statement_that_has_none_to_do_with_them() {
+        let (_, dependence) = dependence(
+            "  a: {states: [{sql: begin}, {sql: select n from t}, {sql: update t set n = 1}, {sql: select n from t}, \
+             {sql: rollback to s}, {sql: commit}]}\n",
+        );
+        let holds = (0..6).map(|step| dependence.holds([step].into_iter()));
+        assert_eq!(holds.collect::<Vec<_>>(), [true, true, true, false, false, true]);
+        assert!(dependence.holds([0, 1, 2].into_iter()));
+        assert!(!dependence.holds([0, 3].into_iter()));
+    }
+
+    #[test]
     fn an_order_stands_for_those_that_cannot_differ() {
         let free = Dependence {
             of: (0..4)
                 .map(|one| (0..4).map(|other| one / 2 == other / 2).collect())
                 .collect(),
+            quiet: vec![false; 4],
         };
         // Two connections of two steps that have nothing in common: all six orders are one.
         assert_eq!(free.stands_for(&[0, 1, 2, 3], |step| step / 2), 6);

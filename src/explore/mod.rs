@@ -7,16 +7,15 @@ mod outcome;
 mod search;
 mod show;
 mod shrink;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use crate::history::History;
 use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
-use crate::run::{Chooser, Known, Ran, RunSettings, Stage, TrialError};
+use crate::run::{Chooser, Known, RunSettings, Stage, TrialError};
 use crate::server::Server;
 use crate::sql::Product;
 use crate::verdict::{Finding, Verdict, judge};
@@ -29,13 +28,10 @@ pub use outcome::Came;
 pub use search::{Beginning, Given, Search, sample};
 pub use show::{across, compared, order_in_words, table};
 pub use shrink::Shrunk;
+use work::{Shared, Work, lock};
 
 /// So many orders are run at the same time, each in databases of its own.
 pub const STAGES: usize = 4;
-/// So often a way is tried once more on which somebody waited, or did not, other than the time before.
-const STRAYED_MAX: usize = 20;
-/// So often an order is run again in which somebody was believed to wait who did not.
-const DOUBTED_MAX: usize = 20;
 /// So many failing orders are looked at closely.
 const FAILING_MAX: usize = 3;
 
@@ -149,46 +145,6 @@ pub struct FailingOrder {
     misfits: Option<Misfits>,
 }
 
-/// One order, judged.
-struct Judged {
-    order: Vec<usize>,
-    came: Came,
-    stands_for: u128,
-    names: Vec<usize>,
-    findings: Vec<Finding>,
-    misfits: Option<Misfits>,
-    history: History,
-}
-
-/// What the stages share.
-struct Shared {
-    open: Vec<Beginning>,
-    given: Vec<Vec<usize>>,
-    /// Stages that have an order under way, and may bring more beginnings.
-    under_way: usize,
-    started: usize,
-    strayed: usize,
-    doubted: usize,
-    /// Beginnings that were given up, since nobody could be found to go on as the time before.
-    astray: usize,
-    all: Vec<Judged>,
-    seen: BTreeMap<Vec<usize>, usize>,
-    cut: Option<LeftOut>,
-    trouble: Option<TrialError>,
-}
-
-impl Shared {
-    /// Whether an order is to be run again, since it cannot have been as it was seen. It counts as not run then.
-    fn doubts(&mut self, ran: &Result<Ran, TrialError>) -> bool {
-        let doubts = ran.as_ref().is_ok_and(|ran| ran.doubtful) && self.doubted < DOUBTED_MAX;
-        if doubts {
-            self.doubted += 1;
-            self.started -= 1;
-        }
-        doubts
-    }
-}
-
 /// Runs the orders that the plan asks for, and judges each.
 ///
 /// # Errors
@@ -223,7 +179,7 @@ pub async fn explore(
     // What may be left out follows from how TiDB's transactions see and lock.
     let prune = orders.prune && first_stage.has_only_tables() && server.product() == Product::TiDb;
     let dependence = if prune && orders.choice == OrderChoice::All {
-        Dependence::of_plan(plan, &tables, first_stage.is_tied())
+        Dependence::of_plan(plan, &tables, first_stage.is_tied(), first_stage.txn_mode())
     } else {
         Dependence::everything(plan.steps.len())
     };
@@ -232,24 +188,11 @@ pub async fn explore(
         OrderChoice::All => usize::try_from(number_of_orders(&plan.connections)).unwrap_or(usize::MAX),
         OrderChoice::Sample { .. } | OrderChoice::One(_) => given.len(),
     };
-    let shared = Arc::new(Mutex::new(Shared {
-        open,
-        given,
-        under_way: 0,
-        started: 0,
-        strayed: 0,
-        doubted: 0,
-        astray: 0,
-        all: Vec::new(),
-        seen: BTreeMap::new(),
-        cut: None,
-        trouble: None,
-    }));
+    let shared = Arc::new(Mutex::new(Shared::new(open, given, dependence)));
     let deadline = began + plan.timeout;
     let work = Work {
         plan: Arc::clone(plan),
         shared: Arc::clone(&shared),
-        dependence: Arc::new(dependence),
         news: Arc::default(),
         deadline,
         most: orders.most,
@@ -320,161 +263,6 @@ async fn open_stage(
         run.database = format!("{}_{number}", run.database);
     }
     Stage::open(Arc::clone(plan), server, own, run).await
-}
-
-fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Clone)]
-struct Work {
-    plan: Arc<TrialPlan>,
-    shared: Arc<Mutex<Shared>>,
-    dependence: Arc<Dependence>,
-    /// Told of when there is more to do, or nothing under way any more.
-    news: Arc<Notify>,
-    deadline: Instant,
-    most: u32,
-}
-
-enum Next {
-    Begin(Beginning),
-    Given(Vec<usize>),
-    /// Others may still find more.
-    Later,
-    Nothing,
-}
-
-impl Work {
-    /// Runs orders on a stage as long as there are any.
-    async fn run(self, mut stage: Stage) -> Stage {
-        let steps: Vec<_> = self
-            .plan
-            .connections
-            .iter()
-            .map(|own| own.states.clone())
-            .collect();
-        let news = Arc::clone(&self.news);
-        loop {
-            // Asked for before it is looked what there is to do, so that none is missed.
-            let told = news.notified();
-            let ran = match self.next() {
-                Next::Nothing => return stage,
-                Next::Later => {
-                    told.await;
-                    continue;
-                }
-                Next::Begin(beginning) => {
-                    let mut search = Search::new(beginning.clone(), &self.dependence, &steps);
-                    let ran = stage.run(&mut search, &[]).await;
-                    let found = std::mem::take(&mut search.others);
-                    let mut shared = lock(&self.shared);
-                    let again = shared.doubts(&ran);
-                    if again {
-                        // Who could go on was not seen as it is, so what was found from there is not used either.
-                        shared.open.push(beginning);
-                    } else {
-                        shared.open.extend(found);
-                        if search.strayed {
-                            // Somebody waited, or did not, other than the time before: the way is tried once more.
-                            shared.strayed += 1;
-                            if shared.strayed <= STRAYED_MAX {
-                                shared.open.push(beginning);
-                            } else {
-                                shared.astray += 1;
-                            }
-                        }
-                        self.news.notify_waiters();
-                    }
-                    ran.map(|ran| (ran, again || search.redundant || search.strayed))
-                }
-                Next::Given(order) => {
-                    let ran = stage.run(&mut Given::new(&order), &[]).await;
-                    let mut shared = lock(&self.shared);
-                    let again = shared.doubts(&ran);
-                    if again {
-                        shared.given.push(order);
-                    }
-                    ran.map(|ran| (ran, again))
-                }
-            };
-            self.take(ran, stage.tables());
-        }
-    }
-
-    fn next(&self) -> Next {
-        let mut shared = lock(&self.shared);
-        if shared.trouble.is_some() {
-            return Next::Nothing;
-        }
-        let more = !shared.open.is_empty() || !shared.given.is_empty();
-        if more && shared.started >= self.most as usize {
-            shared.cut = Some(LeftOut::Most(self.most));
-            return Next::Nothing;
-        }
-        if more && Instant::now() >= self.deadline {
-            shared.cut = Some(LeftOut::Time(self.plan.timeout));
-            return Next::Nothing;
-        }
-        let next = match (shared.open.pop(), shared.given.pop()) {
-            (Some(beginning), given) => {
-                shared.given.extend(given);
-                Next::Begin(beginning)
-            }
-            (None, Some(order)) => Next::Given(order),
-            (None, None) if shared.under_way > 0 && shared.cut.is_none() => return Next::Later,
-            (None, None) => return Next::Nothing,
-        };
-        shared.under_way += 1;
-        shared.started += 1;
-        next
-    }
-
-    fn take(&self, ran: Result<(Ran, bool), TrialError>, tables: &[String]) {
-        let judged = ran.map(|(ran, redundant)| (!redundant).then(|| self.judge(ran, tables)));
-        let mut shared = lock(&self.shared);
-        shared.under_way -= 1;
-        match judged {
-            Ok(None) => {}
-            Ok(Some(judged)) => {
-                let number = shared.all.len();
-                // The order that really happened is what counts, and equal ones count once.
-                if shared.seen.insert(judged.order.clone(), number).is_none() {
-                    shared.all.push(judged);
-                }
-            }
-            Err(error) => drop(shared.trouble.get_or_insert(error)),
-        }
-        drop(shared);
-        self.news.notify_waiters();
-    }
-
-    fn judge(&self, ran: Ran, tables: &[String]) -> Judged {
-        let plan = &self.plan;
-        let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
-        let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
-        let came = Came::of(plan, tables, &ran.history);
-        let JudgedOrder {
-            outcomes,
-            findings,
-            misfits,
-        } = judge_order(plan, tables, &ran.history);
-        let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
-            Some(OrderChoice::All) => self
-                .dependence
-                .stands_for(&steps, |step| plan.steps[step].connection),
-            _ => 1,
-        };
-        Judged {
-            order,
-            came,
-            stands_for,
-            names: outcomes,
-            findings,
-            misfits,
-            history: ran.history,
-        }
-    }
 }
 
 /// How often the next step is another connection's.

@@ -10,8 +10,9 @@ use tokio::sync::{RwLock, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
+use super::control::Control;
 use super::live::Live;
-use super::trial::{Control, main_control, query_record};
+use super::trial::{main_control, query_record};
 use crate::coordinator::waits::{Map, Place};
 use crate::coordinator::{Coordinator, Reach, blocking};
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};

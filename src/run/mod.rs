@@ -1,5 +1,6 @@
 //! Drives a plan's machines on a server and records what happens.
 
+mod control;
 mod free;
 mod known;
 mod live;

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
+use super::control::Control;
 use super::known::{Belief, Known, Place, Seen, Track};
-use super::trial::{Control, query_record};
+use super::trial::query_record;
 use super::watch::{LOOK_EVERY, Waiting};
 use crate::coordinator::Coordinator;
 use crate::coordinator::blocking::{self, TrxRow};

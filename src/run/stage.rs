@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::control::Control;
 use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    Control, RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
+    RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
     main_control, prepare, restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
@@ -24,7 +25,7 @@ use crate::history::{CheckId, CheckRecord, History, Outcome, RowSet, SqlValue, V
 use crate::machine::{Command, Report};
 use crate::plan::{Action, TrialPlan};
 use crate::server::Server;
-use crate::sql::{Kind, Product, classify};
+use crate::sql::{Kind, Product, TransactionMode, classify};
 
 /// More rows than this are not kept here to be put back: the setup is run again for them.
 const ROWS_KEPT_MAX: usize = 2_000;
@@ -161,6 +162,11 @@ impl Stage {
         self.tied
     }
 
+    /// What the server begins transactions with, where that is known.
+    pub(crate) fn txn_mode(&self) -> Option<TransactionMode> {
+        self.controls.first().and_then(|control| control.txn_mode)
+    }
+
     /// Whether rows are put back between two orders, rather than databases made anew.
     #[must_use]
     pub fn puts_back(&self) -> bool {
@@ -178,6 +184,9 @@ impl Stage {
         }
         self.vars = prepare(&self.plan, &mut self.controls, &self.settings).await?;
         self.look_at_tables().await?;
+        for control in &mut self.controls {
+            control.ask_txn_mode().await;
+        }
         self.sit_down().await
     }
 

@@ -4,26 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+use super::control::Control;
 use super::free::{self, Free};
 use super::live::Live;
 use super::script::Script;
-use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
+use crate::connection::{ConnectError, ConnectionOptions};
 use crate::coordinator::{Coordinator, blocking};
 use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue, Vars};
 use crate::machine::{Machine, Report};
 use crate::plan::{Query, Statement, TrialPlan};
 use crate::server::Server;
 use crate::source::Span;
-use crate::sql::{Kind, classify};
 
-/// The limit for one statement of the setup, the teardown or a final query.
-const CONTROL_MAX: Duration = Duration::from_secs(60);
-/// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
-/// up the others for ever.
-const TURN_MAX: Duration = Duration::from_secs(10);
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
 /// Files that are open beside those of a trial's connections: those of other trials, mostly.
@@ -65,7 +60,7 @@ impl TrialError {
         }
     }
 
-    fn connect(who: &str, error: &ConnectError) -> Self {
+    pub(super) fn connect(who: &str, error: &ConnectError) -> Self {
         Self::new(format!("{who} cannot connect: {error}"))
     }
 }
@@ -82,50 +77,6 @@ impl Clock {
         let took_ms = self.0.elapsed().as_secs_f64() * 1_000.0;
         tracing::debug!(phase, took_ms, "phase ended");
         self.0 = Instant::now();
-    }
-}
-
-/// A control connection with the endpoint that it is on.
-pub(super) struct Control {
-    pub connection: Connection,
-    pub config: ConnectionConfig,
-    pub options: ConnectionOptions,
-    schema_changes: Option<Arc<Mutex<()>>>,
-}
-
-impl Control {
-    pub async fn open(server: &Server) -> Result<Self, TrialError> {
-        let mut config = server.config().clone();
-        config.id = "control".to_owned();
-        config.database = None;
-        let options = ConnectionOptions {
-            session_vars: vec![("time_zone".to_owned(), "'+00:00'".to_owned())],
-            ..server.options().clone()
-        };
-        let connection = Connection::open(&config, &options)
-            .await
-            .map_err(|error| TrialError::connect("the control connection", &error))?;
-        Ok(Self {
-            connection,
-            config,
-            options,
-            schema_changes: server.schema_changes(),
-        })
-    }
-
-    /// One statement within [`CONTROL_MAX`]. A schema change waits for its turn before.
-    pub async fn execute(&mut self, sql: &str) -> Outcome {
-        let turns = self.schema_changes.as_ref();
-        let _turn = match turns.filter(|_| classify(sql).kind == Kind::Ddl) {
-            Some(turns) => tokio::time::timeout(TURN_MAX, turns.lock()).await.ok(),
-            None => None,
-        };
-        match tokio::time::timeout(CONTROL_MAX, self.connection.execute(sql)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::TimedOut {
-                limit_ms: u64::try_from(CONTROL_MAX.as_millis()).unwrap_or(u64::MAX),
-            },
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::script::{Fate, Script, Seat};
 use crate::coordinator::blocking::{self, Sight, Sights, TrxRow};
 use crate::history::{Evidence, SqlValue, Stopped, Wait, WaitRule};
 use crate::plan::Action;
-use crate::sql::{Kind, Product, classify};
+use crate::sql::{Kind, Product, TransactionMode, classify};
 
 /// The first look at a statement that must not wait comes after this: most have returned by then.
 const FIRST_LOOK: Duration = Duration::from_millis(3);
@@ -26,6 +26,7 @@ const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
 /// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
 const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
+const LOCK_WAITS_EVERY: Duration = Duration::from_millis(50);
 
 /// How it is now with a statement that was seen to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Script<'_> {
         let mut sights = if known == Some(Seen::Waits) {
             Sights::of_known(sent)
         } else if careful {
-            Sights::of_many(sent)
+            Sights::of_many(sent).free_to_commit(self.is_free_to_commit(connection))
         } else {
             Sights::new(sent, expected)
         };
@@ -177,6 +178,22 @@ impl Script<'_> {
         } else {
             FIRST_LOOK_ALONE
         }
+    }
+
+    /// Whether TiDB's commit can wait for nobody: a pessimistic transaction has all its locks before, and an optimistic
+    /// one meets only those of pessimistic ones, and of commits under way.
+    fn is_free_to_commit(&self, connection: usize) -> bool {
+        let mode = |seat: &Seat| match seat.transaction.mode()? {
+            TransactionMode::Session => self.controls[seat.control].txn_mode,
+            given => Some(given),
+        };
+        let own = &self.seats[connection];
+        let others = (0..self.seats.len()).filter(|number| *number != connection);
+        own.transaction.is_open() && mode(own) == Some(TransactionMode::Pessimistic)
+            || others.map(|number| &self.seats[number]).all(|seat| {
+                let locks = seat.transaction.may_hold_locks();
+                seat.busy.is_none() && (!locks || mode(seat) == Some(TransactionMode::Optimistic))
+            })
     }
 
     /// For what never shows as a lock wait: metadata locks, user-level locks, autocommit statements.
@@ -366,6 +383,7 @@ impl Script<'_> {
     async fn ask_lock_waits(&mut self, record: usize, waiter: i128, rows: &[TrxRow], wait: &mut Wait) {
         let control = self.seats[self.history.steps[record].connection].control;
         let deadline = Instant::now() + LOCK_WAITS_MAX;
+        let mut late = false;
         loop {
             let found = blocking::lock_wait(&mut self.controls[control].connection, waiter).await;
             if let Some((holder, key)) = found {
@@ -374,9 +392,16 @@ impl Script<'_> {
                 wait.holders.extend(holder);
                 wait.evidence = holder.map(|_| Evidence::DataLockWaits);
                 wait.key = Some(key).filter(|key| !key.is_empty());
+                if late {
+                    // That store names the holder when the waiter asks for the lock anew, and for that moment is in
+                    // no queue: were the lock let go of just then, another one could get it, or a deadlock's victim
+                    // be another one.
+                    self.next_report(Instant::now() + LOCK_WAITS_EVERY).await;
+                }
                 return;
             }
-            self.next_report((Instant::now() + Duration::from_millis(50)).min(deadline))
+            late = true;
+            self.next_report((Instant::now() + LOCK_WAITS_EVERY).min(deadline))
                 .await;
             if self.is_done(record) || Instant::now() >= deadline {
                 return;
