@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::lifeline::{self, Lifeline};
 use super::progress::{Progress, Task};
-use super::store_patch::{self, PATCH};
+use super::store_patch::{self, PATCH, StoreError};
 
 const GO_MOD: &str = include_str!("../../embedded/go.mod");
 const GO_SUM: &str = include_str!("../../embedded/go.sum");
@@ -57,11 +57,8 @@ pub enum BuildError {
         source: io::Error,
     },
     /// The patched copy of TiDB's in-memory store could not be made.
-    #[error("cannot get and patch the in-memory store of TiDB {RELEASE}: {output}")]
-    Store {
-        /// What Go said, or why the patch does not fit.
-        output: String,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// `go build` failed.
     #[error("`go build` of TiDB {RELEASE} failed with code {code}; the end of its output:\n{output}")]
     Failed {

@@ -39,6 +39,7 @@ pub use probe::StoreEngine;
 pub use progress::Progress;
 pub use reaper::{LABEL as CONTAINER_LABEL, run_reaper_if_asked};
 pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
+pub use store_patch::StoreError;
 pub use url::UrlError;
 
 use crate::connection::{ConnectionConfig, ConnectionOptions, Tls};

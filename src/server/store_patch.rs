@@ -7,12 +7,15 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::build::BuildError;
-
 pub(super) const PATCH: &str = include_str!("../../embedded/badger.patch");
 const PACKAGE: &str = "github.com/pingcap/badger";
 /// The folder of the copy, in that of the module.
 const COPY: &str = "badger";
+
+/// Why there is no patched copy: what Go or the system said, or why the patch does not fit.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot get and patch the in-memory store of TiDB: {0}")]
+pub struct StoreError(String);
 
 /// The line of a go.mod that takes the copy.
 pub(super) fn replacement() -> String {
@@ -21,19 +24,15 @@ pub(super) fn replacement() -> String {
 
 /// Makes the copy in `module`, whose go.mod names the version of the package and does not have the
 /// [`replacement`] yet. `env` is that of the build.
-pub(super) async fn copy_patched(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(), BuildError> {
+pub(super) async fn copy_patched(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(), StoreError> {
     let original = download(module, env).await?;
     let copy = module.join(COPY);
-    copy_folder(&original, &copy).map_err(|source| BuildError::Cache {
-        action: "copy TiDB's store to",
-        path: copy.clone(),
-        source,
-    })?;
+    copy_folder(&original, &copy).map_err(|source| StoreError(format!("{}: {source}", copy.display())))?;
     apply(&copy)
 }
 
 /// Where Go keeps the package, which it gets first if it has to.
-async fn download(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf, BuildError> {
+async fn download(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf, StoreError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Download {
@@ -51,8 +50,7 @@ async fn download(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf
             None => go.env_remove(name),
         };
     }
-    let failed = |output: String| BuildError::Store { output };
-    let output = go.output().await.map_err(|error| failed(error.to_string()))?;
+    let output = go.output().await.map_err(|error| StoreError(error.to_string()))?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match serde_json::from_slice(&output.stdout) {
         Ok(Download {
@@ -61,12 +59,12 @@ async fn download(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf
         }) => Ok(dir),
         Ok(Download {
             error: Some(error), ..
-        }) => Err(failed(error)),
+        }) => Err(StoreError(error)),
         Ok(Download {
             dir: None,
             error: None,
         })
-        | Err(_) => Err(failed(said)),
+        | Err(_) => Err(StoreError(said)),
     }
 }
 
@@ -86,20 +84,14 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Changes the copy as [`PATCH`] says.
-fn apply(copy: &Path) -> Result<(), BuildError> {
-    let unfit = |why: String| BuildError::Store {
-        output: format!("embedded/badger.patch does not fit the package: {why}"),
-    };
+fn apply(copy: &Path) -> Result<(), StoreError> {
+    let unfit = |why: String| StoreError(format!("embedded/badger.patch does not fit the package: {why}"));
     let patch = diffy::Patch::from_str(PATCH).map_err(|error| unfit(error.to_string()))?;
     let name = patch.modified().and_then(|name| name.strip_prefix("b/"));
     let path = copy.join(name.ok_or_else(|| unfit("it names no file".to_owned()))?);
     let original = std::fs::read_to_string(&path).map_err(|error| unfit(error.to_string()))?;
     let changed = diffy::apply(&original, &patch).map_err(|error| unfit(error.to_string()))?;
-    std::fs::write(&path, changed).map_err(|source| BuildError::Cache {
-        action: "write",
-        path,
-        source,
-    })
+    std::fs::write(&path, changed).map_err(|source| StoreError(format!("{}: {source}", path.display())))
 }
 
 #[cfg(test)]
