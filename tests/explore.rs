@@ -248,6 +248,16 @@ connections:
 ",
     ),
     (
+        "what somebody does next who waited, for whom the other one's commit has another table",
+        "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+  create table u (id int primary key, n int); insert into u values (1, 0);
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 1}, {sql: select n from t}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 10}, {sql: commit}]}
+",
+    ),
+    (
         "savepoints and a rollback",
         "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);

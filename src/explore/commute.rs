@@ -125,9 +125,15 @@ impl Dependence {
     }
 
     /// How many orders this one stands for, itself included: those in which every two steps that depend on each
-    /// other come as they do here.
+    /// other come as they do here. `after` are further pairs of which the second comes after the first: what somebody
+    /// does who waited, after the step that let it go on.
     #[must_use]
-    pub fn stands_for(&self, order: &[usize], connection_of: impl Fn(usize) -> usize) -> u128 {
+    pub fn stands_for(
+        &self,
+        order: &[usize],
+        after: &[(usize, usize)],
+        connection_of: impl Fn(usize) -> usize,
+    ) -> u128 {
         if self.of.iter().flatten().all(|depends| *depends) {
             return 1;
         }
@@ -148,45 +154,46 @@ impl Dependence {
                 .position(|other| *other == step)
                 .unwrap_or(usize::MAX)
         };
+        let comes_first = |one: usize, other: usize| {
+            after.contains(&(one, other)) || self.between(one, other) && position(one) < position(other)
+        };
         let mut known = std::collections::HashMap::new();
         let mut at = vec![0; sequences.len()];
-        self.count(&sequences, &mut at, &position, &mut known)
+        count(&sequences, &mut at, &comes_first, &mut known)
     }
+}
 
-    fn count(
-        &self,
-        sequences: &[Vec<usize>],
-        at: &mut Vec<usize>,
-        position: &dyn Fn(usize) -> usize,
-        known: &mut std::collections::HashMap<Vec<usize>, u128>,
-    ) -> u128 {
-        if let Some(count) = known.get(at) {
-            return *count;
-        }
-        let mut count: u128 = 0;
-        let mut done = true;
-        for own in 0..sequences.len() {
-            let Some(step) = sequences[own].get(at[own]).copied() else {
-                continue;
-            };
-            done = false;
-            // It can be next if nothing that depends on it and comes before it here is still to come.
-            let free = (0..sequences.len()).all(|other| {
-                other == own
-                    || sequences[other][at[other]..]
-                        .iter()
-                        .all(|later| !self.between(step, *later) || position(step) < position(*later))
-            });
-            if free {
-                at[own] += 1;
-                count = count.saturating_add(self.count(sequences, at, position, known));
-                at[own] -= 1;
-            }
-        }
-        let count = if done { 1 } else { count };
-        known.insert(at.clone(), count);
-        count
+/// In how many ways the rest of the sequences can be merged, where `comes_first` tells which steps of different ones
+/// must come before which.
+fn count(
+    sequences: &[Vec<usize>],
+    at: &mut Vec<usize>,
+    comes_first: &dyn Fn(usize, usize) -> bool,
+    known: &mut std::collections::HashMap<Vec<usize>, u128>,
+) -> u128 {
+    if let Some(count) = known.get(at) {
+        return *count;
     }
+    let mut sum: u128 = 0;
+    let mut done = true;
+    for own in 0..sequences.len() {
+        let Some(step) = sequences[own].get(at[own]).copied() else {
+            continue;
+        };
+        done = false;
+        let free = (0..sequences.len()).filter(|other| *other != own).all(|other| {
+            let mut left = sequences[other][at[other]..].iter();
+            !left.any(|later| comes_first(*later, step))
+        });
+        if free {
+            at[own] += 1;
+            sum = sum.saturating_add(count(sequences, at, comes_first, known));
+            at[own] -= 1;
+        }
+    }
+    let sum = if done { 1 } else { sum };
+    known.insert(at.clone(), sum);
+    sum
 }
 
 fn footprints(
@@ -589,9 +596,11 @@ mod tests {
             quiet: vec![false; 4],
         };
         // Two connections of two steps that have nothing in common: all six orders are one.
-        assert_eq!(free.stands_for(&[0, 1, 2, 3], |step| step / 2), 6);
+        assert_eq!(free.stands_for(&[0, 1, 2, 3], &[], |step| step / 2), 6);
+        // The first one's second step waits for the second one's first: not in 0 1 2 3.
+        assert_eq!(free.stands_for(&[0, 2, 1, 3], &[(2, 1)], |step| step / 2), 5);
         assert_eq!(
-            Dependence::everything(4).stands_for(&[0, 2, 1, 3], |step| step / 2),
+            Dependence::everything(4).stands_for(&[0, 2, 1, 3], &[], |step| step / 2),
             1
         );
     }

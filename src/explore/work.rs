@@ -256,9 +256,11 @@ impl Work {
             misfits,
         } = judge_order(plan, tables, &ran.history);
         let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
-            Some(OrderChoice::All) => lock(&self.shared)
-                .dependence
-                .stands_for(&steps, |step| plan.steps[step].connection),
+            Some(OrderChoice::All) => {
+                lock(&self.shared)
+                    .dependence
+                    .stands_for(&steps, &let_go(&ran.history), |step| plan.steps[step].connection)
+            }
             _ => 1,
         };
         Judged {
@@ -271,6 +273,21 @@ impl Work {
             history: ran.history,
         }
     }
+}
+
+/// For each step that waited: the one that let it go on, and what its own connection did next.
+fn let_go(history: &History) -> Vec<(usize, usize)> {
+    let steps = &history.steps;
+    let pairs = steps.iter().enumerate().filter_map(|(number, record)| {
+        let ended = record.wait.as_ref().and(record.end.as_ref())?.at_us;
+        let mut later = steps[number + 1..].iter();
+        let next = later
+            .clone()
+            .find(|other| other.connection == record.connection)?;
+        let last = later.rfind(|other| other.connection != record.connection && other.started_us <= ended)?;
+        Some((last.step, next.step))
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]
