@@ -385,6 +385,41 @@ connections:
   a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: update u set n = n + 1}, {sql: commit}]}
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update u set n = n + 10}, {sql: update t set n = n + 10}, {sql: commit}]}
 ";
+    pruning_and_a_saved_value_in_the_sql_of_a_transaction: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+vars: {a: 0, b: 0}
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: select n from t, save: {a: n}}, {sql: \"update t set n = ${a} + 1\"}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: select n from t, save: {b: n}}, {sql: \"update t set n = ${b} + 1\"}, {sql: commit}]}
+";
+    pruning_and_a_prepared_statement_in_a_transaction: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {txn: pessimistic, states: [{sql: prepare s from 'update t set n = n + 1'}, {sql: begin}, {sql: execute s}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: select n from t}, {sql: commit}]}
+";
+    pruning_and_a_select_that_fails: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+  create table u (id int primary key); insert into u values (1), (2);
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: select (select id from u)}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: update t set n = n + 10}]}
+";
+    pruning_and_a_table_that_a_step_makes: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {states: [{sql: begin}, {sql: create table x (id int primary key)}, {sql: update t set n = n + 1}]}
+  b: {states: [{sql: select n from t}]}
+";
+    pruning_and_always: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+  create table u (id int primary key, n int); insert into u values (1, 0);
+expect:
+  always: select (select n from t) + (select n from u) < 2
+connections:
+  a: {states: [{sql: update t set n = 1}, {sql: update t set n = 0}]}
+  b: {states: [{sql: update u set n = 1}, {sql: update u set n = 0}]}
+";
     pruning_and_autocommit_switched_off: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
 connections:

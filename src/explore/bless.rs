@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::show::count;
-use super::{Explored, Group, order_in_words};
+use super::{Explored, Group, LeftOut, order_in_words};
 use crate::history::{CheckId, Outcome, RowSet, SqlValue};
 use crate::plan::{TrialPlan, step_name};
 
@@ -14,6 +14,12 @@ pub enum BlessError {
     /// There are `outcomes` already.
     #[error("`outcomes` is there already, and nothing was written: delete it to have it written anew")]
     There,
+    /// Orders were left out.
+    #[error(
+        "not all orders were run (`most`, or the scenario's `timeout`), and nothing was written: the others may come to \
+         other outcomes"
+    )]
+    LeftOut,
     /// `expect` is not a block to which lines can be added.
     #[error(
         "`expect` is not a block of keys or of items, one a line: make it one, and put this into it:\n{0}"
@@ -35,6 +41,10 @@ pub enum BlessError {
 pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<String, BlessError> {
     if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
         return Err(BlessError::There);
+    }
+    let cut = |left_out| matches!(left_out, Some(LeftOut::Most(_) | LeftOut::Time(_)));
+    if found.iter().any(|(_, explored)| cut(explored.left_out)) {
+        return Err(BlessError::LeftOut);
     }
     // Of several orders each comes to an outcome of its own.
     let mut variants: Vec<_> = found.iter().map(|(plan, _)| &plan.variant).collect();

@@ -10,7 +10,8 @@
 //! - a COMMIT depends on all that has to do with the tables that its transaction wrote or locked;
 //! - tables that one transaction locks count as one: who is refused in a deadlock depends on the locks in all of
 //!   them, and an error lets go of all of them;
-//! - what is not understood depends on everything;
+//! - what is not understood depends on everything, and so do the BEGIN and the end of the transaction that it is in;
+//! - where there is `always`, a schema change, or a look at the server's own tables, nothing is left out;
 //! - whoever gets an error that nobody expected gives up its transaction, and lets go of its locks: where that comes
 //!   of a statement that has nothing to do with locks, a plain read or ROLLBACK TO, none of this holds
 //!   ([`Dependence::holds`]).
@@ -89,6 +90,18 @@ impl Dependence {
     /// than they name, and `mode` what the server begins transactions with, where that is known.
     #[must_use]
     pub fn of_plan(plan: &TrialPlan, tables: &[String], tied: bool, mode: Option<TransactionMode>) -> Self {
+        // `always` looks at every state on the way, and a schema change makes tables that nobody could name before.
+        let beyond = |text: &str| {
+            let small = text.to_ascii_lowercase();
+            classify(text).kind == Kind::Ddl || ["_schema", "mysql."].iter().any(|word| small.contains(word))
+        };
+        if plan.all_finals().any(|one| !one.always.is_empty())
+            || (0..plan.connections.len())
+                .flat_map(|own| texts(plan, own))
+                .any(beyond)
+        {
+            return Self::everything(plan.steps.len());
+        }
         let footprints = footprints(plan, tables, tied, mode);
         let of = footprints
             .iter()
@@ -231,8 +244,7 @@ fn footprints(
             Some(TransactionMode::Session) => mode,
             given => given,
         };
-        let says_autocommit =
-            mine_texts(plan, own).any(|text| text.to_ascii_lowercase().contains("autocommit"));
+        let says_autocommit = texts(plan, own).any(|text| text.to_ascii_lowercase().contains("autocommit"));
         let begun = |step: usize, mode: TransactionMode| Begun {
             step,
             mode: match mode {
@@ -240,6 +252,7 @@ fn footprints(
                 given => Some(given),
             },
             locked: BTreeSet::new(),
+            any: false,
         };
         for (number, step) in mine {
             let mut footprint = Footprint {
@@ -274,12 +287,18 @@ fn footprints(
                     footprint.any = true;
                 }
             }
+            // What begins and ends a transaction with something in it that only a run knows may be about anything, too.
+            if let (true, Some(begun)) = (footprint.any, &mut open) {
+                begun.any = true;
+                all[begun.step].any = true;
+            }
             let has_locks = open.as_ref().is_some_and(|begun| !begun.locked.is_empty());
             footprint.quiet =
                 has_locks && !footprint.any && footprint.locks.is_empty() && footprint.frees.is_empty();
             let begins = &mut all[number];
             // A BEGIN has got what its transaction will see already.
             footprint.sees.extend(&begins.sees);
+            footprint.any |= begins.any;
             footprint.keeps.extend(&begins.keeps);
             footprint.meets.extend(&begins.meets);
             *begins = footprint;
@@ -314,7 +333,7 @@ fn footprints(
 }
 
 /// The texts of a connection's statements, as they stand in the file.
-fn mine_texts(plan: &TrialPlan, own: usize) -> impl Iterator<Item = &str> {
+pub(super) fn texts(plan: &TrialPlan, own: usize) -> impl Iterator<Item = &str> {
     let steps = plan.steps.iter().filter(move |step| step.connection == own);
     steps.flat_map(|step| match &step.action {
         Action::Sql(statements) => statements.iter().map(|one| one.text.source()).collect(),
@@ -354,6 +373,8 @@ struct Begun {
     mode: Option<TransactionMode>,
     /// The tables in which it has locked.
     locked: BTreeSet<usize>,
+    /// Whether it may have seen and locked anything.
+    any: bool,
 }
 
 type Open = Option<Begun>;
@@ -386,7 +407,8 @@ fn one(
         }
     };
     let end = |open: &mut Open, footprint: &mut Footprint| {
-        if let Some(Begun { locked, .. }) = open.take() {
+        if let Some(Begun { locked, any, .. }) = open.take() {
+            footprint.any |= any;
             // That of an optimistic transaction asks for its locks now, and looks whether others came first.
             footprint.locks.extend(&locked);
             footprint.sees.extend(&locked);
@@ -401,7 +423,8 @@ fn one(
         }
         Kind::Commit => end(open, footprint),
         Kind::Rollback => {
-            if let Some(Begun { locked, .. }) = open.take() {
+            if let Some(Begun { locked, any, .. }) = open.take() {
+                footprint.any |= any;
                 footprint.frees.extend(locked);
             }
         }
@@ -570,6 +593,12 @@ mod tests {
             // What is not understood depends on everything.
             (&["set @a = 1"], &["select * from u"], vec![(0, 0)]),
             (&["select get_lock('a', 1)"], &["select 1"], vec![(0, 0)]),
+            // And so do the BEGIN and the COMMIT around it.
+            (
+                &["begin", "execute s", "savepoint x", "commit"],
+                &["select 1"],
+                vec![(0, 0), (1, 0), (3, 0)],
+            ),
         ] {
             assert_eq!(pairs(one, other), wanted, "{one:?} and {other:?}");
         }
