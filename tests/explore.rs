@@ -240,6 +240,15 @@ connections:
 ",
     ),
     (
+        "two who wait for a third one, of whom the older one goes on",
+        "setup: create table t (id int primary key, n int); insert into t values (1, 1)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n * 2}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+  c: {txn: pessimistic, vars: {autocommit: 0}, states: [{sql: update t set n = n + 10}, {sql: commit}]}
+",
+    ),
+    (
         "an error that lets go of locks without being asked to",
         "setup: create table t (id int primary key, n int); insert into t values (1, 0)
 connections:
@@ -761,6 +770,42 @@ steps:
 }
 
 #[test]
+fn an_optimistic_commit_waits_for_a_lock_of_an_older_transaction_only() {
+    let all = explored(
+        "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: optimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10}, {sql: commit}]}
+permutations: all
+",
+    );
+    let waits = all.outcomes.iter().filter(|group| !group.came.blocked.is_empty());
+    let waits: Vec<_> = waits
+        .map(|group| (group.came.blocked.clone(), group.stands_for))
+        .collect();
+    assert_eq!(waits, [(vec!["a.commit".to_owned()], 3)]);
+}
+
+#[test]
+fn user_level_locks_of_one_order_are_not_in_the_way_of_another() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: &both {states: [{sql: \"select get_lock('explore_m', 5)\"}, {sql: update t set n = n + 1}, {sql: \"select release_lock('explore_m')\"}]}
+  b: *both
+permutations: all
+";
+    let all = explored(text);
+    assert_eq!(counts(&all), counts(&explored(text)));
+    assert!(
+        all.outcomes.iter().all(|group| group.came.errors().is_empty()),
+        "{:?}",
+        counts(&all)
+    );
+}
+
+#[test]
 fn an_order_of_a_list_comes_to_the_outcome_that_it_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "scenario: listed
@@ -909,6 +954,11 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
             "flow",
             format!("{LOST_UPDATE}expect: {{errors: {{}}}}\n"),
             "  outcomes:\n    # ",
+        ),
+        (
+            "left_out",
+            LOST_UPDATE.replace("permutations: all", "permutations: {most: 2}"),
+            "not all orders were run",
         ),
         (
             "listed",

@@ -195,11 +195,11 @@ pub(crate) struct Sights {
     known: bool,
     /// Whether nobody holds what a commit could wait for.
     free_to_commit: bool,
+    /// All looks, and those that have shown the same lock wait or commit.
     looks: u32,
+    looks_alike: u32,
     lock_wait: Option<(Instant, i128, Option<String>)>,
     committing: Option<(Instant, i128)>,
-    /// How many looks have shown no lock wait; of a commit, since it was first seen.
-    looks_of_length: u32,
 }
 
 /// What one more sight says.
@@ -222,9 +222,9 @@ impl Sights {
             known: false,
             free_to_commit: false,
             looks: 0,
+            looks_alike: 0,
             lock_wait: None,
             committing: None,
-            looks_of_length: 0,
         }
     }
 
@@ -265,9 +265,9 @@ impl Sights {
     pub fn see(&mut self, row: Option<&TrxRow>, now: Instant) -> Sight {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let state = row.map(|row| row.state.as_str());
+        self.looks += 1;
         if let (Some(row), Some(WAITS)) = (row, state) {
             self.committing = None;
-            self.looks_of_length = 0;
             let first = match &self.lock_wait {
                 Some((first, id, since)) if *id == row.id && *since == row.waiting_since => *first,
                 _ => {
@@ -277,11 +277,11 @@ impl Sights {
                     let waited = waited.min(now.saturating_duration_since(self.sent));
                     let first = now.checked_sub(waited).unwrap_or(now);
                     self.lock_wait = Some((first, row.id, row.waiting_since.clone()));
-                    self.looks = 0;
+                    self.looks_alike = 0;
                     first
                 }
             };
-            self.looks += 1;
+            self.looks_alike += 1;
             let apart = now.saturating_duration_since(first);
             let needed = if self.known {
                 APART_KNOWN
@@ -292,7 +292,7 @@ impl Sights {
             } else {
                 APART_UNEXPECTED
             };
-            let looked = !self.of_many || self.looks >= LOOKS_OF_MANY;
+            let looked = !self.of_many || self.looks_alike >= LOOKS_OF_MANY;
             return if apart >= needed && looked {
                 Sight::Waits(WaitRule::SameLockWaitTwice {
                     apart_us: micros(apart),
@@ -302,15 +302,15 @@ impl Sights {
             };
         }
         self.lock_wait = None;
-        self.looks_of_length += 1;
         if let (Some(row), Some("Committing")) = (row, state) {
             let first = match self.committing {
                 Some((first, id)) if id == row.id => first,
                 _ => {
-                    self.looks_of_length = 1;
+                    self.looks_alike = 0;
                     now
                 }
             };
+            self.looks_alike += 1;
             self.committing = Some((first, row.id));
             let lasted = now.saturating_duration_since(first);
             let needed = if self.expected && !self.free_to_commit {
@@ -318,7 +318,7 @@ impl Sights {
             } else {
                 COMMITTING_UNEXPECTED
             };
-            return if lasted >= needed && self.looks_of_length >= LOOKS_OF_LENGTH {
+            return if lasted >= needed && self.looks_alike >= LOOKS_OF_LENGTH {
                 Sight::Waits(WaitRule::Committing {
                     for_us: micros(lasted),
                 })
@@ -329,7 +329,7 @@ impl Sights {
         // An autocommit statement in back-off changes its transaction with each try, so the time runs on.
         let long = now.saturating_duration_since(self.sent) >= NO_ANSWER;
         // Where none is expected, only those are asked for that the server tells by name.
-        if long && (!self.expected || self.looks_of_length >= LOOKS_OF_LENGTH) {
+        if long && (!self.expected || self.looks >= LOOKS_OF_LENGTH) {
             Sight::Silent
         } else {
             Sight::NotYet
@@ -460,5 +460,7 @@ mod tests {
             };
             assert_eq!(sights.see(Some(&tried), at(look * 10)), Sight::NotYet);
         }
+        // But its statement has taken long, and is asked about when it does not commit just now.
+        assert_eq!(sights.see(Some(&row("Running", "")), at(2_000)), Sight::Silent);
     }
 }

@@ -1,9 +1,7 @@
 //! What each connection's own statements tell of its transaction: is one open, can it hold locks.
 
 use crate::history::{Outcome, SqlValue};
-use crate::sql::{Kind, TransactionEffect, TransactionMode, classify, effect_on_transaction};
-
-const TXN_MODE: &str = "tidb_txn_mode";
+use crate::sql::{Kind, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction};
 
 /// The mode that a value of `tidb_txn_mode` stands for.
 pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
@@ -60,11 +58,15 @@ impl Transaction {
         }
     }
 
-    /// The mode of the transaction that is open, or would be; `Session` is what the server begins with, and `None`
-    /// is unknown.
-    pub fn mode(&self) -> Option<TransactionMode> {
+    /// The mode of the transaction that is open, or would be, on a server that begins them with that mode; `None` is
+    /// unknown.
+    pub fn mode(&self, of_server: Option<TransactionMode>) -> Option<TransactionMode> {
+        let of_session = match self.session_mode {
+            Some(TransactionMode::Session) => of_server,
+            known => known,
+        };
         match self.begun {
-            TransactionMode::Session => self.session_mode,
+            TransactionMode::Session => of_session,
             given => Some(given),
         }
     }
@@ -188,13 +190,17 @@ mod tests {
         let var = |value: &str| [("tidb_txn_mode".to_owned(), value.to_owned())];
         let pessimistic = Some(TransactionMode::Pessimistic);
         let optimistic = Some(TransactionMode::Optimistic);
-        assert_eq!(Transaction::default().mode(), Some(TransactionMode::Session));
-        assert_eq!(Transaction::of_session(&var("'optimistic'")).mode(), optimistic);
-        assert_eq!(Transaction::of_session(&var("@x")).mode(), None);
+        assert_eq!(Transaction::default().mode(None), None);
+        assert_eq!(Transaction::default().mode(optimistic), optimistic);
+        assert_eq!(
+            Transaction::of_session(&var("'optimistic'")).mode(pessimistic),
+            optimistic
+        );
+        assert_eq!(Transaction::of_session(&var("@x")).mode(pessimistic), None);
         let mut transaction = Transaction::of_session(&var("'pessimistic'"));
         let mut after = |sql: &str| {
             transaction.note(sql, &done);
-            transaction.mode()
+            transaction.mode(optimistic)
         };
         assert_eq!(after("begin optimistic"), optimistic);
         assert_eq!(after("commit"), pessimistic);

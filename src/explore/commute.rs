@@ -7,6 +7,8 @@
 //! - the first steps of an optimistic transaction and of a pessimistic one that lock in the same table depend on each
 //!   other: if the lock that the first one meets when it commits is of an older transaction it waits, if it is of a
 //!   newer one it is refused at once;
+//! - the same of two pessimistic ones where a third connection locks in the table, too: if both wait, the older one gets
+//!   the lock;
 //! - a COMMIT depends on all that has to do with the tables that its transaction wrote or locked;
 //! - tables that one transaction locks count as one: who is refused in a deadlock depends on the locks in all of
 //!   them, and an error lets go of all of them;
@@ -33,7 +35,7 @@ struct Footprint {
     locks: BTreeSet<usize>,
     /// Tables in which the transaction that it begins locks, if that is pessimistic or may be.
     keeps: BTreeSet<usize>,
-    /// The same, if it is optimistic or may be.
+    /// The same, if it is optimistic or may be, or one of three who may wait for each other.
     meets: BTreeSet<usize>,
     /// Tables in which it lets go of locks, or commits rows.
     frees: BTreeSet<usize>,
@@ -240,15 +242,11 @@ fn footprints(
         let session = plan.connections.get(own);
         let session = session.map_or_else(Transaction::default, |own| Transaction::of_session(&own.vars));
         let implicit = !session.is_closed();
-        let session_mode = match session.mode() {
-            Some(TransactionMode::Session) => mode,
-            given => given,
-        };
         let says_autocommit = texts(plan, own).any(|text| text.to_ascii_lowercase().contains("autocommit"));
-        let begun = |step: usize, mode: TransactionMode| Begun {
+        let begun = |step: usize, asked: TransactionMode| Begun {
             step,
-            mode: match mode {
-                TransactionMode::Session => session_mode,
+            mode: match asked {
+                TransactionMode::Session => session.mode(mode),
                 given => Some(given),
             },
             locked: BTreeSet::new(),
@@ -325,9 +323,15 @@ fn footprints(
             frees,
             ..
         } = footprint;
-        for set in [sees, locks, keeps, meets, frees] {
+        for set in [sees, locks, &mut *keeps, &mut *meets, frees] {
             *set = set.iter().map(|table| groups[*table]).collect();
         }
+        let lockers = |group: &usize| {
+            let own = together.iter();
+            own.filter(|tables| tables.iter().any(|table| groups[*table] == *group))
+                .count()
+        };
+        meets.extend(keeps.iter().filter(|group| lockers(group) > 2));
     }
     all
 }
@@ -602,6 +606,19 @@ mod tests {
         ] {
             assert_eq!(pairs(one, other), wanted, "{one:?} and {other:?}");
         }
+    }
+
+    #[test]
+    fn the_age_of_pessimistic_ones_matters_where_a_third_one_locks() {
+        let begins = |third: &str| {
+            let own = "{txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: commit}]}";
+            let third = format!("  c: {{states: [{{sql: {third}}}]}}\n");
+            let (_, dependence) = dependence(&format!("  a: {own}\n  b: {own}\n{third}"));
+            dependence.between(0, 3)
+        };
+        assert!(begins("update t set n = 2"));
+        assert!(!begins("update u set n = 2"));
+        assert!(!begins("select n from t"));
     }
 
     #[test]

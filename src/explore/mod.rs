@@ -200,7 +200,7 @@ pub async fn explore(
     // A second stage costs a setup; a few orders are run sooner without.
     let mut stages = settings.stages.min(wanted.div_ceil(4)).max(1);
     // What changes a whole server, uses its user-level locks or has servers of its own, is for one at a time.
-    let user_locks = |text: &str| text.to_ascii_lowercase().contains("_lock");
+    let user_locks = |text: &str| text.to_ascii_lowercase().contains("get_lock");
     let shares = (0..plan.connections.len())
         .flat_map(|own| commute::texts(plan, own))
         .any(user_locks);

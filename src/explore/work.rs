@@ -71,11 +71,7 @@ impl Shared {
         };
         let fails = |record: &&StepRecord| {
             let failed = record.end.as_ref().is_some_and(|end| end.outcome.is_error());
-            failed
-                && plan
-                    .steps
-                    .get(record.step)
-                    .is_some_and(|step| !step.wants_error())
+            failed && !plan.steps[record.step].wants_error()
         };
         let mut failed = ran.history.steps.iter().filter(fails).map(|record| record.step);
         if self.dependence.holds(&mut failed) {

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::coordinator::transactions::Transaction;
 use crate::history::{Outcome, StepRecord};
 use crate::plan::{Action, Step as PlanStep, TrialPlan};
 use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, TransactionMode, classify};
@@ -188,7 +189,9 @@ fn timeless(plan: &TrialPlan) -> Vec<bool> {
         Kind::Commit | Kind::Rollback | Kind::Savepoint => true,
         _ => false,
     };
-    let pessimistic = |own: &(String, String)| own.0 == "tidb_txn_mode" && own.1 == "'pessimistic'";
+    let pessimistic = |vars: &[(String, String)]| {
+        Transaction::of_session(vars).mode(None) == Some(TransactionMode::Pessimistic)
+    };
     plan.steps
         .iter()
         .map(|step| {
@@ -206,7 +209,7 @@ fn timeless(plan: &TrialPlan) -> Vec<bool> {
             });
             !mine.is_empty()
                 && mine.iter().all(begins)
-                && vars.unwrap_or_default().iter().any(pessimistic)
+                && pessimistic(vars.unwrap_or_default())
                 && own.all(|step| all(texts(step)))
         })
         .collect()

@@ -183,10 +183,7 @@ impl Script<'_> {
     /// Whether TiDB's commit can wait for nobody: a pessimistic transaction has all its locks before, and an optimistic
     /// one meets only those of pessimistic ones, and of commits under way.
     fn is_free_to_commit(&self, connection: usize) -> bool {
-        let mode = |seat: &Seat| match seat.transaction.mode()? {
-            TransactionMode::Session => self.controls[seat.control].txn_mode,
-            given => Some(given),
-        };
+        let mode = |seat: &Seat| seat.transaction.mode(self.controls[seat.control].txn_mode);
         let own = &self.seats[connection];
         let others = (0..self.seats.len()).filter(|number| *number != connection);
         own.transaction.is_open() && mode(own) == Some(TransactionMode::Pessimistic)

@@ -14,5 +14,6 @@ pub use error::{
     by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use product::Product;
+pub(crate) use product::TXN_MODE;
 pub use split::{Piece, SplitError, split};
 pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, placeholders, verb};

@@ -21,7 +21,7 @@ pub enum Product {
 }
 
 /// The variable that TiDB alone has for the mode of transactions.
-const TXN_MODE: &str = "tidb_txn_mode";
+pub(crate) const TXN_MODE: &str = "tidb_txn_mode";
 
 impl Product {
     /// Told from what `SELECT VERSION()` answers.

@@ -119,12 +119,6 @@ impl Statement {
         }
     }
 
-    /// Whether a transaction is open after it, when it succeeds, whatever was before.
-    #[must_use]
-    pub fn starts_transaction(&self) -> bool {
-        matches!(self.kind, Kind::Begin(_))
-    }
-
     /// Whether it can lock rows, and so wait for another transaction. COMMIT is among them: that of an
     /// optimistic transaction waits for the rows that it locks.
     #[must_use]
@@ -704,7 +698,7 @@ mod tests {
         let statement = classify(sql);
         [
             ('e', statement.ends_transaction()),
-            ('s', statement.starts_transaction()),
+            ('s', matches!(statement.kind, Kind::Begin(_))),
             ('i', statement.commits_implicitly()),
             ('l', statement.can_lock_rows()),
             ('w', statement.changes_whole_server()),
