@@ -25,6 +25,9 @@ pub enum Outcome {
     TimedOut {
         /// The limit that it was over, in milliseconds.
         limit_ms: u64,
+        /// Whether it was ended before, since it waited for a lock of a transaction that nobody would have ended.
+        #[serde(default)]
+        in_vain: bool,
     },
     /// The session was lost before the answer came; whether the statement took effect is unknown.
     Lost {
@@ -165,6 +168,9 @@ pub struct History {
     /// Queries that were asked at the end, each with the number of its answer in `checks`: none is asked twice.
     #[serde(skip)]
     pub asked: Vec<(String, usize)>,
+    /// The tables that were looked at to compare orders, by the names that a scenario has for them: `t`, or
+    /// `${database.shop}.t` of a further database. A check of [`CheckId::Rows`] names one by its number.
+    pub tables: Vec<String>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
     /// Events in the order in which they came.

@@ -42,6 +42,12 @@ enum Command {
         /// Write the outcomes into the file, as its `outcomes`.
         #[arg(long)]
         bless: bool,
+        /// Run this order only, such as "alice bob alice bob", and show what happens in it.
+        #[arg(long, value_name = "ORDER")]
+        order: Option<String>,
+        /// Leave these steps out of the order, such as "alice.select bob.update.2".
+        #[arg(long, value_name = "STEPS", requires = "order")]
+        without: Option<String>,
         /// Files.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -78,8 +84,18 @@ fn main() -> ExitCode {
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
         }
         Command::Check { paths } => tidb_scenarios::check(&paths),
-        Command::Explore { bless, paths } => {
-            tidb_scenarios::harness::explore(&tidb_scenarios::harness::ExploreArgs { paths, bless })
+        Command::Explore {
+            bless,
+            order,
+            without,
+            paths,
+        } => {
+            let order = order.map(|order| tidb_scenarios::plan::ChosenOrder {
+                order,
+                without: without.unwrap_or_default(),
+            });
+            let args = tidb_scenarios::harness::ExploreArgs { paths, bless, order };
+            tidb_scenarios::harness::explore(&args)
         }
         Command::Compare { with, paths } => tidb_scenarios::harness::compare(&paths, &with),
         Command::Image { tag } => image(tag),

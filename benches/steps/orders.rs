@@ -68,6 +68,7 @@ pub async fn engine(
         },
         stages,
         shrink_max: Duration::ZERO,
+        stop: std::sync::Arc::default(),
     };
     let explored = explore(&plan, &server, &[], &settings).await?;
     if let Some(failing) = explored.failing.first() {

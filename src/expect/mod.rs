@@ -485,7 +485,17 @@ pub fn describe(outcome: &Outcome) -> String {
         ),
         Outcome::Done(done) => format!("no result set ({} affected)", rows_word_u64(done.affected)),
         Outcome::Refused(error) => format!("error {}", describe_error(error)),
-        Outcome::TimedOut { limit_ms } => format!("no answer within {limit_ms} ms (the statement was ended)"),
+        Outcome::TimedOut {
+            limit_ms,
+            in_vain: false,
+        } => format!("no answer within {limit_ms} ms (the statement was ended)"),
+        Outcome::TimedOut {
+            limit_ms,
+            in_vain: true,
+        } => format!(
+            "a wait that nobody would have ended within {limit_ms} ms: who holds the lock takes no more steps (the \
+             statement was ended)"
+        ),
         Outcome::Lost { message } => format!("a lost connection: {message}"),
     }
 }

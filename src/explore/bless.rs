@@ -1,5 +1,6 @@
 //! Writes the outcomes that were seen as the `outcomes` of a file.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::show::count;
 use super::{Explored, Group, LeftOut, order_in_words};
 use crate::history::{CheckId, Outcome, RowSet, SqlValue};
 use crate::plan::{TrialPlan, step_name};
+use crate::sql::NO_SUCH_TABLE;
 
 /// Why a file cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +18,7 @@ pub enum BlessError {
     There,
     /// Orders were left out.
     #[error(
-        "not all orders were run (`most`, or the scenario's `timeout`), and nothing was written: the others may come to \
+        "not all orders were run (`most`, the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may come to \
          other outcomes"
     )]
     LeftOut,
@@ -33,16 +35,30 @@ pub enum BlessError {
     Listed,
 }
 
+/// A file with outcomes in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blessed {
+    /// Its text.
+    pub text: String,
+    /// How many outcomes were written, those of all variants together.
+    pub outcomes: usize,
+}
+
 /// The file's text with the outcomes in it. Where the variants come to different ones, each has its own, below a
 /// `when`.
 ///
 /// # Errors
 /// [`BlessError`].
-pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<String, BlessError> {
+pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Blessed, BlessError> {
     if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
         return Err(BlessError::There);
     }
-    let cut = |left_out| matches!(left_out, Some(LeftOut::Most(_) | LeftOut::Time(_)));
+    let cut = |left_out| {
+        matches!(
+            left_out,
+            Some(LeftOut::Most(_) | LeftOut::Time(_) | LeftOut::Stopped)
+        )
+    };
     if found.iter().any(|(_, explored)| cut(explored.left_out)) {
         return Err(BlessError::LeftOut);
     }
@@ -81,11 +97,17 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Strin
             .unwrap_or(written.len());
         written.insert(at, "permutations: all\n".to_owned());
     }
-    let text_after = written.join("\n") + "\n";
+    let mut text_after = written.join("\n") + "\n";
     if text.contains("\r\n") {
-        return Ok(text_after.replace('\n', "\r\n"));
+        text_after = text_after.replace('\n', "\r\n");
     }
-    Ok(text_after)
+    Ok(Blessed {
+        text: text_after,
+        outcomes: parts
+            .iter()
+            .map(|(_, outcomes)| outcomes.matches(NAME).count())
+            .sum(),
+    })
 }
 
 /// The outcomes of each variant below its `when`, or once without one where all have the same.
@@ -187,6 +209,8 @@ fn items(parts: &[Part], indent: usize) -> Vec<String> {
     lines
 }
 
+/// Before the number of an outcome.
+const NAME: &str = "    outcome ";
 /// How far the key `outcomes` stands to the right.
 const INDENT: usize = 2;
 
@@ -204,7 +228,7 @@ fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
     let mut text = "  outcomes:\n".to_owned();
     for (number, (body, orders, order)) in found.iter().enumerate() {
         let _ = writeln!(text, "    # {}, such as {order}", count(*orders, "order"));
-        let _ = writeln!(text, "    outcome {}:", number + 1);
+        let _ = writeln!(text, "{NAME}{}:", number + 1);
         text.push_str(body);
     }
     text
@@ -225,23 +249,23 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
         all.any(|other| Some(other) != first)
     };
     let mut text = String::new();
-    let tables: Vec<String> = explored
-        .tables
-        .iter()
-        .enumerate()
-        .filter_map(|(at, name)| {
-            let record = group
-                .history
-                .checks
-                .iter()
-                .find(|one| one.check == CheckId::Rows(at))?;
+    let tables: Vec<String> = all_tables(explored)
+        .into_iter()
+        .filter_map(|name| {
+            let Some(at) = group.history.tables.iter().position(|own| own == name) else {
+                return Some(format!("{}: {{error: {NO_SUCH_TABLE}}}", key(name)));
+            };
+            let mut checks = group.history.checks.iter();
+            let record = checks.find(|one| one.check == CheckId::Rows(at))?;
             let Outcome::Rows(set) = &record.outcome else {
                 return None;
             };
             Some(format!("{}: {}", key(name), rows(set)))
         })
         .collect();
-    let _ = writeln!(text, "      tables: {{{}}}", tables.join(", "));
+    if !tables.is_empty() {
+        let _ = writeln!(text, "      tables: {{{}}}", tables.join(", "));
+    }
     let errors: Vec<String> = group
         .came
         .errors()
@@ -274,7 +298,30 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     }
     let blocked: Vec<String> = group.came.blocked.iter().map(|name| key(name)).collect();
     let _ = writeln!(text, "      blocked: [{}]", blocked.join(", "));
+    let vars = group
+        .came
+        .vars
+        .iter()
+        .filter(|(name, _)| differs(&format!("var {name}")));
+    let vars: Vec<String> = vars
+        .filter_map(|(name, _)| {
+            Some(format!(
+                "{}: {}",
+                key(name),
+                literal(group.history.vars.get(name)?)
+            ))
+        })
+        .collect();
+    if !vars.is_empty() {
+        let _ = writeln!(text, "      shared: {{vars: {{{}}}}}", vars.join(", "));
+    }
     text
+}
+
+/// The tables that were there at the end of any order.
+fn all_tables(explored: &Explored) -> BTreeSet<&String> {
+    let groups = explored.outcomes.iter();
+    groups.flat_map(|group| &group.history.tables).collect()
 }
 
 fn rows(set: &RowSet) -> String {
@@ -304,6 +351,29 @@ fn json(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
+/// Text in which `${` begins no variable.
+fn plain(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+/// JSON in whose texts `${` begins no variable; in keys it never does.
+fn plain_json(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value as J;
+    match value {
+        J::String(text) => J::String(plain(text)),
+        J::Array(items) => J::Array(items.iter().map(plain_json).collect()),
+        J::Object(entries) => {
+            let entries = entries.iter();
+            J::Object(
+                entries
+                    .map(|(key, value)| (key.clone(), plain_json(value)))
+                    .collect(),
+            )
+        }
+        J::Null | J::Bool(_) | J::Number(_) => value.clone(),
+    }
+}
+
 /// A value as the language writes it.
 fn literal(value: &SqlValue) -> String {
     match value {
@@ -311,8 +381,8 @@ fn literal(value: &SqlValue) -> String {
         SqlValue::Int(number) => number.to_string(),
         SqlValue::Decimal(text) => text.clone(),
         SqlValue::Float(number) => format!("{{about: {number}, within: 0}}"),
-        SqlValue::Text(text) | SqlValue::Time(text) => json(text),
+        SqlValue::Text(text) | SqlValue::Time(text) => json(&plain(text)),
         SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
-        SqlValue::Json(value) => format!("{{json: {value}}}"),
+        SqlValue::Json(value) => format!("{{json: {}}}", plain_json(value)),
     }
 }

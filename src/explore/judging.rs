@@ -59,9 +59,9 @@ fn missed(plan: &TrialPlan, history: &History) -> Vec<Vec<Finding>> {
         .collect()
 }
 
-/// Judges one order; `tables` are the tables' names, in the order of their numbers.
+/// Judges one order.
 #[must_use]
-pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> JudgedOrder {
+pub fn judge_order(plan: &TrialPlan, history: &History) -> JudgedOrder {
     let mut findings = match judge(plan, history) {
         Verdict::Passed => Vec::new(),
         Verdict::Failed(findings) => findings,
@@ -79,7 +79,7 @@ pub fn judge_order(plan: &TrialPlan, tables: &[String], history: &History) -> Ju
         ([], Some(orders)) if misfits.is_some() => {
             let mut finding = Finding::at(orders.span, "an outcome that no name fits");
             finding.label = "not among `outcomes`".to_owned();
-            let facts = Came::of(plan, tables, history).facts();
+            let facts = Came::of(plan, history).facts();
             let facts = facts.into_iter().map(|(what, how)| format!("  {what}: {how}"));
             let reasons = (0..missed.len()).take(NAMES_MAX);
             let reasons = reasons.filter_map(|number| why_not(plan, number, &missed));
@@ -165,10 +165,10 @@ pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<
 
 /// Judges orders that have been run, all together.
 #[must_use]
-pub fn judge_orders(plan: &TrialPlan, tables: &[String], histories: &[History]) -> Verdict {
+pub fn judge_orders(plan: &TrialPlan, histories: &[History]) -> Verdict {
     let judged: Vec<JudgedOrder> = histories
         .iter()
-        .map(|history| judge_order(plan, tables, history))
+        .map(|history| judge_order(plan, history))
         .collect();
     let seen = |number: usize| judged.iter().any(|one| one.outcomes.contains(&number));
     let mut findings = never_seen(plan, seen);

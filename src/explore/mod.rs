@@ -7,9 +7,11 @@ mod outcome;
 mod search;
 mod show;
 mod shrink;
+mod turns;
 mod work;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ use crate::server::Server;
 use crate::sql::Product;
 use crate::verdict::{Finding, Verdict, judge};
 
-pub use bless::{BlessError, blessed};
+pub use bless::{BlessError, Blessed, blessed};
 pub use commute::Dependence;
 use judging::Misfits;
 pub use judging::{JudgedOrder, judge_order, judge_orders};
@@ -44,6 +46,8 @@ pub struct ExploreSettings {
     pub stages: usize,
     /// How long a shorter order that fails as well is looked for.
     pub shrink_max: Duration,
+    /// Set by somebody who wants no more orders to be begun: what was found until then is told.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What orders came to.
@@ -72,8 +76,6 @@ pub struct Explored {
     pub findings: Vec<Finding>,
     /// Beginnings of orders that were given up, since others had to wait than the time before.
     pub astray: usize,
-    /// The names of the tables.
-    pub tables: Vec<String>,
     /// The server, such as `embedded TiDB v8.5.4`.
     pub server: String,
     /// Whether rows were put back between two orders, rather than databases made anew.
@@ -89,6 +91,8 @@ pub enum LeftOut {
     Most(u32),
     /// The trial's limit.
     Time(Duration),
+    /// Somebody did not want to wait for them.
+    Stopped,
     /// They were not asked for: a sample, or one order.
     Asked,
 }
@@ -163,32 +167,38 @@ pub async fn explore(
         });
     };
     let lengths: Vec<usize> = plan.connections.iter().map(|own| own.states.len()).collect();
-    let (open, given) = match &orders.choice {
-        OrderChoice::All => (vec![Beginning::default()], Vec::new()),
+    let given = match &orders.choice {
+        OrderChoice::All => None,
         OrderChoice::Sample { count, seed } => {
             let mut given = sample(&lengths, *count as usize, *seed);
             given.reverse();
-            (Vec::new(), given)
+            Some(given)
         }
-        OrderChoice::One(order) => (Vec::new(), vec![order.clone()]),
+        OrderChoice::One(order) => Some(vec![order.clone()]),
     };
     let known: Arc<Known> = Arc::default();
     let mut first_stage = open_stage(plan, server, own, settings, 0).await?;
     first_stage.share(&known);
-    let tables = first_stage.tables().to_vec();
     // What may be left out follows from how TiDB's transactions see and lock.
     let prune = orders.prune && first_stage.has_only_tables() && server.product() == Product::TiDb;
     let dependence = if prune && orders.choice == OrderChoice::All {
-        Dependence::of_plan(plan, &tables, first_stage.is_tied(), first_stage.txn_mode())
+        Dependence::of_plan(
+            plan,
+            &first_stage.tables(),
+            first_stage.is_tied(),
+            first_stage.txn_mode(),
+        )
     } else {
         Dependence::everything(plan.steps.len())
     };
     let puts_back = first_stage.puts_back();
-    let wanted = match &orders.choice {
-        OrderChoice::All => usize::try_from(number_of_orders(&plan.connections)).unwrap_or(usize::MAX),
-        OrderChoice::Sample { .. } | OrderChoice::One(_) => given.len(),
+    let all = number_of_orders(&plan.connections);
+    let wanted = match &given {
+        None => usize::try_from(all).unwrap_or(usize::MAX),
+        Some(given) => given.len(),
     };
-    let shared = Arc::new(Mutex::new(Shared::new(open, given, dependence)));
+    let seed = Some(orders.seed).filter(|_| all > u128::from(orders.most));
+    let shared = Arc::new(Mutex::new(Shared::new(given, seed, dependence)));
     let deadline = began + plan.timeout;
     let work = Work {
         plan: Arc::clone(plan),
@@ -196,6 +206,8 @@ pub async fn explore(
         news: Arc::default(),
         deadline,
         most: orders.most,
+        without: orders.without.clone(),
+        stop: Arc::clone(&settings.stop),
     };
     // A second stage costs a setup; a few orders are run sooner without.
     let mut stages = settings.stages.min(wanted.div_ceil(4)).max(1);
@@ -236,7 +248,6 @@ pub async fn explore(
         }
     };
     if let Ok(explored) = &mut result {
-        explored.tables = tables;
         explored.server = server.title();
         explored.puts_back = puts_back;
         if let (Some(stage), OrderChoice::All | OrderChoice::Sample { .. }) =
@@ -361,7 +372,6 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
         findings,
         histories: all.into_iter().map(|judged| judged.history).collect(),
         astray: shared.astray,
-        tables: Vec::new(),
         server: String::new(),
         puts_back: false,
         took: began.elapsed(),

@@ -10,7 +10,7 @@ use crate::plan::{TrialPlan, step_name};
 /// and at who had to wait.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Came {
-    /// Each table's rows, sorted.
+    /// The rows, sorted, of each table that was there at the end.
     pub tables: Vec<(String, Vec<String>)>,
     /// What each step was answered: rows, how many were changed, or an error's number.
     pub answers: Vec<(String, String)>,
@@ -55,9 +55,9 @@ fn answer(record: &StepRecord) -> String {
 }
 
 impl Came {
-    /// What a history came to; `tables` are the tables' names, in the order of their numbers.
+    /// What a history came to.
     #[must_use]
-    pub fn of(plan: &TrialPlan, tables: &[String], history: &History) -> Self {
+    pub fn of(plan: &TrialPlan, history: &History) -> Self {
         let name = |step: usize| step_name(step, &plan.connections, &plan.steps);
         let table = |number: usize| {
             let record = history
@@ -88,7 +88,8 @@ impl Came {
             })
             .collect();
         Self {
-            tables: tables
+            tables: history
+                .tables
                 .iter()
                 .enumerate()
                 .map(|(number, name)| (name.clone(), table(number)))

@@ -1,5 +1,6 @@
 //! What orders came to, for people.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Came, Explored, Group, LeftOut};
@@ -44,6 +45,7 @@ pub fn numbers(explored: &Explored) -> String {
             LeftOut::Time(limit) => {
                 format!("; of {orders} up to {left} were left out, since {limit:?} were over")
             }
+            LeftOut::Stopped => format!("; of {orders} up to {left} were left out, since you stopped it"),
             LeftOut::Asked => format!("; up to {left} more of {orders} were not asked for"),
         });
     } else if stands_for < orders {
@@ -63,8 +65,13 @@ pub fn numbers(explored: &Explored) -> String {
 /// The outcomes, each with what differs between them, how many orders came to it and the simplest of those.
 #[must_use]
 pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
-    let facts: Vec<Vec<(String, String)>> =
-        explored.outcomes.iter().map(|group| group.came.facts()).collect();
+    let facts = facts(
+        &explored
+            .outcomes
+            .iter()
+            .map(|group| &group.came)
+            .collect::<Vec<_>>(),
+    );
     let same = |what: &str| {
         let values: Vec<Option<&String>> = facts
             .iter()
@@ -107,6 +114,28 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
     lines.join("\n")
 }
 
+/// What can be said of each, of a table that is there in some of them only also that it is not.
+fn facts(all: &[&Came]) -> Vec<Vec<(String, String)>> {
+    let tables: BTreeSet<&String> = all
+        .iter()
+        .flat_map(|came| &came.tables)
+        .map(|(name, _)| name)
+        .collect();
+    let facts = all.iter().map(|came| {
+        let own: Vec<&String> = came.tables.iter().map(|(name, _)| name).collect();
+        let missing = tables.iter().filter(|name| !own.contains(name));
+        let mut facts = came.facts();
+        for (number, name) in missing.enumerate() {
+            facts.insert(
+                own.len() + number,
+                (format!("table {name}"), "is not there".to_owned()),
+            );
+        }
+        facts
+    });
+    facts.collect()
+}
+
 fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
     let name = match group.names.as_slice() {
         [] => String::new(),
@@ -129,7 +158,7 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
             all.push(&group.came);
         }
     }
-    let facts: Vec<Vec<(String, String)>> = all.iter().map(|came| came.facts()).collect();
+    let facts = facts(&all);
     let names: Vec<String> = variants
         .iter()
         .map(|(plan, _)| {

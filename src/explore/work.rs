@@ -1,12 +1,14 @@
 //! What stages that run orders share: what is still to be run, and what has been.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use super::judging::Misfits;
+use super::turns::Open;
 use super::{Beginning, Came, Dependence, Given, JudgedOrder, LeftOut, Search, judge_order};
 use crate::history::{History, StepRecord};
 use crate::plan::{OrderChoice, TrialPlan};
@@ -32,9 +34,10 @@ pub(super) struct Judged {
 }
 
 /// What the stages share.
-#[derive(Default)]
 pub(super) struct Shared {
-    open: Vec<Beginning>,
+    open: Open,
+    /// For what is drawn, where orders may be left out.
+    seed: Option<u64>,
     given: Vec<Vec<usize>>,
     dependence: Arc<Dependence>,
     /// How often all was begun anew.
@@ -55,12 +58,27 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(open: Vec<Beginning>, given: Vec<Vec<usize>>, dependence: Dependence) -> Self {
+    /// For the orders that are given, or for all of them, by the seed where some may be left out.
+    pub fn new(given: Option<Vec<Vec<usize>>>, seed: Option<u64>, dependence: Dependence) -> Self {
         Self {
-            open,
-            given,
+            open: match given {
+                Some(_) => Open::All(Vec::new()),
+                None => Open::new(seed),
+            },
+            seed,
+            given: given.unwrap_or_default(),
             dependence: Arc::new(dependence),
-            ..Self::default()
+            renewed: 0,
+            under_way: 0,
+            started: 0,
+            strayed: 0,
+            doubted: 0,
+            guessed: BTreeSet::new(),
+            astray: 0,
+            all: Vec::new(),
+            seen: BTreeMap::new(),
+            cut: None,
+            trouble: None,
         }
     }
 
@@ -79,19 +97,17 @@ impl Shared {
         }
         tracing::debug!("an unexpected error lets go of locks; all orders are run");
         *self = Self {
-            open: vec![Beginning::default()],
-            dependence: Arc::new(Dependence::everything(plan.steps.len())),
             renewed: self.renewed + 1,
             under_way: self.under_way,
             guessed: std::mem::take(&mut self.guessed),
-            ..Self::default()
+            ..Self::new(None, self.seed, Dependence::everything(plan.steps.len()))
         };
         true
     }
 
     /// Whether an order is to be run again, since it cannot have been as it was seen, or may not have been. It
     /// counts as not run then.
-    fn doubts(&mut self, plan: &TrialPlan, tables: &[String], ran: &Result<Ran, TrialError>) -> bool {
+    fn doubts(&mut self, plan: &TrialPlan, ran: &Result<Ran, TrialError>) -> bool {
         let Ok(ran) = ran else {
             return false;
         };
@@ -103,7 +119,7 @@ impl Shared {
             ran.complete
                 && waits.any(|wait| wait.rule.is_told_by_length())
                 && self.guessed.len() < GUESSED_MAX
-                && self.guessed.insert(Came::of(plan, tables, &ran.history))
+                && self.guessed.insert(Came::of(plan, &ran.history))
         };
         if again {
             self.started -= 1;
@@ -124,6 +140,10 @@ pub(super) struct Work {
     pub news: Arc<Notify>,
     pub deadline: Instant,
     pub most: u32,
+    /// Steps that are left out.
+    pub without: Vec<usize>,
+    /// Set where no more orders are to be begun.
+    pub stop: Arc<AtomicBool>,
 }
 
 enum Next {
@@ -159,19 +179,20 @@ impl Work {
                     let found = std::mem::take(&mut search.others);
                     let mut shared = lock(&self.shared);
                     let old = shared.renewed != renewed || shared.begins_anew(&self.plan, &ran);
-                    let again = !old && shared.doubts(&self.plan, stage.tables(), &ran);
+                    let again = !old && shared.doubts(&self.plan, &ran);
                     if old {
                         // Nothing of it is used.
                     } else if again {
                         // Who could go on was not seen as it is, so what was found from there is not used either.
-                        shared.open.push(beginning);
+                        shared.open.again(beginning);
                     } else {
                         shared.open.extend(found);
                         if search.strayed {
                             // Somebody waited, or did not, other than the time before: the way is tried once more.
                             shared.strayed += 1;
                             if shared.strayed <= STRAYED_MAX {
-                                shared.open.push(beginning);
+                                shared.started -= 1;
+                                shared.open.again(beginning);
                             } else {
                                 shared.astray += 1;
                             }
@@ -181,16 +202,16 @@ impl Work {
                     ran.map(|ran| (ran, old || again || search.redundant || search.strayed))
                 }
                 Next::Given(order) => {
-                    let ran = stage.run(&mut Given::new(&order), &[]).await;
+                    let ran = stage.run(&mut Given::new(&order), &self.without).await;
                     let mut shared = lock(&self.shared);
-                    let again = shared.doubts(&self.plan, stage.tables(), &ran);
+                    let again = shared.doubts(&self.plan, &ran);
                     if again {
                         shared.given.push(order);
                     }
                     ran.map(|ran| (ran, again))
                 }
             };
-            self.take(ran, stage.tables());
+            self.take(ran);
         }
     }
 
@@ -200,30 +221,40 @@ impl Work {
             return Next::Nothing;
         }
         let more = !shared.open.is_empty() || !shared.given.is_empty();
-        if more && shared.started >= self.most as usize {
+        let left = (self.most as usize).saturating_sub(shared.started);
+        let idle = shared.under_way == 0;
+        if more && left == 0 {
+            // What is under way may have to be run again, which counts as one.
+            if !idle {
+                return Next::Later;
+            }
             shared.cut = Some(LeftOut::Most(self.most));
+            return Next::Nothing;
+        }
+        if more && self.stop.load(Ordering::Relaxed) {
+            shared.cut = Some(LeftOut::Stopped);
             return Next::Nothing;
         }
         if more && Instant::now() >= self.deadline {
             shared.cut = Some(LeftOut::Time(self.plan.timeout));
             return Next::Nothing;
         }
-        let next = match (shared.open.pop(), shared.given.pop()) {
-            (Some(beginning), given) => {
-                shared.given.extend(given);
-                Next::Begin(beginning, Arc::clone(&shared.dependence), shared.renewed)
-            }
-            (None, Some(order)) => Next::Given(order),
-            (None, None) if shared.under_way > 0 && shared.cut.is_none() => return Next::Later,
-            (None, None) => return Next::Nothing,
+        let next = if let Some(beginning) = shared.open.next(idle, left) {
+            Next::Begin(beginning, Arc::clone(&shared.dependence), shared.renewed)
+        } else if let Some(order) = shared.given.pop() {
+            Next::Given(order)
+        } else if !idle && shared.cut.is_none() {
+            return Next::Later;
+        } else {
+            return Next::Nothing;
         };
         shared.under_way += 1;
         shared.started += 1;
         next
     }
 
-    fn take(&self, ran: Result<(Ran, bool), TrialError>, tables: &[String]) {
-        let judged = ran.map(|(ran, redundant)| (!redundant).then(|| self.judge(ran, tables)));
+    fn take(&self, ran: Result<(Ran, bool), TrialError>) {
+        let judged = ran.map(|(ran, redundant)| (!redundant).then(|| self.judge(ran)));
         let mut shared = lock(&self.shared);
         shared.under_way -= 1;
         match judged {
@@ -241,16 +272,16 @@ impl Work {
         self.news.notify_waiters();
     }
 
-    fn judge(&self, ran: Ran, tables: &[String]) -> Judged {
+    fn judge(&self, ran: Ran) -> Judged {
         let plan = &self.plan;
         let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
         let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
-        let came = Came::of(plan, tables, &ran.history);
+        let came = Came::of(plan, &ran.history);
         let JudgedOrder {
             outcomes,
             findings,
             misfits,
-        } = judge_order(plan, tables, &ran.history);
+        } = judge_order(plan, &ran.history);
         let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
             Some(OrderChoice::All) => {
                 lock(&self.shared)
@@ -327,9 +358,9 @@ mod tests {
         let plan = planned.trials.remove(0);
         let mut shared = Shared {
             started: 10,
-            ..Shared::default()
+            ..Shared::new(None, None, Dependence::everything(plan.steps.len()))
         };
-        let mut doubts = |ran| shared.doubts(&plan, &[], &ran);
+        let mut doubts = |ran| shared.doubts(&plan, &ran);
         let (slow, silent) = (
             WaitRule::Committing { for_us: 300_000 },
             WaitRule::NoAnswer { for_us: 300_000 },

@@ -327,7 +327,10 @@ impl StateContext {
                 match tokio::time::timeout(KILL_MAX, &mut running).await {
                     Ok(lost @ Outcome::Lost { .. }) => lost,
                     // Whatever came of it in the end came too late. Dropping it loses the session.
-                    Ok(_) | Err(_) => Outcome::TimedOut { limit_ms },
+                    Ok(_) | Err(_) => Outcome::TimedOut {
+                        limit_ms,
+                        in_vain: false,
+                    },
                 }
             }
         };

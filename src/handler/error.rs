@@ -108,7 +108,7 @@ impl StateError {
         match outcome {
             Outcome::Rows(_) | Outcome::Done(_) => Ok(outcome),
             Outcome::Refused(error) => Err(Self::Refused { sql, error }),
-            Outcome::TimedOut { limit_ms } => Err(Self::TimedOut { sql, limit_ms }),
+            Outcome::TimedOut { limit_ms, .. } => Err(Self::TimedOut { sql, limit_ms }),
             Outcome::Lost { message } => Err(Self::Lost { sql, message }),
         }
     }

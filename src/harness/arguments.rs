@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
+use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
 /// The arguments.
@@ -23,7 +24,7 @@ pub struct Parsed {
     /// The folder that takes the history of each trial.
     pub history: Option<PathBuf>,
     /// The one order that trials with `permutations` are run in.
-    pub order: Option<String>,
+    pub order: Option<ChosenOrder>,
 }
 
 #[derive(Debug, Parser)]
@@ -37,6 +38,9 @@ struct CommandLine {
     /// Run trials with `permutations` in this order only, such as "alice bob alice bob".
     #[arg(long, display_order = 0, value_name = "ORDER")]
     order: Option<String>,
+    /// Leave these steps out of the order, such as "alice.select bob.update.2".
+    #[arg(long, display_order = 0, value_name = "STEPS", requires = "order")]
+    without: Option<String>,
     #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
@@ -79,6 +83,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             keep_db,
             history,
             order,
+            without,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -87,7 +92,10 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             mimic,
             keep_db,
             history,
-            order,
+            order: order.map(|order| ChosenOrder {
+                order,
+                without: without.unwrap_or_default(),
+            }),
         }),
         Err(error) => {
             let code = error.exit_code();

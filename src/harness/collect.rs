@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::handler::Handlers;
-use crate::plan::{PlanInput, TrialPlan, plan};
+use crate::plan::{ChosenOrder, PlanInput, TrialPlan, plan};
 use crate::source::{Diagnostic, SourceFile};
 
 /// The files that were found.
@@ -34,24 +34,69 @@ impl PlannedFile {
     pub fn is_broken(&self) -> bool {
         self.problems.iter().any(Diagnostic::is_error)
     }
-}
 
-impl PlannedFile {
     /// Runs trials with `permutations` in this order only, those that a filter may name; one that does not fit
-    /// is a mistake of the trial.
-    pub(super) fn set_order(&mut self, order: &str, filters: &[String]) {
-        for plan in &mut self.trials {
-            let meant =
-                filters.is_empty() || filters.iter().any(|filter| plan.name.contains(filter.as_str()));
-            let Some(span) = plan.orders.as_ref().map(|orders| orders.span).filter(|_| meant) else {
+    /// is a mistake of the trial. Of orders that the file lists only this one is left.
+    pub(super) fn set_order(&mut self, chosen: &ChosenOrder, filters: &[String]) {
+        let meant = |plan: &TrialPlan| {
+            filters.is_empty() || filters.iter().any(|filter| plan.name.contains(filter.as_str()))
+        };
+        let mut listed = None;
+        let mut found = false;
+        let mut kept = Vec::new();
+        for mut plan in std::mem::take(&mut self.trials) {
+            let span = plan.orders.as_ref().map(|orders| (orders.span, orders.listed));
+            found |= plan.is_order(chosen) == Ok(true);
+            let Some((span, is_listed)) = span.filter(|_| meant(&plan)) else {
+                kept.push(plan);
                 continue;
             };
-            if let Err(problem) = plan.set_order(order) {
-                let message = format!("--order: {problem}");
-                self.problems
-                    .push(Diagnostic::error(span, message).label(span, "in this scenario"));
+            let result = if is_listed {
+                listed = Some(span);
+                plan.is_order(chosen)
+            } else {
+                plan.set_order(chosen).map(|()| true)
+            };
+            match result {
+                Ok(true) => kept.push(plan),
+                Ok(false) => {}
+                Err(problem) => {
+                    found = true;
+                    self.problems.push(
+                        Diagnostic::error(span, format!("--order: {problem}"))
+                            .label(span, "in this scenario"),
+                    );
+                }
             }
         }
+        self.trials = kept;
+        if let Some(span) = listed.filter(|_| !found) {
+            let problem = Diagnostic::error(span, "--order: this order is not in the list");
+            self.problems.push(problem.label(
+                span,
+                "write it here, or see what it comes to with `tidb-scenarios explore FILE --order`",
+            ));
+        }
+    }
+
+    /// Runs each variant in this order only, whatever the file says of its orders.
+    pub(super) fn explore_order(&mut self, chosen: &ChosenOrder) {
+        let mut kept: Vec<TrialPlan> = Vec::new();
+        for mut plan in std::mem::take(&mut self.trials) {
+            let Some(span) = plan.orders.as_ref().map(|orders| orders.span) else {
+                continue;
+            };
+            match plan.set_order(chosen) {
+                Ok(()) if kept.iter().any(|other| other.variant == plan.variant) => {}
+                Ok(()) => kept.push(plan),
+                Err(problem) => self.problems.push(
+                    Diagnostic::error(span, format!("--order: {problem}")).label(span, "in this scenario"),
+                ),
+            }
+        }
+        // Each order of a list would say the same.
+        self.problems.dedup();
+        self.trials = kept;
     }
 }
 

@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::collect::plan_file;
 use super::runner::Trouble;
+use super::servers::INTERRUPTED;
 use super::{Runner, complain, say};
-use crate::explore::{Explored, across, blessed, compared, table};
+use crate::explore::{Explored, across, blessed, compared};
 use crate::handler::Handlers;
-use crate::plan::TrialPlan;
-use crate::report::redact;
+use crate::plan::{ChosenOrder, TrialPlan};
+use crate::report::{flags_of_first, orders, redact, shell_word};
 use crate::server::{ProviderKind, ServerSettings};
 use crate::source::{RenderStyle, render_all};
 
@@ -22,24 +24,34 @@ pub struct ExploreArgs {
     pub paths: Vec<PathBuf>,
     /// Write what was seen into the files.
     pub bless: bool,
+    /// Run this order only, and show what happens in it.
+    pub order: Option<ChosenOrder>,
 }
 
 /// Runs the steps of each file in every order and prints what they come to; nothing is judged.
 #[must_use]
 pub fn explore(args: &ExploreArgs) -> ExitCode {
-    with_runner(None, async |runner, _| {
+    with_runner(None, true, async |runner, _| {
         let mut code = ExitCode::SUCCESS;
         for path in &args.paths {
-            let Some(plans) = plans(path) else {
+            if runner.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let Some(plans) = plans(path, args.order.as_ref()) else {
                 code = ExitCode::from(1);
                 continue;
             };
             let mut found = Vec::new();
             let mut whole = true;
             for plan in plans {
+                if runner.stop.load(Ordering::Relaxed) {
+                    whole = false;
+                    break;
+                }
                 match explored(runner, &plan).await {
                     Ok(Some(explored)) => {
-                        let text = format!("{} ({})\n{}\n", plan.name, plan.title, table(&plan, &explored));
+                        let shown = orders(&plan, &explored);
+                        let text = format!("{} ({})\n{shown}\n", plan.name, plan.title);
                         print(&redact(&text, &plan.secrets));
                         found.push((plan, explored));
                     }
@@ -54,12 +66,24 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
             if found.len() > 1 {
                 print(&across(&found));
             }
+            if args.order.is_none()
+                && let Some((plan, explored)) = found.first()
+                && let Some(flags) = flags_of_first(plan, explored)
+            {
+                let path = shell_word(&path.display().to_string());
+                print(&format!(
+                    "one of them, step by step: tidb-scenarios explore {path}{flags}"
+                ));
+            }
             if args.bless
                 && let Err(message) = bless(path, &found, whole)
             {
                 say(&format!("{}: {message}", path.display()));
                 code = ExitCode::from(1);
             }
+        }
+        if runner.stop.load(Ordering::Relaxed) {
+            return ExitCode::from(INTERRUPTED);
         }
         code
     })
@@ -108,13 +132,13 @@ impl Compared {
 /// Runs the same orders on this server and on another one, and prints where they differ.
 #[must_use]
 pub fn compare(paths: &[PathBuf], with: &str) -> ExitCode {
-    with_runner(Some(with), async |runner, other| {
+    with_runner(Some(with), false, async |runner, other| {
         let Some(other) = other else {
             return ExitCode::from(101);
         };
         let mut all = Compared::default();
         for path in paths {
-            let Some(plans) = plans(path) else {
+            let Some(plans) = plans(path, None) else {
                 all.not_run += 1;
                 continue;
             };
@@ -170,7 +194,11 @@ async fn both(
 }
 
 /// A runner for this process's server, and one for another server by its URL.
-fn with_runner(with: Option<&str>, work: impl AsyncFnOnce(&Runner, Option<&Runner>) -> ExitCode) -> ExitCode {
+fn with_runner(
+    with: Option<&str>,
+    gently: bool,
+    work: impl AsyncFnOnce(&Runner, Option<&Runner>) -> ExitCode,
+) -> ExitCode {
     super::init_tracing();
     let mut settings = match ServerSettings::from_vars(|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
@@ -189,7 +217,8 @@ fn with_runner(with: Option<&str>, work: impl AsyncFnOnce(&Runner, Option<&Runne
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start the runtime: {error}")),
     };
-    runner.servers.watch_for_signals(runtime.handle());
+    let gently = gently.then(|| Arc::clone(&runner.stop));
+    runner.servers.watch_for_signals(runtime.handle(), gently);
     let code = runtime.block_on(work(&runner, other.as_ref()));
     runtime.block_on(runner.stop());
     if let Some(other) = other {
@@ -200,10 +229,13 @@ fn with_runner(with: Option<&str>, work: impl AsyncFnOnce(&Runner, Option<&Runne
 }
 
 /// A file's trials, to be run in every order; says what is wrong with it otherwise.
-fn plans(path: &Path) -> Option<Vec<Arc<TrialPlan>>> {
+fn plans(path: &Path, order: Option<&ChosenOrder>) -> Option<Vec<Arc<TrialPlan>>> {
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
-    let planned = plan_file(root, path, &env, &Handlers::new(), true);
+    let mut planned = plan_file(root, path, &env, &Handlers::new(), true);
+    if let Some(order) = order {
+        planned.explore_order(order);
+    }
     if !planned.problems.is_empty() {
         let style = RenderStyle {
             color: false,
@@ -244,7 +276,7 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
     }
     let before = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let after = blessed(&before, found).map_err(|error| error.to_string())?;
-    std::fs::write(path, &after).map_err(|error| error.to_string())?;
+    std::fs::write(path, &after.text).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
     let planned = plan_file(root, path, &env, &Handlers::new(), false);
@@ -257,15 +289,15 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
             mistakes.join("\n")
         ));
     }
-    let outcomes: usize = found.iter().map(|(_, explored)| explored.outcomes.len()).sum();
+    let outcomes = match after.outcomes {
+        1 => "1 outcome".to_owned(),
+        more => format!("{more} outcomes"),
+    };
     let variants = match found.len() {
         1 => String::new(),
         more => format!(" of {more} variants"),
     };
-    say(&format!(
-        "{}: {outcomes} outcomes{variants} written",
-        path.display()
-    ));
+    say(&format!("{}: {outcomes}{variants} written", path.display()));
     Ok(())
 }
 

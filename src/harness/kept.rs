@@ -1,8 +1,8 @@
 //! What `--keep-db` left of a trial that failed, and how to look at it.
 
-use super::shell_word;
 use crate::connection::ConnectionConfig;
 use crate::plan::TrialPlan;
+use crate::report::shell_word;
 use crate::run::databases;
 use crate::server::{ProviderKind, Server, ServerSettings};
 

@@ -25,6 +25,7 @@ pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
+use crate::report::{order_flags, shell_word};
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
 use requires::Foreseen;
@@ -173,7 +174,7 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
-        runner.servers.watch_for_signals(runtime.handle());
+        runner.servers.watch_for_signals(runtime.handle(), None);
         let conclusion = libtest_mimic::run(&mimic, trials);
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
@@ -195,8 +196,10 @@ impl Harness {
             let plan = Arc::new(plan);
             let handle = runtime.handle().clone();
             let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
-            if let Some(order) = around.order.as_ref().filter(|_| plan.orders.is_some()) {
-                repeat.push_str(&format!(" --order {}", shell_word(order)));
+            // One of a list is found by its name.
+            let by_flag = plan.orders.as_ref().is_some_and(|orders| !orders.listed);
+            if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
+                repeat.push_str(&order_flags(chosen));
             }
             let name = plan.name.clone();
             let job = trial::Job {
@@ -218,18 +221,6 @@ impl Harness {
             trials.push((Some(plan), Trial::ignorable_test(name, run)));
         }
         trials
-    }
-}
-
-/// A word as a shell takes it.
-fn shell_word(word: &str) -> String {
-    let plain = word
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-:./=".contains(c));
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

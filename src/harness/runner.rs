@@ -1,6 +1,7 @@
 //! Runs single trials on the run's server or on servers of their own, and judges them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::kept::Left;
@@ -25,6 +26,8 @@ pub struct Runner {
     pub(super) servers: Arc<Servers>,
     keep_databases: bool,
     live: Option<Live>,
+    /// Set where no more orders are to be begun.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 /// What became of a trial.
@@ -78,6 +81,7 @@ impl Runner {
             servers,
             keep_databases: false,
             live: None,
+            stop: Arc::default(),
         }
     }
 
@@ -146,6 +150,7 @@ impl Runner {
             },
             stages: STAGES,
             shrink_max,
+            stop: Arc::clone(&self.stop),
         };
         match explore(plan, server, own, &settings).await {
             Ok(explored) => Ok(explored),
@@ -176,6 +181,9 @@ impl Runner {
             product: server.product(),
             ..History::default()
         };
+        if let (true, Some(only)) = (plan.has_one_order(), explored.histories.first()) {
+            history.clone_from(only);
+        }
         for failing in explored.failing.iter().rev() {
             findings.extend(failing.findings.iter().cloned());
             history.clone_from(&failing.history);

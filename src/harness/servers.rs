@@ -2,11 +2,19 @@
 //! returned.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::server::{Choice, ProviderKind, Server, ServerSettings, ServerSpec, choose};
+
+/// The exit code after Ctrl-C.
+pub(super) const INTERRUPTED: u8 = 130;
+/// The exit code after SIGTERM.
+const TERMINATED: u8 = 143;
+/// How long it may take to end by oneself.
+const GENTLY_MAX: Duration = Duration::from_secs(20);
 
 pub(super) struct Servers {
     pub settings: ServerSettings,
@@ -116,7 +124,13 @@ impl Servers {
 
     /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
     /// does its work.
-    pub fn watch_for_signals(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
+    ///
+    /// With `gently`, the first of them sets that, and whoever heeds it has a while to end by itself.
+    pub fn watch_for_signals(
+        self: &Arc<Self>,
+        runtime: &tokio::runtime::Handle,
+        gently: Option<Arc<AtomicBool>>,
+    ) {
         let servers = Arc::clone(self);
         runtime.spawn(async move {
             use tokio::signal::unix::{SignalKind, signal};
@@ -125,13 +139,22 @@ impl Servers {
             else {
                 return;
             };
-            let code = tokio::select! {
-                _ = interrupt.recv() => 130,
-                _ = terminate.recv() => 143,
+            let mut code = tokio::select! {
+                _ = interrupt.recv() => INTERRUPTED,
+                _ = terminate.recv() => TERMINATED,
             };
+            if let Some(stop) = gently {
+                stop.store(true, Ordering::Relaxed);
+                super::say("interrupted: no more orders are begun; once more to end at once");
+                code = tokio::select! {
+                    _ = interrupt.recv() => INTERRUPTED,
+                    _ = terminate.recv() => TERMINATED,
+                    () = tokio::time::sleep(GENTLY_MAX) => code,
+                };
+            }
             super::say("interrupted: stopping the server");
-            drop(tokio::time::timeout(std::time::Duration::from_secs(10), servers.stop()).await);
-            std::process::exit(code);
+            drop(tokio::time::timeout(Duration::from_secs(10), servers.stop()).await);
+            std::process::exit(code.into());
         });
     }
 }

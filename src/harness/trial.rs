@@ -8,8 +8,7 @@ use libtest_mimic::{Completion, Failed};
 use super::kept::{Left, kept};
 use super::live::View;
 use super::runner::{Ended, Judged, Runner, Trouble};
-use crate::explore::table;
-use crate::plan::TrialPlan;
+use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{self, Failure};
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::Verdict;
@@ -31,7 +30,7 @@ pub(super) struct Around {
     /// The folder that takes the histories.
     pub history: Option<PathBuf>,
     /// The one order that was asked for.
-    pub order: Option<String>,
+    pub order: Option<ChosenOrder>,
 }
 
 pub(super) struct Job {
@@ -60,7 +59,7 @@ impl Job {
             Verdict::Passed => {
                 if self.around.show.passed {
                     let shown = match &judged.explored {
-                        Some(explored) => table(&self.plan, explored),
+                        Some(explored) => report::orders(&self.plan, explored),
                         None => report::timeline(&self.plan, &judged.history),
                     };
                     super::say(&format!("{}\n{shown}", self.plan.name));

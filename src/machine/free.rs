@@ -392,7 +392,10 @@ impl Machine {
         };
         self.interrupted = true;
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let outcome = Outcome::TimedOut { limit_ms };
+        let outcome = Outcome::TimedOut {
+            limit_ms,
+            in_vain: false,
+        };
         match over {
             Some((acted, _)) => (Acted { outcome, ..acted }, false),
             None => {

@@ -161,7 +161,10 @@ impl Machine {
 fn outcome_of(error: StateError) -> Outcome {
     match error {
         StateError::Refused { error, .. } => Outcome::Refused(error),
-        StateError::TimedOut { limit_ms, .. } => Outcome::TimedOut { limit_ms },
+        StateError::TimedOut { limit_ms, .. } => Outcome::TimedOut {
+            limit_ms,
+            in_vain: false,
+        },
         StateError::Lost { message, .. } | StateError::CommitUnknown { message } => Outcome::Lost { message },
         other => match other.sql_error() {
             Some(error) => Outcome::Refused(error.clone()),

@@ -3,6 +3,7 @@
 //! Architecture invariant: pure. No clock, no SQL is run, no environment is read; what the environment
 //! has is handed in by [`PlanInput`].
 
+mod chosen;
 mod connections;
 mod finals;
 mod flow;
@@ -11,6 +12,7 @@ mod load;
 mod machine;
 mod names;
 mod orders;
+mod outcomes;
 mod pattern;
 mod reach;
 mod shared;
@@ -28,15 +30,15 @@ use crate::history::{SqlValue, Vars};
 use crate::scenario::{self, Requires};
 use crate::source::{Diagnostic, Severity, SourceFile, Span};
 
+pub use chosen::ChosenOrder;
 pub use connections::ConnectionPlan;
 pub use load::LoadContent;
 pub use machine::{
     BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
-pub use orders::{
-    ORDERS_MAX, OrderChoice, OrdersPlan, OutcomePlan, SawPlan, number_of_orders, order_label, step_name,
-};
+pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label, step_name};
+pub use outcomes::{OutcomePlan, SawPlan};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 pub use shared::{EventsPattern, JobPattern, SeriesPattern};
 pub use variants::label;

@@ -3,10 +3,9 @@
 use super::names::Scope;
 use super::pattern::{BLOCKED, LIFECYCLE};
 use super::variants::Context;
-use super::{Action, ConnectionPlan, Final, Step};
-use crate::expect::{Expectation, MATCHERS};
-use crate::scenario::{ChosenOrders, ListedOrder, Located, OrdersDecl, StateDecl, keys};
-use crate::source::{Diagnostic, Entry, Node, NodeKind, Span, nearest};
+use super::{Action, ConnectionPlan, OutcomePlan, Step};
+use crate::scenario::{ChosenOrders, ListedOrder, Located, OrdersDecl, StateDecl};
+use crate::source::{Diagnostic, Span, nearest};
 
 /// At most this many orders are run, where `most` does not say.
 pub const ORDERS_MAX: u32 = 10_000;
@@ -20,11 +19,17 @@ pub struct OrdersPlan {
     pub choice: OrderChoice,
     /// At most so many are run.
     pub most: u32,
+    /// Says which, where there are more.
+    pub seed: u64,
     /// Whether orders are left out that cannot differ from others.
     pub prune: bool,
     /// The numbers of the outcomes of which this order must come to one, with the places that say so; none where
     /// any of them will do.
     pub outcomes: Vec<(usize, Span)>,
+    /// Whether it is one of the orders that the file lists, a trial of its own.
+    pub listed: bool,
+    /// Steps that are left out, by their numbers: of one order that `--without` has made shorter.
+    pub without: Vec<usize>,
 }
 
 /// Which orders are run.
@@ -41,34 +46,6 @@ pub enum OrderChoice {
     },
     /// This one: the connections by their numbers.
     One(Vec<usize>),
-}
-
-/// What an order may come to.
-#[derive(Debug)]
-pub struct OutcomePlan {
-    /// Its name.
-    pub name: String,
-    /// Where it stands.
-    pub span: Span,
-    /// Whether it need not be seen.
-    pub may: bool,
-    /// What holds then.
-    pub holds: Final,
-    /// What steps saw.
-    pub saw: Vec<SawPlan>,
-    /// Exactly the steps that had to wait, where it says so.
-    pub blocked: Option<(Span, Vec<usize>)>,
-}
-
-/// What one step saw.
-#[derive(Debug)]
-pub struct SawPlan {
-    /// The step's number.
-    pub step: usize,
-    /// Where it stands.
-    pub span: Span,
-    /// What it must have seen.
-    pub expectations: Vec<Expectation>,
 }
 
 impl Context<'_> {
@@ -180,17 +157,20 @@ impl Context<'_> {
         outcomes: &[OutcomePlan],
         seed: u64,
     ) -> Vec<(Option<String>, OrdersPlan)> {
+        let seed = decl.seed.unwrap_or(seed);
         let plan = |choice| OrdersPlan {
             span: decl.span,
             choice,
             most: decl.most.unwrap_or(ORDERS_MAX),
+            seed,
             prune: decl.prune,
             outcomes: Vec::new(),
+            listed: matches!(decl.chosen, ChosenOrders::List(_)),
+            without: Vec::new(),
         };
         let list = match &decl.chosen {
             ChosenOrders::All => return vec![(None, plan(OrderChoice::All))],
-            ChosenOrders::Sample { count, seed: own } => {
-                let seed = own.unwrap_or(seed);
+            ChosenOrders::Sample { count } => {
                 return vec![(None, plan(OrderChoice::Sample { count: *count, seed }))];
             }
             ChosenOrders::List(list) => list,
@@ -233,8 +213,18 @@ impl Context<'_> {
     /// The outcomes that an order names, by their numbers.
     fn outcomes_of_order(&mut self, listed: &ListedOrder, outcomes: &[OutcomePlan]) -> Vec<(usize, Span)> {
         let in_file: Vec<String> = self.names_of_outcomes();
-        let mut found = Vec::new();
-        for name in &listed.outcomes {
+        let mut found: Vec<(usize, Span)> = Vec::new();
+        for (at, name) in listed.outcomes.iter().enumerate() {
+            let mut before = listed.outcomes[..at].iter();
+            if let Some(first) = before.find(|other| other.value == name.value) {
+                let problem = Diagnostic::error(name.span, format!("`{}` is there twice", name.value));
+                self.problems.push(
+                    problem
+                        .label(first.span, "first here")
+                        .label(name.span, "again here"),
+                );
+                continue;
+            }
             let number = outcomes.iter().position(|outcome| outcome.name == name.value);
             if let Some(number) = number {
                 found.push((number, name.span));
@@ -303,16 +293,20 @@ impl Context<'_> {
         let mut done = vec![0_usize; connections.len()];
         for word in &order.value {
             let by_name = connections.iter().position(|own| own.name == word.value);
-            let (number, state) = match (by_name, word.value.rsplit_once('.')) {
-                (Some(number), _) => (number, None),
-                (None, Some((name, state))) => {
+            // `alice.select.2`, as outcomes and reports name a step.
+            let by_step =
+                (0..steps.len()).find(|number| step_name(*number, connections, steps) == word.value);
+            let number = match (by_name, by_step, word.value.rsplit_once('.')) {
+                (Some(number), ..) => number,
+                (None, Some(step), _) => steps.get(step)?.connection,
+                (None, None, Some((name, _))) => {
                     let name = Located {
                         span: word.span,
                         value: name.to_owned(),
                     };
-                    (self.connection_number(&name)?, Some(state))
+                    self.connection_number(&name)?
                 }
-                (None, None) => (self.connection_number(word)?, None),
+                (None, None, None) => self.connection_number(word)?,
             };
             let own = connections.get(number)?;
             let next = own.states.start + done[number];
@@ -323,13 +317,13 @@ impl Context<'_> {
                 self.problems.push(problem.label(word.span, "one too many"));
                 return None;
             };
-            if let Some(state) = state.filter(|state| *state != step.state) {
-                let message = format!("the next step of `{}` is `{}`", own.name, step.state);
+            let next_name = step_name(next, connections, steps);
+            let is_next = word.value == next_name || word.value == format!("{}.{}", own.name, step.state);
+            if by_name.is_none() && !is_next {
+                let message = format!("the next step of `{}` is `{next_name}`", own.name);
                 let problem = Diagnostic::error(word.span, message);
-                self.problems.push(problem.label(
-                    word.span,
-                    format!("not `{state}`: each connection keeps its order"),
-                ));
+                let label = format!("not `{}`: each connection keeps its order", word.value);
+                self.problems.push(problem.label(word.span, label));
                 return None;
             }
             done[number] += 1;
@@ -347,174 +341,6 @@ impl Context<'_> {
             }
         }
         Some(picks)
-    }
-
-    /// The outcomes that orders may have.
-    pub(super) fn outcomes(
-        &mut self,
-        node: &Node,
-        connections: &[ConnectionPlan],
-        steps: &[Step],
-        scope: &mut Scope<'_>,
-    ) -> Vec<OutcomePlan> {
-        let mut found = Vec::new();
-        if self.scenario.permutations.is_none() {
-            let problem = Diagnostic::error(node.span, "`outcomes` goes with `permutations`");
-            self.problems.push(problem.label(
-                node.span,
-                "the file's own order has one outcome: write it as `expect`",
-            ));
-        }
-        for entry in self.mapping(node, "outcomes", "outcomes: {both: {tables: {t: [[1]]}}}") {
-            let name = entry.key.text().unwrap_or_default().into_owned();
-            let known = keys::names(keys::OUTCOME);
-            let Some(map) = crate::source::MapReader::new(&entry.value, "an outcome", &known, self.problems)
-            else {
-                continue;
-            };
-            let says = |key: &&str| *key != "may" && map.get(key).is_some();
-            // A key that is not known was told already.
-            let all_known = match &entry.value.kind {
-                NodeKind::Map(entries) => entries.iter().all(|entry| {
-                    let key = entry.key.text().unwrap_or_default();
-                    known.iter().any(|known| *known == key)
-                }),
-                _ => true,
-            };
-            if all_known && !known.iter().any(says) {
-                let problem = Diagnostic::error(entry.value.span, "this outcome fits everything");
-                self.problems.push(problem.label(
-                    entry.value.span,
-                    "say what holds then: `tables`, `errors`, `saw`, …",
-                ));
-            }
-            let mut holds = Final::default();
-            let mut named = Vec::new();
-            if let Some(node) = map.get("states") {
-                named = self.sequences(node, &mut holds);
-            }
-            self.state_names(&named, connections, steps);
-            if let Some(node) = map.get("tables") {
-                self.tables(node, scope, &mut holds);
-            }
-            if let Some(node) = map.get("queries") {
-                holds.queries = self.queries(node, scope, false);
-            }
-            if let Some(node) = map.get("shared") {
-                self.shared(node, steps, scope, &mut holds);
-            }
-            if let Some(entry) = map.entry("errors") {
-                self.errors(&entry.key, &entry.value, &mut holds);
-            }
-            let saw = map
-                .get("saw")
-                .map(|node| self.saw(node, connections, steps, scope))
-                .unwrap_or_default();
-            let blocked = map.get("blocked").map(|node| {
-                if node.as_seq().is_none() {
-                    let problem = Diagnostic::error(node.span, "`blocked` is a list of steps here");
-                    self.problems
-                        .push(problem.label(node.span, "write `[bob.update]`, or `[]` where nobody waits"));
-                }
-                let items = node.as_seq().unwrap_or_default();
-                let steps = items
-                    .iter()
-                    .filter_map(|item| self.step_by_name(item, connections, steps))
-                    .collect();
-                (node.span, steps)
-            });
-            if let Some(entry) = map.entry("may")
-                && !matches!(entry.value.kind, NodeKind::Bool(true))
-            {
-                let problem = Diagnostic::error(entry.value.span, "`may` is written `may: true`");
-                self.problems
-                    .push(problem.label(entry.value.span, "leave it out otherwise"));
-            }
-            found.push(OutcomePlan {
-                name,
-                span: entry.key.span,
-                may: map.get("may").is_some(),
-                holds,
-                saw,
-                blocked,
-            });
-        }
-        found
-    }
-
-    fn saw(
-        &mut self,
-        node: &Node,
-        connections: &[ConnectionPlan],
-        steps: &[Step],
-        scope: &mut Scope<'_>,
-    ) -> Vec<SawPlan> {
-        let mut found = Vec::new();
-        for entry in self.mapping(node, "saw", "saw: {alice.select: 100}") {
-            let Some(step) = self.step_by_name(&entry.key, connections, steps) else {
-                continue;
-            };
-            let entries = match self.expectations_of_saw(&entry.value) {
-                Some(entries) => entries,
-                None => {
-                    let kind = match entry.value.as_seq() {
-                        Some(_) => "rows",
-                        None => "value",
-                    };
-                    let key = Node::new(entry.key.span, NodeKind::Str(kind.to_owned()));
-                    vec![(key, entry.value.clone())]
-                }
-            };
-            found.push(SawPlan {
-                step,
-                span: entry.key.span,
-                expectations: self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope),
-            });
-        }
-        found
-    }
-
-    /// The entries of a mapping that has kinds of expectation for keys, rather than those of a matcher.
-    fn expectations_of_saw(&mut self, node: &Node) -> Option<Vec<(Node, Node)>> {
-        let NodeKind::Map(entries) = &node.kind else {
-            return None;
-        };
-        let is_kind = |entry: &Entry| {
-            let key = entry.key.as_str().unwrap_or_default();
-            // `one_of` and `within` are matchers, too.
-            !MATCHERS.iter().any(|(matcher, ..)| *matcher == key)
-                && (keys::EXPECTATIONS.contains(&key) || nearest(key, keys::SAW.iter().copied()).is_some())
-        };
-        if !entries.iter().any(is_kind) {
-            return None;
-        }
-        let map = crate::source::MapReader::new(node, "what a step saw", keys::SAW, self.problems)?;
-        let known = keys::SAW.iter().filter_map(|key| map.entry(key));
-        Some(
-            known
-                .map(|entry| (entry.key.clone(), entry.value.clone()))
-                .collect(),
-        )
-    }
-
-    /// `connection.state`; of several states of one name `connection.state.2` is the second.
-    fn step_by_name(&mut self, node: &Node, connections: &[ConnectionPlan], steps: &[Step]) -> Option<usize> {
-        let text = node.text().unwrap_or_default().into_owned();
-        let found = (0..steps.len()).find(|number| step_name(*number, connections, steps) == text);
-        if found.is_none() {
-            let known: Vec<String> = (0..steps.len())
-                .map(|number| step_name(number, connections, steps))
-                .collect();
-            let near = nearest(&text, known.iter().map(String::as_str));
-            let message = match near {
-                Some(near) => format!("there is no step `{text}`; did you mean `{near}`?"),
-                None => format!("there is no step `{text}`"),
-            };
-            let label = format!("there are {}", known.join(", "));
-            self.problems
-                .push(Diagnostic::error(node.span, message).label(node.span, label));
-        }
-        found
     }
 
     /// What goes with many orders and what does not.
@@ -537,7 +363,7 @@ impl Context<'_> {
     }
 }
 
-fn steps_of(count: usize) -> String {
+pub(super) fn steps_of(count: usize) -> String {
     match count {
         1 => "1 step".to_owned(),
         more => format!("{more} steps"),
@@ -545,7 +371,7 @@ fn steps_of(count: usize) -> String {
 }
 
 /// That an order names a connection too often or not often enough.
-fn wrong_number(name: &str, steps: usize, named: usize) -> String {
+pub(super) fn wrong_number(name: &str, steps: usize, named: usize) -> String {
     let named = match named {
         0 => "is not named".to_owned(),
         1 => "is named once".to_owned(),
@@ -599,53 +425,4 @@ pub fn number_of_orders(connections: &[ConnectionPlan]) -> u128 {
         }
     }
     orders
-}
-
-impl super::TrialPlan {
-    /// Whether its steps are run in one order out of those that there are: one of a list, or of `--order`.
-    #[must_use]
-    pub fn has_one_order(&self) -> bool {
-        let choice = self.orders.as_ref().map(|orders| &orders.choice);
-        matches!(choice, Some(OrderChoice::One(_)))
-    }
-
-    /// Runs the steps in this order only: connections by their names, as failures show it.
-    ///
-    /// # Errors
-    /// A line on what is wrong with it.
-    pub fn set_order(&mut self, text: &str) -> Result<(), String> {
-        let Some(orders) = &mut self.orders else {
-            return Err(format!("`{}` has no `permutations`", self.name));
-        };
-        let mut picks = Vec::new();
-        for word in text.split_whitespace() {
-            let Some(number) = self.connections.iter().position(|own| own.name == word) else {
-                let names: Vec<&str> = self.connections.iter().map(|own| own.name.as_str()).collect();
-                return Err(format!(
-                    "`{}` has no connection `{word}`; it has {}",
-                    self.name,
-                    names.join(", ")
-                ));
-            };
-            picks.push(number);
-        }
-        for (number, own) in self.connections.iter().enumerate() {
-            let (wanted, named) = (
-                own.states.len(),
-                picks.iter().filter(|pick| **pick == number).count(),
-            );
-            // Connections that got an error have taken fewer steps than they have.
-            if named > wanted {
-                return Err(wrong_number(&own.name, wanted, named));
-            }
-            picks.extend(vec![number; wanted - named]);
-        }
-        let choice = OrderChoice::One(picks);
-        if orders.choice != choice {
-            // What the list says of its order it does not say of this one.
-            orders.outcomes.clear();
-        }
-        orders.choice = choice;
-        Ok(())
-    }
 }

@@ -1,5 +1,6 @@
 //! Shows runs to people; one file for each part of a failure's text.
 
+mod command;
 mod orders;
 mod record;
 mod shared;
@@ -11,6 +12,8 @@ use crate::plan::TrialPlan;
 use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::Finding;
 
+pub use command::{order_flags, shell_word};
+pub use orders::{flags_of_first, of_passed as orders};
 pub use record::record;
 
 /// What a failure's text is made from.

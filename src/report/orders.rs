@@ -1,8 +1,8 @@
 //! Failures of a trial that was run in many orders.
 
-use super::{Failure, rendered, timeline};
+use super::{Failure, order_flags, rendered, timeline};
 use crate::explore::{Explored, FailingOrder, Shrunk, order_in_words, table};
-use crate::plan::TrialPlan;
+use crate::plan::{ChosenOrder, TrialPlan, step_name};
 use crate::source::RenderStyle;
 
 /// The parts of the text: what holds of no single order, each order that fails, and all outcomes.
@@ -30,11 +30,11 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
             failing
                 .shrunk
                 .as_ref()
-                .map(|shrunk| shorter(plan, failing, shrunk)),
+                .map(|shrunk| shorter(plan, failing, shrunk, &failure.repeat)),
         );
         if !plan.has_one_order() {
-            let quoted = format!("'{order}'");
-            parts.push(format!("this order again: {} --order {quoted}", failure.repeat));
+            let flags = order_flags(&chosen(plan, &failing.order, &[]));
+            parts.push(format!("this order again: {}{flags}", failure.repeat));
         }
     }
     if explored.failed > explored.failing.len() {
@@ -50,7 +50,7 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
 }
 
 /// A shorter story, as a script.
-fn shorter(plan: &TrialPlan, failing: &FailingOrder, shrunk: &Shrunk) -> String {
+fn shorter(plan: &TrialPlan, failing: &FailingOrder, shrunk: &Shrunk, repeat: &str) -> String {
     let mut at: Vec<usize> = plan.connections.iter().map(|own| own.states.start).collect();
     let mut lines = Vec::new();
     for pick in &shrunk.order {
@@ -69,9 +69,38 @@ fn shorter(plan: &TrialPlan, failing: &FailingOrder, shrunk: &Shrunk) -> String 
         1 => "with 1 step fewer".to_owned(),
         fewer => format!("with {fewer} steps fewer"),
     };
+    let flags = order_flags(&chosen(plan, &shrunk.order, &shrunk.without));
     format!(
-        "it fails as well {what} ({} were tried):\n{}",
+        "it fails as well {what} ({} were tried):\n{}\nthe shorter one: {repeat}{flags}",
         shrunk.tried,
         lines.join("\n")
     )
+}
+
+/// An order that happened, as the command line takes it.
+fn chosen(plan: &TrialPlan, happened: &[usize], without: &[usize]) -> ChosenOrder {
+    let names = without
+        .iter()
+        .map(|step| step_name(*step, &plan.connections, &plan.steps));
+    ChosenOrder {
+        order: order_in_words(plan, &plan.whole_order(happened, without)),
+        without: names.collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// What orders came to; of a single one, what happened in it, too.
+#[must_use]
+pub fn of_passed(plan: &TrialPlan, explored: &Explored) -> String {
+    let text = table(plan, explored);
+    match explored.histories.first() {
+        Some(history) if plan.has_one_order() => format!("{}\n\n{text}", timeline(plan, history)),
+        _ => text,
+    }
+}
+
+/// The flags that run the simplest order of the first outcome, each with a space before it.
+#[must_use]
+pub fn flags_of_first(plan: &TrialPlan, explored: &Explored) -> Option<String> {
+    let group = explored.outcomes.first()?;
+    Some(order_flags(&chosen(plan, &group.order, &[])))
 }

@@ -25,6 +25,8 @@ pub(super) struct Control {
     pub options: ConnectionOptions,
     /// The mode that sessions begin transactions with, where it was asked for.
     pub txn_mode: Option<TransactionMode>,
+    /// After how long the server ends a wait at the soonest, where it was asked for.
+    pub patience: Option<Duration>,
     schema_changes: Option<Arc<Mutex<()>>>,
 }
 
@@ -45,6 +47,7 @@ impl Control {
             config,
             options,
             txn_mode: None,
+            patience: None,
             schema_changes: server.schema_changes(),
         })
     }
@@ -72,6 +75,7 @@ impl Control {
             Ok(outcome) => outcome,
             Err(_) => Outcome::TimedOut {
                 limit_ms: u64::try_from(CONTROL_MAX.as_millis()).unwrap_or(u64::MAX),
+                in_vain: false,
             },
         }
     }

@@ -10,7 +10,7 @@
 //! something (see [`Track::returned`]). What one of them wrote nobody else sees before its end, and had it locked
 //! what another asked for, that one would wait.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::coordinator::transactions::Transaction;
@@ -135,6 +135,9 @@ pub(super) enum Seen {
 pub(crate) struct Known {
     places: Mutex<HashMap<Place, Seen>>,
     timeless: OnceLock<Vec<bool>>,
+    /// Where a wait was in vain.
+    in_vain: Mutex<HashSet<Place>>,
+    waits_for_its_limit: OnceLock<bool>,
 }
 
 impl Known {
@@ -164,6 +167,27 @@ impl Known {
     pub(super) fn is_timeless(&self, plan: &TrialPlan, step: usize) -> bool {
         let steps = self.timeless.get_or_init(|| timeless(plan));
         steps.get(step).copied().unwrap_or_default()
+    }
+
+    /// Whether a wait in this place was in vain before.
+    pub(super) fn is_in_vain(&self, place: &Place) -> bool {
+        let places = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        places.contains(place)
+    }
+
+    /// Takes note of a wait that was in vain.
+    pub(super) fn note_in_vain(&self, place: Place) {
+        let mut places = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() < PLACES_MAX {
+            places.insert(place);
+        }
+    }
+
+    /// Whether nothing in the plan ends a wait sooner than its step's own limit.
+    pub(super) fn waits_for_its_limit(&self, plan: &TrialPlan) -> bool {
+        *self
+            .waits_for_its_limit
+            .get_or_init(|| super::vain::waits_for_its_limit(plan))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Seen>> {
@@ -440,7 +464,16 @@ mod tests {
         assert!(wrong(40, 60, &[], 70, refused(1062)));
         assert!(!wrong(40, 60, &[], 70, refused(DEADLOCK)));
         assert!(!wrong(40, 60, &[], 70, refused(LOCK_WAIT_TIMEOUT)));
-        assert!(!wrong(40, 60, &[], 70, Outcome::TimedOut { limit_ms: 1 }));
+        assert!(!wrong(
+            40,
+            60,
+            &[],
+            70,
+            Outcome::TimedOut {
+                limit_ms: 1,
+                in_vain: false
+            }
+        ));
         let waits_still = [record(0, 0, Some((10, done()))), record(1, 20, None)];
         assert!(!belief.was_wrong(&waits_still, &[]));
     }

@@ -8,6 +8,7 @@ mod order;
 mod script;
 mod stage;
 mod trial;
+mod vain;
 mod watch;
 
 pub(crate) use known::Known;

@@ -75,7 +75,7 @@ impl Script<'_> {
                 let Some(record) = self.seats.iter().find_map(|seat| seat.busy) else {
                     break;
                 };
-                self.await_end(record).await;
+                self.await_the_last(record).await?;
                 self.settle(true).await?;
                 continue;
             }
@@ -209,7 +209,7 @@ impl Script<'_> {
         self.known.waits(&self.track.place(connection))
     }
 
-    fn busy(&self) -> Vec<usize> {
+    pub(super) fn busy(&self) -> Vec<usize> {
         let seats = self.seats.iter().enumerate();
         seats
             .filter(|(_, seat)| seat.busy.is_some())

@@ -425,7 +425,7 @@ impl<'c> Script<'c> {
             self.next_report(deadline).await;
         }
         if !self.is_done(record) {
-            self.end_statement(record, timeout).await;
+            self.end_statement(record, timeout, false).await;
         }
     }
 
@@ -467,9 +467,9 @@ impl<'c> Script<'c> {
         }
     }
 
-    /// Ends a statement that is over its limit: by KILL QUERY, and if that does not help by closing the
-    /// connection. Whether the statement took effect is unknown.
-    pub(super) async fn end_statement(&mut self, record: usize, limit: Duration) {
+    /// Ends a statement that is over its limit, or would be: by KILL QUERY, and if that does not help by closing
+    /// the connection. Whether the statement took effect is unknown.
+    pub(super) async fn end_statement(&mut self, record: usize, limit: Duration, in_vain: bool) {
         let connection = self.history.steps[record].connection;
         let name = self.plan.connections[connection].name.as_str();
         tracing::warn!(connection = name, ?limit, "over its limit: KILL QUERY");
@@ -479,9 +479,9 @@ impl<'c> Script<'c> {
             self.next_report(deadline).await;
         }
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let outcome = Outcome::TimedOut { limit_ms };
+        let outcome = Outcome::TimedOut { limit_ms, in_vain };
         let name = &self.plan.connections[connection].name;
-        let reason = format!("{name} gave no answer within {limit_ms} ms");
+        let reason = format!("{name}: {}", crate::expect::describe(&outcome));
         match self.history.steps[record].end.as_mut() {
             Some(end) => end.outcome = outcome,
             None => {

@@ -16,7 +16,7 @@ use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
+    RunSettings, TrialError, connect, control_statement, databases, drop_on, final_checks, global_variables,
     main_control, prepare, restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
@@ -31,6 +31,15 @@ use crate::sql::{Kind, Product, TransactionMode, classify};
 const ROWS_KEPT_MAX: usize = 2_000;
 /// So many rows are put back by one INSERT.
 const ROWS_AT_ONCE: usize = 200;
+
+/// A table that is looked at after each order.
+#[derive(Debug, Clone)]
+struct Table {
+    /// As a scenario names it: `t`, or `${database.shop}.t` of a further database.
+    name: String,
+    /// As the final expectations read it, too.
+    select: String,
+}
 
 /// A table as the setup left it.
 #[derive(Debug, Clone)]
@@ -67,8 +76,10 @@ pub struct Stage {
     seats: Vec<Seat>,
     inbox: Option<mpsc::UnboundedReceiver<Report>>,
     vars: Vars,
-    /// The names of the tables, in the order of their names.
-    tables: Vec<String>,
+    /// The tables, in the order of their databases and names.
+    tables: Vec<Table>,
+    /// Whether steps may make tables and drop them, so that each order may leave others.
+    tables_change: bool,
     /// Whether a foreign key ties tables to each other.
     tied: bool,
     only_tables: bool,
@@ -112,6 +123,7 @@ impl Stage {
         let server_name = (server.title(), server.product());
         let mut stage = Self {
             reopen: !sessions_stay(&plan),
+            tables_change: !changes_rows_only(&plan),
             plan,
             settings,
             controls,
@@ -143,10 +155,10 @@ impl Stage {
         self.known = Arc::clone(known);
     }
 
-    /// The tables of the trial's database.
+    /// The names of the tables that the setup has made, in the trial's database and in those of further ones.
     #[must_use]
-    pub fn tables(&self) -> &[String] {
-        &self.tables
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.iter().map(|table| table.name.clone()).collect()
     }
 
     /// Whether the tables of one database are all that statements can touch: no views, no sequences, nothing of
@@ -186,6 +198,7 @@ impl Stage {
         self.look_at_tables().await?;
         for control in &mut self.controls {
             control.ask_txn_mode().await;
+            control.ask_patience().await;
         }
         self.sit_down().await
     }
@@ -200,31 +213,63 @@ impl Stage {
         }
     }
 
-    async fn look_at_tables(&mut self) -> Result<(), TrialError> {
-        let own = format!("table_schema = '{}'", self.settings.database);
+    /// Finds the tables of the trial's databases; tells whether each is one whose rows can be put back exactly.
+    async fn find_tables(&mut self) -> Result<bool, TrialError> {
+        let real = databases(&self.plan, &self.settings.database);
+        let listed = real.iter().map(|name| format!("'{}'", escaped(name)));
+        let listed = listed.collect::<Vec<_>>().join(", ");
         let no_auto_random = match self.server_name.1 {
             Product::TiDb => "and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%'",
             Product::MariaDb | Product::MySql => "",
         };
         let set = self
             .ask(&format!(
-                "select table_name, table_type = 'BASE TABLE' and auto_increment is null {no_auto_random}, \
-                 table_type from information_schema.tables where {own} order by table_name"
+                "select table_schema, table_name, \
+                 table_type = 'BASE TABLE' and auto_increment is null {no_auto_random}, table_type \
+                 from information_schema.tables where table_schema in ({listed}) order by table_schema, table_name"
             ))
             .await?;
         let mut plain = true;
         self.tables.clear();
         self.only_tables = self.plan.servers.is_empty() && self.plan.databases.is_empty();
         for row in set.rows {
-            if let [SqlValue::Text(name), is_plain, SqlValue::Text(kind)] = row.as_slice() {
+            if let [
+                SqlValue::Text(schema),
+                SqlValue::Text(name),
+                is_plain,
+                SqlValue::Text(kind),
+            ] = row.as_slice()
+            {
                 plain &= *is_plain == SqlValue::Int(1);
                 self.only_tables &= kind == "BASE TABLE";
                 // A sequence has no rows to read.
-                if kind != "SEQUENCE" {
-                    self.tables.push(name.clone());
+                if kind == "SEQUENCE" {
+                    continue;
                 }
+                // The trial's own database is the first.
+                let further = real
+                    .iter()
+                    .skip(1)
+                    .position(|real| real.eq_ignore_ascii_case(schema));
+                let further = further.and_then(|number| self.plan.databases.get(number));
+                self.tables.push(match further {
+                    None => Table {
+                        name: name.clone(),
+                        select: select_all(name),
+                    },
+                    Some(own) => Table {
+                        name: format!("${{database.{own}}}.{name}"),
+                        select: format!("select * from {}.{}", quoted(schema), quoted(name)),
+                    },
+                });
             }
         }
+        self.now = vec![None; self.tables.len()];
+        Ok(plain)
+    }
+
+    async fn look_at_tables(&mut self) -> Result<(), TrialError> {
+        let plain = self.find_tables().await?;
         let ties = self
             .ask(&format!(
                 "select count(*) from information_schema.referential_constraints where constraint_schema = '{}'",
@@ -234,8 +279,7 @@ impl Stage {
         self.tied = ties.rows.iter().flatten().any(|cell| *cell != SqlValue::Int(0));
         let one_server = self.plan.servers.is_empty() && self.plan.databases.is_empty();
         self.kept = None;
-        self.now = vec![None; self.tables.len()];
-        if plain && one_server && changes_rows_only(&self.plan) {
+        if plain && one_server && !self.tables_change {
             self.keep_rows().await?;
         }
         Ok(())
@@ -245,13 +289,14 @@ impl Stage {
     async fn keep_rows(&mut self) -> Result<(), TrialError> {
         let mut kept = Vec::new();
         let mut count = 0;
-        for (number, name) in self.tables.clone().into_iter().enumerate() {
+        for (number, table) in self.tables.clone().into_iter().enumerate() {
+            let name = table.name;
             let columns = self
                 .ask(&format!(
                     "select column_name from information_schema.columns where table_schema = '{}' \
                      and table_name = '{}' and extra not like '%GENERATED%' order by ordinal_position",
                     self.settings.database,
-                    name.replace('\\', "\\\\").replace('\'', "''")
+                    escaped(&name)
                 ))
                 .await?;
             let columns: Vec<String> = columns
@@ -267,7 +312,7 @@ impl Stage {
                 .ask(&format!("select {} from {}", columns.join(", "), quoted(&name)))
                 .await?
                 .rows;
-            let whole = self.ask(&select_all(&name)).await?.rows;
+            let whole = self.ask(&table.select).await?.rows;
             count += rows.len();
             self.now[number] = Some(sorted(&whole));
             kept.push(Kept {
@@ -339,6 +384,9 @@ impl Stage {
         self.now = vec![None; self.tables.len()];
         if complete && history.stopped.is_none() {
             self.refresh_sessions().await;
+            if self.tables_change && self.find_tables().await.is_err() {
+                tracing::warn!("the tables that an order left could not be found");
+            }
             self.read_tables(&mut history).await;
             let main = main_control(&self.plan);
             let plan = Arc::clone(&self.plan);
@@ -356,7 +404,8 @@ impl Stage {
     /// What all tables hold at the end.
     async fn read_tables(&mut self, history: &mut History) {
         for number in 0..self.tables.len() {
-            let sql = select_all(&self.tables[number]);
+            let Table { name, select: sql } = self.tables[number].clone();
+            history.tables.push(name);
             let started = Instant::now();
             let outcome = self.main().execute(&sql).await;
             self.now[number] = match &outcome {
@@ -536,6 +585,11 @@ fn coordinator(plan: &TrialPlan, vars: Vars) -> Arc<Coordinator> {
 
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// Text inside quotes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "''")
 }
 
 /// As the final expectations read a table, too.

@@ -82,7 +82,7 @@ impl Script<'_> {
                 return Fate::Returned;
             }
             if Instant::now() >= limit {
-                self.end_statement(record, step.timeout).await;
+                self.end_statement(record, step.timeout, false).await;
                 return Fate::Returned;
             }
             let asked = Instant::now();

@@ -183,12 +183,13 @@ pub const PERMUTATIONS: &[Key] = &[
     ("sample", "so many orders, taken at random", Whole(1, TIMES_MAX)),
     (
         "seed",
-        "for the sample; by default it comes from the trial's name",
+        "for the sample, or for which orders `most` leaves out; by default it comes from the trial's name",
         Whole(0, u32::MAX),
     ),
     (
         "most",
-        "at most so many orders are run, 10,000 by default; the report says how many were left out",
+        "at most so many orders are run, 10,000 by default, taken by the seed where there are more; the report says how \
+         many were left out",
         Whole(1, TIMES_MAX),
     ),
     (

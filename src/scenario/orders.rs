@@ -13,6 +13,8 @@ pub struct OrdersDecl {
     pub chosen: ChosenOrders,
     /// At most so many are run.
     pub most: Option<u32>,
+    /// For what is left to chance: which are taken for a sample, or where not all may be run.
+    pub seed: Option<u64>,
     /// Whether orders are left out that cannot differ from others.
     pub prune: bool,
 }
@@ -25,7 +27,18 @@ impl OrdersDecl {
             span,
             chosen: ChosenOrders::All,
             most: None,
+            seed: None,
             prune: true,
+        }
+    }
+
+    /// Whether chance says which orders are run.
+    #[must_use]
+    pub fn is_by_chance(&self) -> bool {
+        match &self.chosen {
+            ChosenOrders::All => self.most.is_some(),
+            ChosenOrders::Sample { .. } => true,
+            ChosenOrders::List(_) => false,
         }
     }
 }
@@ -39,8 +52,6 @@ pub enum ChosenOrders {
     Sample {
         /// How many.
         count: u32,
-        /// For the choice.
-        seed: Option<u64>,
     },
     /// These.
     List(Vec<ListedOrder>),
@@ -61,6 +72,7 @@ impl Reader<'_> {
             span: key.span,
             chosen: ChosenOrders::All,
             most: None,
+            seed: None,
             prune: true,
         };
         if node.as_str() == Some("all") {
@@ -84,11 +96,12 @@ impl Reader<'_> {
                 "`list` and `sample` exclude each other",
             );
         }
-        let seed = map.get("seed").and_then(|node| self.seed(node));
-        if let (Some(entry), None) = (map.entry("seed"), map.get("sample")) {
+        orders.seed = map.get("seed").and_then(|node| self.seed(node));
+        let by_chance = map.get("sample").or(map.get("most"));
+        if let (Some(entry), None) = (map.entry("seed"), by_chance) {
             self.error(
                 &entry.key,
-                "`seed` goes with `sample`",
+                "`seed` goes with `sample` or `most`",
                 "nothing is left to chance here",
             );
         }
@@ -115,7 +128,7 @@ impl Reader<'_> {
             .unwrap_or(true);
         if let Some(node) = map.get("sample") {
             let count = self.times(node, "`sample`", 1)?.value;
-            orders.chosen = ChosenOrders::Sample { count, seed };
+            orders.chosen = ChosenOrders::Sample { count };
         } else if let Some(node) = map.get("list") {
             orders.chosen = ChosenOrders::List(self.orders(node));
         }

@@ -1,9 +1,7 @@
 //! Reads a file's nodes into a [`Scenario`].
 
 use super::keys;
-use super::{
-    Axis, ChosenOrders, ConnectionDecl, FinalDecl, Located, Requires, Scenario, ServerDecl, StepDecl, When,
-};
+use super::{Axis, ConnectionDecl, FinalDecl, Located, Requires, Scenario, ServerDecl, StepDecl, When};
 use crate::source::{
     Diagnostic, MapReader, Node, NodeKind, SourceFile, Span, comment_after, read, shortened,
 };
@@ -338,17 +336,16 @@ impl Reader<'_> {
         let permutations = map
             .entry("permutations")
             .and_then(|entry| self.permutations(&entry.key, &entry.value));
-        let by_chance = match permutations.as_ref().map(|orders| &orders.chosen) {
+        let by_chance = match &permutations {
             // A `seed` of its own comes first.
-            Some(ChosenOrders::Sample { seed, .. }) => seed.is_none(),
-            Some(ChosenOrders::All | ChosenOrders::List(_)) => false,
+            Some(orders) => orders.is_by_chance() && orders.seed.is_none(),
             None => connections.iter().any(|own| own.states_span.is_some()),
         };
         if let (Some(entry), Some(_), false) = (map.entry("seed"), seed, by_chance) {
             self.error(
                 &entry.key,
                 "`seed` means nothing here",
-                "nothing is left to chance: it is for `states` and for a `sample` of orders",
+                "nothing is left to chance: it is for `states`, and for a `sample` of orders or the `most` of them",
             );
         }
         Some(Scenario {

@@ -173,7 +173,7 @@ fn refusal(sql: &str, outcome: &Outcome) -> ProbeError {
         Outcome::Rows(_) => "an answer that makes no sense".to_owned(),
         Outcome::Done(_) => "no rows".to_owned(),
         Outcome::Refused(error) => format!("error {}: {}", error.code, error.message),
-        Outcome::TimedOut { limit_ms } => format!("no answer within {limit_ms} ms"),
+        Outcome::TimedOut { limit_ms, .. } => format!("no answer within {limit_ms} ms"),
         Outcome::Lost { message } => format!("the connection was lost: {message}"),
     };
     ProbeError::Statement {

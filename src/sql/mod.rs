@@ -10,8 +10,8 @@ mod split;
 mod verb;
 
 pub use error::{
-    ErrorEntry, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TransactionEffect, by_code,
-    by_name, effect_on_transaction, nearest, retry_class,
+    ErrorEntry, LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass,
+    TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use product::Product;
 pub(crate) use product::TXN_MODE;

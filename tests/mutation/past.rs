@@ -13,15 +13,15 @@ use crate::mutants::{Mutant, Reach, states_meet};
 /// What happened in a trial.
 pub enum Past {
     One(Box<History>),
-    /// In each of its orders; with the names of the tables.
-    Orders(Vec<String>, Vec<History>),
+    /// In each of its orders.
+    Orders(Vec<History>),
 }
 
 impl Past {
     pub fn histories(&self) -> &[History] {
         match self {
             Self::One(history) => std::slice::from_ref(history),
-            Self::Orders(_, histories) => histories,
+            Self::Orders(histories) => histories,
         }
     }
 
@@ -29,18 +29,14 @@ impl Past {
     pub fn passes(&self, plan: &TrialPlan) -> bool {
         let verdict = match self {
             Self::One(history) => judge(plan, history),
-            Self::Orders(tables, histories) => judge_orders(plan, tables, histories),
+            Self::Orders(histories) => judge_orders(plan, histories),
         };
         verdict == Verdict::Passed
     }
 
     fn came<'p>(&'p self, plan: &'p TrialPlan) -> impl Iterator<Item = (Came, &'p History)> {
-        let tables: &[String] = match self {
-            Self::One(_) => &[],
-            Self::Orders(tables, _) => tables,
-        };
         let histories = self.histories().iter();
-        histories.map(move |history| (Came::of(plan, tables, history), history))
+        histories.map(move |history| (Came::of(plan, history), history))
     }
 
     /// Whether a change says nothing of what happened here: the step was not judged, no order came to the outcome.
@@ -52,6 +48,11 @@ impl Past {
             Some(Reach::Outcome(name)) => !self.comes_to(name, plan, unchanged),
             // Of an outcome that was seen it is true that it is seen.
             Some(Reach::NoOutcome(_)) => false,
+            Some(Reach::Order(place)) => {
+                let named = plan.orders.iter().flat_map(|orders| &orders.outcomes);
+                let mut places = named.map(|(_, span)| span.start);
+                !places.any(|start| (place.start..place.end).contains(&start))
+            }
         }
     }
 

@@ -54,7 +54,7 @@ impl Work {
             return Ok(Some(Run {
                 told: table(plan, &explored),
                 finding,
-                past: Past::Orders(explored.tables, explored.histories),
+                past: Past::Orders(explored.histories),
             }));
         }
         match self.runner.run(plan).await {

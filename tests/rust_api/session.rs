@@ -201,7 +201,13 @@ pub async fn a_statement_over_its_limit_is_killed_and_the_session_lives(target: 
             async move {
                 let session = context.value_as::<u64>("select connection_id()").await?;
                 let outcome = context.execute("select sleep(50)").await?;
-                assert_eq!(outcome, Outcome::TimedOut { limit_ms: 300 });
+                assert_eq!(
+                    outcome,
+                    Outcome::TimedOut {
+                        limit_ms: 300,
+                        in_vain: false
+                    }
+                );
                 assert_eq!(context.value_as::<u64>("select connection_id()").await?, session);
                 Ok(Next::End)
             }

@@ -86,6 +86,8 @@ pub enum Reach {
     Outcome(String),
     /// That no order came to the outcome of this name.
     NoOutcome(String),
+    /// The order of a list whose outcomes stand here.
+    Order(Span),
 }
 
 impl Mutant {
@@ -255,6 +257,7 @@ pub fn mutants(file: &SourceFile, root: &Node, plans: &[TrialPlan]) -> Vec<Mutan
             maker.outcomes(&outcomes.value, &container.whens);
         }
     }
+    maker.listed(root);
     maker.found.sort_by_key(|mutant| mutant.span.start);
     maker.found
 }

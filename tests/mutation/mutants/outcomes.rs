@@ -1,12 +1,14 @@
 //! What orders may come to, changed. The orders that came to a changed outcome come to none then.
 
+use std::collections::BTreeSet;
+
 use tidb_scenarios::plan::step_name;
 use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Entry, Node, NodeKind};
 
 use super::expectations::NO_ERROR;
 use super::{Area, Container, Maker, Reach};
-use crate::edit::{get, int, list, map, text, with, without};
+use crate::edit::{get, int, list, map, one_or_more, text, with, without};
 use crate::values::{Change, Rows, wrong_values};
 
 /// How many steps are said to wait, one after another, that do not.
@@ -74,6 +76,32 @@ impl<'n> Maker<'n> {
             self.add("outcome claimed", node, &more, whens).steers = true;
         }
         self.area = Area::Orders;
+    }
+
+    /// The outcomes that orders of a list are said to come to: all but those that are named there. Each order has one.
+    pub(super) fn listed(&mut self, root: &'n Node) {
+        let names: BTreeSet<String> = self
+            .plans
+            .iter()
+            .flat_map(|plan| &plan.outcomes)
+            .map(|outcome| outcome.name.clone())
+            .collect();
+        let items = get(root, "permutations").and_then(|node| get(node, "list"));
+        for item in items.and_then(Node::as_seq).unwrap_or_default() {
+            let Some(named) = get(item, "outcome") else {
+                continue;
+            };
+            let named_here: Vec<_> = one_or_more(named).into_iter().filter_map(Node::text).collect();
+            let others = names
+                .iter()
+                .filter(|name| !named_here.iter().any(|here| here == *name));
+            let others: Vec<Node> = others.map(text).collect();
+            if !others.is_empty() {
+                self.reach = Some(Reach::Order(named.span));
+                self.add("outcome of an order changed", named, &list(others), &[]);
+            }
+        }
+        self.reach = None;
     }
 
     /// The outcomes changed as a whole, told at one of them.

@@ -1,0 +1,118 @@
+//! The one order that somebody asks for, rather than the file.
+
+use super::orders::{order_label, steps_of, wrong_number};
+use super::{OrderChoice, TrialPlan, step_name};
+
+/// One order, as `--order` and `--without` have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChosenOrder {
+    /// Connections by their names, parted by spaces, each once for each of its steps that is not left out.
+    pub order: String,
+    /// The steps that are left out, as outcomes name them, such as `alice.select.2`, parted by spaces.
+    pub without: String,
+}
+
+impl TrialPlan {
+    /// Whether its steps are run in one order out of those that there are: one of a list, or of `--order`.
+    #[must_use]
+    pub fn has_one_order(&self) -> bool {
+        let choice = self.orders.as_ref().map(|orders| &orders.choice);
+        matches!(choice, Some(OrderChoice::One(_)))
+    }
+
+    /// Runs the steps in this order only. A trial that was one order of a list gets this order's name.
+    ///
+    /// # Errors
+    /// A line on what is wrong with it.
+    pub fn set_order(&mut self, chosen: &ChosenOrder) -> Result<(), String> {
+        let (picks, without) = self.chosen(chosen)?;
+        let label = order_label(&picks, &self.connections);
+        let Some(orders) = &mut self.orders else {
+            return Err(format!("`{}` has no `permutations`", self.name));
+        };
+        let choice = OrderChoice::One(picks);
+        if orders.listed && (orders.choice != choice || !without.is_empty()) {
+            // What the list says of its order it does not say of this one.
+            orders.outcomes.clear();
+            if let Some((base, _)) = self.name.rsplit_once("::order=") {
+                self.name = format!("{base}::order={label}");
+            }
+        }
+        orders.choice = choice;
+        orders.without = without;
+        Ok(())
+    }
+
+    /// Whether it is this order of those that the file lists.
+    ///
+    /// # Errors
+    /// A line on what is wrong with it.
+    pub fn is_order(&self, chosen: &ChosenOrder) -> Result<bool, String> {
+        let (picks, without) = self.chosen(chosen)?;
+        let choice = self.orders.as_ref().map(|orders| &orders.choice);
+        Ok(without.is_empty() && matches!(choice, Some(OrderChoice::One(own)) if *own == picks))
+    }
+
+    /// An order as `--order` takes it: after what happened, the steps that connections did not come to since they
+    /// had got an error.
+    #[must_use]
+    pub fn whole_order(&self, happened: &[usize], without: &[usize]) -> Vec<usize> {
+        let mut order = happened.to_vec();
+        for (number, own) in self.connections.iter().enumerate() {
+            let wanted = own.states.clone().filter(|step| !without.contains(step)).count();
+            let named = happened.iter().filter(|pick| **pick == number).count();
+            order.extend(vec![number; wanted.saturating_sub(named)]);
+        }
+        order
+    }
+
+    /// The connections and the steps that are left out, by their numbers.
+    fn chosen(&self, chosen: &ChosenOrder) -> Result<(Vec<usize>, Vec<usize>), String> {
+        let without = self.steps_named(&chosen.without)?;
+        Ok((self.picks(&chosen.order, &without)?, without))
+    }
+
+    fn steps_named(&self, text: &str) -> Result<Vec<usize>, String> {
+        let names: Vec<String> = (0..self.steps.len())
+            .map(|number| step_name(number, &self.connections, &self.steps))
+            .collect();
+        let mut found = Vec::new();
+        for word in text.split_whitespace() {
+            let Some(number) = names.iter().position(|name| name == word) else {
+                let names = names.join(", ");
+                return Err(format!("`{}` has no step `{word}`; it has {names}", self.name));
+            };
+            found.push(number);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn picks(&self, order: &str, without: &[usize]) -> Result<Vec<usize>, String> {
+        let mut picks = Vec::new();
+        for word in order.split_whitespace() {
+            let Some(number) = self.connections.iter().position(|own| own.name == word) else {
+                let names: Vec<&str> = self.connections.iter().map(|own| own.name.as_str()).collect();
+                return Err(format!(
+                    "`{}` has no connection `{word}`; it has {}",
+                    self.name,
+                    names.join(", ")
+                ));
+            };
+            picks.push(number);
+        }
+        for (number, own) in self.connections.iter().enumerate() {
+            let wanted = own.states.clone().filter(|step| !without.contains(step)).count();
+            let named = picks.iter().filter(|pick| **pick == number).count();
+            if named != wanted {
+                let left_out = match own.states.len() - wanted {
+                    0 => String::new(),
+                    some => format!(" ({} left out)", steps_of(some)),
+                };
+                return Err(format!("{}{left_out}", wrong_number(&own.name, wanted, named)));
+            }
+        }
+        Ok(picks)
+    }
+}

@@ -1,0 +1,429 @@
+//! The commands `explore`, with `--bless`, and `compare`.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use crate::{LOST_UPDATE, RUNTIME, SERVER, command, file, run, run_on, started, url, withdrawals};
+
+#[test]
+fn explore_prints_a_table_and_judges_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(
+        folder.path(),
+        "lost.yaml",
+        &format!("{LOST_UPDATE}expect: {{tables: {{t: [[9, 9]]}}}}\n"),
+    );
+    let (code, out, err) = run(&["explore", &path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    for part in [
+        "lost (an increment is lost)",
+        "4 outcomes of 6 orders",
+        "table t",
+        "2 orders, such as alice bob bob alice",
+    ] {
+        assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+    assert_eq!(
+        fs::read_to_string(&path).expect("the file"),
+        format!("{LOST_UPDATE}expect: {{tables: {{t: [[9, 9]]}}}}\n")
+    );
+    // A script of `steps` without `permutations`, with its waits, can be explored as well.
+    let text = "scenario: x
+setup: create table t (id int primary key); insert into t values (1)
+connections: [a, b]
+steps:
+  - a: begin
+  - a: update t set id = 2
+  - b: update t set id = 3
+    blocked_by: a
+  - a: rollback
+    unblocks: b
+";
+    let path = file(folder.path(), "steps.yaml", text);
+    let (code, out, err) = run(&["explore", &path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("outcomes of "), "{out}");
+    // Several variants are shown beside each other.
+    let text = withdrawals("  errors: {}").replace("setup:", "matrix: {size: [1, 2]}\nsetup:");
+    let path = file(folder.path(), "variants.yaml", &text);
+    let (code, out, err) = run(&["explore", &path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("size=1") && out.contains("size=2"), "{out}");
+    // A file with mistakes has none.
+    let path = file(folder.path(), "bad.yaml", "scenario: x\nnonsense: 1\n");
+    let (code, out, err) = run(&["explore", &path]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.contains("unknown key"), "{err}");
+}
+
+/// Orders that differ by what was changed and by who was refused, and by nothing that anybody reads.
+const KEYS: &str = "scenario: keys
+setup: create table t (id int primary key, n int)
+connections:
+  a: {states: [{sql: \"insert into t values (1, 1)\"}, {sql: delete from t}]}
+  b: {states: [{sql: \"insert into t values (1, 1)\"}, {sql: delete from t}]}
+permutations: all
+";
+
+/// What only a variable tells apart.
+const VARIABLES: &str = "scenario: variables
+connections:
+  a: {states: [{set: {who: a}}]}
+  b: {states: [{set: {who: b}}]}
+permutations: {prune: false}
+";
+
+/// Text that would begin a variable, in cells and in what was seen.
+const BRACES: &str = "scenario: braces
+setup: create table t (id int primary key, s varchar(20), j json); insert into t values (1, '', '{}')
+connections:
+  a: {states: [{sql: \"update t set s = '$${x} $1', j = '{\\\"$${y}\\\": \\\"$${z}\\\"}'\"}]}
+  b: {states: [{sql: \"select s, j from t\"}]}
+permutations: all
+";
+
+const NO_TABLES: &str = "scenario: no tables
+connections:
+  a: {states: [{sql: \"select get_lock('l', 0)\"}]}
+  b: {states: [{sql: \"select get_lock('l', 0)\"}]}
+permutations: {prune: false}
+";
+
+/// One order leaves a table that another does not.
+const COME_AND_GO: &str = "scenario: tables
+setup: create table old (id int primary key); insert into old values (1)
+connections:
+  a: {states: [{sql: create table if not exists fresh (id int primary key)}]}
+  b: {states: [{sql: drop table if exists fresh}]}
+permutations: all
+";
+
+/// What is done in another database of the trial.
+const FURTHER: &str = "scenario: further
+setup: |
+  create table ${database.far}.t (id int primary key, n int);
+  insert into ${database.far}.t values (1, 0);
+connections:
+  a: {database: far, states: [{sql: update t set n = n + 1}]}
+  b: {database: far, states: [{sql: update t set n = n * 2 + 3}]}
+permutations: all
+";
+
+#[test]
+fn what_bless_writes_tells_all_outcomes_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text, outcomes, parts) in [
+        (
+            "variables",
+            VARIABLES,
+            "2 outcomes",
+            vec!["shared: {vars: {who: \"a\"}}", "shared: {vars: {who: \"b\"}}"],
+        ),
+        (
+            "no_tables",
+            NO_TABLES,
+            "2 outcomes",
+            vec!["saw: {a.select: 1, b.select: 0}"],
+        ),
+        (
+            "tables",
+            COME_AND_GO,
+            "2 outcomes",
+            vec![
+                "tables: {fresh: {error: 1146}, old: [[1]]}",
+                "tables: {fresh: [], old: [[1]]}",
+            ],
+        ),
+        (
+            "further",
+            FURTHER,
+            "2 outcomes",
+            vec![
+                "\"${database.far}.t\": [[1, 4]]",
+                "\"${database.far}.t\": [[1, 5]]",
+            ],
+        ),
+        (
+            "braces",
+            BRACES,
+            "2 outcomes",
+            vec!["\"$${x} $1\"", "{json: {\"${y}\":\"$${z}\"}}"],
+        ),
+        (
+            "one",
+            "scenario: x\nconnections:\n  a: {states: [{sql: select 1}]}\n",
+            "1 outcome written",
+            vec!["errors: {}"],
+        ),
+    ] {
+        let path = file(folder.path(), &format!("{name}.yaml"), text);
+        let (code, out, err) = run(&["explore", "--bless", &path]);
+        assert_eq!(code, Some(0), "{name}: {out}{err}");
+        assert!(err.contains(outcomes), "{name}: {err}");
+        let after = fs::read_to_string(&path).expect("the file");
+        for part in parts {
+            assert!(after.contains(part), "{name}: `{part}` is missing:\n{after}");
+        }
+    }
+    // A table that is not there is shown so.
+    let path = file(folder.path(), "shown.yaml", COME_AND_GO);
+    let (_, out, _) = run(&["explore", &path]);
+    for part in ["   table fresh  is not there", "   table fresh  empty"] {
+        assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+}
+
+#[test]
+fn bless_writes_outcomes_that_pass() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let types = "scenario: types
+setup: |
+  create table `odd name` (id int primary key, d decimal(10, 3), f double, s varchar(20), b varbinary(9), j json, w datetime);
+  insert into `odd name` values (1, 1.50, 0.1, 'it''s \"quoted\": {x}', 0x00ff, '{\"a\": [1, null]}', '2020-01-02 03:04:05'), (2, null, null, null, null, null, null);
+connections:
+  a: {states: [{sql: \"select d, s, b, j, w from `odd name` order by id\"}]}
+  b: {states: [{sql: \"update `odd name` set d = d + 1\"}]}
+permutations: all
+";
+    let apart = LOST_UPDATE
+        .replace("setup:", "matrix: {by: [1, 10], how: [a b, c]}\nsetup:")
+        .replace("+ 1", "+ ${by}");
+    for (name, text) in [
+        ("without", LOST_UPDATE.to_owned()),
+        ("no_permutations", LOST_UPDATE.replace("permutations: all\n", "")),
+        (
+            "block",
+            format!("{LOST_UPDATE}expect:\n  shared: {{status: {{alice: completed}}}}\n"),
+        ),
+        (
+            "block_with_a_comment",
+            format!("{LOST_UPDATE}expect: # of all\n  errors: {{}}\n"),
+        ),
+        (
+            "block_in_the_middle",
+            LOST_UPDATE.replace(
+                "connections:",
+                "expect:\n  always: select count(*) = 1 from t\nconnections:",
+            ),
+        ),
+        (
+            "block_further_right",
+            format!("{LOST_UPDATE}expect:\n\n    # yes\n    errors: {{}}\n"),
+        ),
+        ("carriage_returns", LOST_UPDATE.replace('\n', "\r\n")),
+        ("waits", withdrawals("  errors: {}")),
+        ("types", types.to_owned()),
+        (
+            "variants_alike",
+            LOST_UPDATE.replace("setup:", "matrix: {size: [1, 2]}\nsetup:"),
+        ),
+        ("variants_apart", apart.clone()),
+        (
+            "variants_apart_and_a_block",
+            format!(
+                "{apart}expect:\n  # of all\n  errors: {{}}\n  queries:\n    - sql: select 1\n      rows: [[1]]\n"
+            ),
+        ),
+        (
+            "variants_apart_and_a_list",
+            format!(
+                "{apart}expect:\n    - errors: {{}}\n    - when: {{by: 10}}\n      queries: {{sql: select 1, rows: [[1]]}}\n"
+            ),
+        ),
+        (
+            "variants_apart_in_the_middle",
+            format!("expect:\n- errors: {{}}\n# What is done:\n{apart}"),
+        ),
+        (
+            "one_order",
+            LOST_UPDATE.replace("permutations: all", "permutations: {list: [alice bob alice bob]}"),
+        ),
+        ("a_list", format!("{LOST_UPDATE}expect:\n  - errors: {{}}\n")),
+        ("changed_rows_and_errors", KEYS.to_owned()),
+        ("variables", VARIABLES.to_owned()),
+        ("braces", BRACES.to_owned()),
+        ("no_tables", NO_TABLES.to_owned()),
+        ("tables_that_come_and_go", COME_AND_GO.to_owned()),
+        ("further_databases", FURTHER.to_owned()),
+    ] {
+        let path = file(folder.path(), &format!("{name}.yaml"), &text);
+        let (code, out, err) = run(&["explore", "--bless", &path]);
+        assert_eq!(code, Some(0), "{name}: {out}{err}");
+        assert!(err.contains(" written\n"), "{name}: {err}");
+        let after = fs::read_to_string(&path).expect("the file");
+        assert!(after.contains(" outcomes:"), "{name}:\n{after}");
+        assert_eq!(after.contains("\r\n"), text.contains("\r\n"), "{name}");
+        assert_eq!(
+            after.matches("\r\n").count(),
+            after.matches('\r').count(),
+            "{name}"
+        );
+        for line in text.lines() {
+            assert!(after.contains(line.trim()), "{name}: `{line}` is gone:\n{after}");
+        }
+        let (code, out, err) = run(&["run", &path]);
+        assert_eq!(code, Some(0), "{name}:\n{after}\n{out}{err}");
+        // Twice is refused, and nothing is written.
+        let (code, out, err) = run(&["explore", "--bless", &path]);
+        assert_eq!(code, Some(1), "{name}: {out}{err}");
+        assert!(err.contains("`outcomes` is there already"), "{name}: {err}");
+        assert_eq!(fs::read_to_string(&path).expect("the file"), after, "{name}");
+    }
+}
+
+#[test]
+fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text, wanted) in [
+        (
+            "flow",
+            format!("{LOST_UPDATE}expect: {{errors: {{}}}}\n"),
+            "  outcomes:\n    # ",
+        ),
+        (
+            "left_out",
+            LOST_UPDATE.replace("permutations: all", "permutations: {most: 2}"),
+            "not all orders were run",
+        ),
+        (
+            "listed",
+            LOST_UPDATE.replace(
+                "permutations: all",
+                "permutations: {list: [alice bob alice bob, alice alice bob bob]}",
+            ),
+            "several orders are listed",
+        ),
+        (
+            "there",
+            format!("{LOST_UPDATE}expect:\n  outcomes:\n    x: {{tables: {{t: [[1, 7]]}}}}\n"),
+            "`outcomes` is there already",
+        ),
+        (
+            "list_of_lists",
+            format!("{LOST_UPDATE}expect:\n  -\n    errors: {{}}\n"),
+            "  outcomes:\n    # ",
+        ),
+        (
+            "steps_that_say_who_waits",
+            "scenario: x
+setup: create table t (id int primary key); insert into t values (1)
+connections: [a, b]
+steps:
+  - a: begin
+  - a: update t set id = 2
+  - b: update t set id = 3
+    blocked_by: a
+  - a: rollback
+    unblocks: b
+"
+            .to_owned(),
+            "who waits depends on the order",
+        ),
+        (
+            "braces_below",
+            format!("{LOST_UPDATE}expect:\n  {{errors: {{}}}}\n"),
+            "",
+        ),
+    ] {
+        let path = file(folder.path(), &format!("{name}.yaml"), &text);
+        let (code, out, err) = run(&["explore", "--bless", &path]);
+        assert_eq!(code, Some(1), "{name}: {out}{err}");
+        assert!(err.contains(wanted), "{name}: {err}");
+        assert_eq!(fs::read_to_string(&path).expect("the file"), text, "{name}");
+    }
+}
+
+#[test]
+fn compare_shows_where_two_servers_differ() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "scenario: two count
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+  b: {states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+";
+    let path = file(folder.path(), "count.yaml", text);
+    let same = url(&SERVER);
+    let (code, out, err) = run(&["compare", &path, "--with", &same]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("both come to the same outcomes"), "{out}");
+    let optimistic = started(&[("tidb_txn_mode", "optimistic")]);
+    let (code, out, err) = run(&["compare", &path, "--with", &url(&optimistic)]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    for part in [
+        "only on the other one (url TiDB",
+        "error 9007",
+        "outcomes are there on one of them only",
+        "had to wait",
+    ] {
+        assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+    // The other way round it differs as well.
+    let (code, out, err) = run_on(&url(&optimistic), &["compare", &path, "--with", &same]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    RUNTIME.block_on(optimistic.stop()).expect("it ends");
+    // Nobody is there.
+    let (code, out, err) = run(&["compare", &path, "--with", "mysql://root:geheim@127.0.0.1:9/"]);
+    assert_eq!(code, Some(101), "{out}{err}");
+    assert!(
+        err.contains("127.0.0.1:9") && !format!("{out}{err}").contains("geheim"),
+        "{out}{err}"
+    );
+}
+
+/// What was found until somebody has had enough is told, and the process says that it was ended.
+#[test]
+fn ctrl_c_ends_explore_with_what_it_has_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let states = |row: u32| {
+        let state = format!("{{sql: update t set n = n + 1 where id = {row}}}");
+        vec![state; 4].join(", ")
+    };
+    let text = format!(
+        "scenario: many
+timeout: 600s
+setup: create table t (id int primary key, n int); insert into t values (1, 0), (2, 0), (3, 0)
+connections:
+  a: {{states: [{}]}}
+  b: {{states: [{}]}}
+  c: {{states: [{}]}}
+permutations: {{prune: false, most: 100000}}
+",
+        states(1),
+        states(2),
+        states(3)
+    );
+    let path = file(folder.path(), "many.yaml", &text);
+    let mut child = command(&url(&SERVER), &["explore", "--bless", &path])
+        .env("RUST_LOG", "tidb_scenarios::machine=debug")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut err = BufReader::new(child.stderr.take().expect("its errors")).lines();
+    // Twelve steps are one order; after so many one is over, whichever stage runs it.
+    let steps = err
+        .by_ref()
+        .map_while(Result::ok)
+        .filter(|line| line.contains("step ended"));
+    assert_eq!(steps.take(200).count(), 200);
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.expect("kill").success());
+    let err: Vec<String> = err.map_while(Result::ok).collect();
+    let mut out = String::new();
+    let pipe = child.stdout.as_mut().expect("its output");
+    pipe.read_to_string(&mut out).expect("text");
+    assert_eq!(child.wait().expect("its end").code(), Some(130), "{out}");
+    let first = out.lines().nth(1).expect("a line");
+    assert!(
+        first.starts_with("1 outcome of ") && first.ends_with("were left out, since you stopped it"),
+        "{out}"
+    );
+    let said = |part: &str| err.iter().any(|line| line.contains(part));
+    assert!(said("interrupted: no more orders are begun"), "{err:?}");
+    assert!(said("not all orders were run"), "nothing is written: {err:?}");
+    assert_eq!(fs::read_to_string(&path).expect("the file"), text);
+}

@@ -1,0 +1,138 @@
+//! What orders come to, and what the file says of it.
+
+use std::sync::Arc;
+
+use tidb_scenarios::plan::{PlanInput, plan};
+use tidb_scenarios::source::SourceFile;
+
+use crate::{explored, messages, withdrawals};
+
+#[test]
+fn outcomes_are_each_seen_and_no_other() {
+    let late = "    late: {tables: {t: [[1, 40]]}, saw: {alice.select: 40}}";
+    let early = "    early: {tables: {t: [[1, 40]]}, saw: {alice.select: 100}}";
+    let with = |outcomes: &[&str]| {
+        let text = withdrawals(&format!("  outcomes:\n{}", outcomes.join("\n")));
+        messages(&explored(&text))
+    };
+    assert_eq!(with(&[late, early]), "");
+    // One that is not named fails with its facts.
+    let text = with(&[late]);
+    for part in [
+        "an outcome that no name fits",
+        "table t: (1, 40)",
+        "alice.select: (100)",
+        "had to wait: nobody",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    // One that is never seen fails, unless it may be.
+    let never = "    never: {tables: {t: [[1, -20]]}}";
+    let text = with(&[late, early, never]);
+    assert!(text.contains("outcome `never` was never seen"), "{text}");
+    assert!(!text.contains("no name fits"), "{text}");
+    let may = "    never: {tables: {t: [[1, -20]]}, may: true}";
+    assert_eq!(with(&[late, early, may]), "");
+    // An order has one outcome.
+    let text = with(&[late, early, "    again: {tables: {t: [[1, 40]]}}"]);
+    assert!(text.contains("fits two outcomes, `late` and `again`"), "{text}");
+    assert!(text.contains("fits two outcomes, `early` and `again`"), "{text}");
+    // What one must be holds in one and not in another.
+    let text = withdrawals("  tables: {t: [[1, 41]]}\n  outcomes:\n    any: {errors: {}}");
+    let text = messages(&explored(&text));
+    assert!(text.contains("41"), "what holds of every order: {text}");
+}
+
+#[test]
+fn outcomes_say_exactly_who_waited() {
+    let outcomes = |waits: &[&str]| {
+        let lines: Vec<String> = waits
+            .iter()
+            .enumerate()
+            .map(|(number, waits)| format!("    n{number}: {{blocked: [{waits}]}}"))
+            .collect();
+        messages(&explored(&withdrawals(&format!(
+            "  outcomes:\n{}",
+            lines.join("\n")
+        ))))
+    };
+    assert_eq!(outcomes(&["", "bob.update", "alice.update"]), "");
+    let text = outcomes(&["", "bob.update"]);
+    assert!(text.contains("had to wait: alice.update"), "{text}");
+    let text = outcomes(&["", "bob.update", "alice.update", "\"alice.update\", bob.update"]);
+    assert!(text.contains("`n3` was never seen"), "{text}");
+}
+
+#[test]
+fn outcomes_say_what_steps_saw() {
+    let text = |saw: &str| {
+        format!(
+            "scenario: x
+setup: create table t (id int primary key, name varchar(10))
+connections:
+  a: {{states: [{{sql: select * from t order by id}}, {{sql: select name from t where id = 1}}]}}
+  b: {{states: [{{sql: \"insert into t values (1, 'x'), (2, null)\"}}]}}
+permutations: all
+expect:
+  outcomes:
+{saw}
+"
+        )
+    };
+    let good = text(
+        "    nothing: {saw: {a.select: no rows, a.select.2: no rows}}
+    first: {saw: {a.select: [], a.select.2: x}}
+    both: {saw: {a.select: [[1, x], [2, null]], a.select.2: [[x]]}}",
+    );
+    let good = good.replace("no rows", "[]");
+    assert_eq!(messages(&explored(&good)), "");
+    // Each of them is looked at.
+    for (from, to) in [
+        ("[2, null]", "[2, 'null']"),
+        ("a.select.2: x", "a.select.2: y"),
+        ("a.select: []", "a.select: [[]]"),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(bad, good);
+        let planned = plan(
+            Arc::new(SourceFile::new("t.yaml", bad.clone())),
+            &PlanInput::default(),
+        );
+        let refused = planned
+            .problems
+            .iter()
+            .any(tidb_scenarios::source::Diagnostic::is_error);
+        assert!(refused || !messages(&explored(&bad)).is_empty(), "{bad}");
+    }
+    // A step that was not run saw nothing.
+    let text = "scenario: x
+setup: create table t (id int primary key)
+connections:
+  a: {states: [{sql: \"insert into t values (1)\"}, {sql: select 1}]}
+  b: {states: [{sql: \"insert into t values (1)\"}, {sql: select 1}]}
+permutations: all
+expect:
+  outcomes:
+    a: {saw: {a.select: 1}, errors: {1062: 1}}
+    b: {saw: {b.select: 1}, errors: {1062: 1}}
+";
+    assert_eq!(messages(&explored(text)), "");
+}
+
+#[test]
+fn without_outcomes_an_error_fails_its_order_and_with_them_it_does_not() {
+    let text = "scenario: x
+setup: create table t (id int primary key)
+connections:
+  a: {states: [{sql: \"insert into t values (1)\"}]}
+  b: {states: [{sql: \"insert into t values (1)\"}]}
+permutations: all
+";
+    let without = explored(text);
+    assert_eq!(without.failed, 2);
+    assert!(messages(&without).contains("1062"), "{}", messages(&without));
+    let with = explored(&format!(
+        "{text}expect: {{outcomes: {{one: {{errors: {{1062: 1}}}}}}}}\n"
+    ));
+    assert_eq!(messages(&with), "");
+}

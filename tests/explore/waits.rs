@@ -1,0 +1,316 @@
+//! Who waits in an order, and who goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidb_scenarios::connection::{Connection, ConnectionOptions};
+use tidb_scenarios::explore::Given;
+use tidb_scenarios::history::{Outcome, SqlValue, WaitRule};
+use tidb_scenarios::run::{Ran, Stage};
+use tidb_scenarios::server::Server;
+
+use crate::messages;
+use crate::stage::stage;
+use crate::{RUNTIME, SERVER, counts, explored, settings, trial};
+
+#[test]
+fn an_optimistic_commit_waits_for_a_lock_of_an_older_transaction_only() {
+    let all = explored(
+        "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: optimistic, states: [{sql: begin}, {sql: update t set n = n + 1}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10}, {sql: commit}]}
+permutations: all
+",
+    );
+    let waits = all.outcomes.iter().filter(|group| !group.came.blocked.is_empty());
+    let waits: Vec<_> = waits
+        .map(|group| (group.came.blocked.clone(), group.stands_for))
+        .collect();
+    assert_eq!(waits, [(vec!["a.commit".to_owned()], 3)]);
+}
+
+#[test]
+fn user_level_locks_of_one_order_are_not_in_the_way_of_another() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: &both {states: [{sql: \"select get_lock('explore_m', 5)\"}, {sql: update t set n = n + 1}, {sql: \"select release_lock('explore_m')\"}]}
+  b: *both
+permutations: all
+";
+    let all = explored(text);
+    assert_eq!(counts(&all), counts(&explored(text)));
+    assert!(
+        all.outcomes.iter().all(|group| group.came.errors().is_empty()),
+        "{:?}",
+        counts(&all)
+    );
+}
+
+#[test]
+fn whoever_gets_an_error_lets_go_of_its_locks() {
+    let text = "scenario: x
+setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+  create table u (id int primary key); insert into u values (1);
+step_timeout: 3s
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: insert into u values (1)}]}
+  b: {states: [{sql: update t set n = n + 10}]}
+permutations: all
+";
+    let (_, came, _) = stage(text, &[&[0, 0, 1, 0]]);
+    let facts: BTreeMap<String, String> = came[0].facts().into_iter().collect();
+    assert_eq!(facts["a.insert"], "error 1062");
+    assert_eq!(facts["had to wait"], "b.update");
+    assert_eq!(
+        facts["b.update"], "1 row changed",
+        "it goes on as soon as the lock is free"
+    );
+    assert_eq!(facts["table t"], "(1, 10)");
+}
+
+#[test]
+fn whoever_waits_goes_on_before_the_next_step() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: commit}, {sql: select n from t}]}
+  b: {states: [{sql: update t set n = n + 10}, {sql: select n from t}]}
+permutations: all
+";
+    // After the commit, the second step of the one who waited is next, as the order says: `stage` looks at it.
+    let order: &[usize] = &[0, 0, 1, 0, 1, 0];
+    let (_, came, _) = stage(text, &[order, order, order]);
+    for came in came {
+        let facts: BTreeMap<String, String> = came.facts().into_iter().collect();
+        assert_eq!(facts["had to wait"], "b.update");
+        assert_eq!(
+            (facts["a.select"].as_str(), facts["b.select"].as_str()),
+            ("(11)", "(11)")
+        );
+    }
+}
+
+/// Locks a row, as nobody of the trial does, while the trial sleeps for the first time, and lets go of it when it
+/// sleeps for the second time: to the engine, a statement that waits for it looks like one that is merely slow to
+/// get its lock.
+async fn stand_in_the_way(database: &str, row: u32) {
+    let mut outsider = Connection::open(SERVER.config(), &ConnectionOptions::default())
+        .await
+        .expect("a connection");
+    somebody_sleeps(&mut outsider, database, "select sleep(0.7)").await;
+    outsider.execute("begin pessimistic").await;
+    let lock = format!("update {database}.t set n = n + 1 where id = {row}");
+    let locked = outsider.execute(&lock).await;
+    assert!(!locked.is_error(), "{locked:?}");
+    somebody_sleeps(&mut outsider, database, "select sleep(1)").await;
+    outsider.execute("rollback").await;
+    outsider.close().await;
+}
+
+async fn somebody_sleeps(outsider: &mut Connection, database: &str, sql: &str) {
+    let sleeps = format!(
+        "select count(*) from information_schema.processlist where db = '{database}' and info like '{sql}%'"
+    );
+    let began = Instant::now();
+    while matches!(outsider.execute(&sleeps).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody sleeps");
+    }
+}
+
+/// The time between the first and the last sight of the only wait.
+fn apart(ran: &Ran) -> Duration {
+    let waits: Vec<_> = ran
+        .history
+        .steps
+        .iter()
+        .filter_map(|step| step.wait.as_ref())
+        .collect();
+    match waits.as_slice() {
+        [wait] => match wait.rule {
+            WaitRule::SameLockWaitTwice { apart_us } => Duration::from_micros(apart_us),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{} waits", other.len()),
+    }
+}
+
+/// How far apart the sights of a wait are of which nothing is known.
+const CERTAIN: Duration = Duration::from_millis(24);
+
+const TWO_WRITERS: &str = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0), (2, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: select sleep(0.7)}, {sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: select sleep(1)}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = ROW}, {sql: commit}]}
+permutations: {list: [a a a b b a a b]}
+";
+
+#[test]
+fn a_wait_that_was_certain_once_is_believed_sooner() {
+    let text = TWO_WRITERS
+        .replace("ROW", "1")
+        .replace("sleep(0.7)", "0")
+        .replace("sleep(1)", "1");
+    let plan = trial(&text);
+    let server: &Server = &SERVER;
+    RUNTIME.block_on(async {
+        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings().run)
+            .await
+            .expect("a stage");
+        let mut times = Vec::new();
+        for _ in 0..10 {
+            let ran = stage
+                .run(&mut Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
+                .await
+                .expect("it runs");
+            assert!(!ran.doubtful);
+            times.push(apart(&ran));
+        }
+        stage.close().await;
+        assert!(times[0] >= CERTAIN, "nothing is known before: {times:?}");
+        assert!(times[1..].iter().any(|time| *time < CERTAIN), "{times:?}");
+    });
+}
+
+#[test]
+fn who_comes_back_though_nobody_let_go_is_not_believed_again() {
+    let plan = trial(&TWO_WRITERS.replace("ROW", "2"));
+    let settings = settings().run;
+    let database = settings.database.clone();
+    let server: &Server = &SERVER;
+    RUNTIME.block_on(async {
+        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings)
+            .await
+            .expect("a stage");
+        for _ in 0..3 {
+            let mut order = Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]);
+            let (ran, ()) = tokio::join!(stage.run(&mut order, &[]), stand_in_the_way(&database, 2));
+            let ran = ran.expect("it runs");
+            assert!(
+                ran.doubtful,
+                "nobody of the trial let go of anything: {:#?}",
+                ran.history.steps
+            );
+            assert!(apart(&ran) >= CERTAIN, "what is doubtful is never trusted again");
+        }
+        let ran = stage
+            .run(&mut Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
+            .await
+            .expect("it runs");
+        assert!(!ran.doubtful);
+        assert!(ran.history.steps.iter().all(|step| step.wait.is_none()));
+        stage.close().await;
+    });
+}
+
+#[test]
+fn an_order_is_run_again_if_somebody_waited_for_nobody() {
+    let plan = trial(&TWO_WRITERS.replace("ROW", "2"));
+    let settings = settings();
+    let server: &Server = &SERVER;
+    let (explored, ()) = RUNTIME.block_on(async {
+        tokio::join!(
+            tidb_scenarios::explore::explore(&plan, server, &[], &settings),
+            stand_in_the_way(&settings.run.database, 2)
+        )
+    });
+    let explored = explored.expect("it runs");
+    assert_eq!((explored.run, explored.distinct), (1, 1));
+    let facts: BTreeMap<String, String> = explored.outcomes[0].came.facts().into_iter().collect();
+    assert_eq!(facts["had to wait"], "nobody");
+    assert_eq!(facts["table t"], "(1, 1) (2, 10)");
+}
+
+#[test]
+fn what_came_to_an_end_before_or_after_makes_it_another_place() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0), (3, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: commit}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = 1}, {sql: commit}]}
+  c: {states: [{sql: update t set n = n + 100 where id = 3}]}
+permutations: {list: [c a a b b a b]}
+";
+    let plan = trial(text);
+    let server: &Server = &SERVER;
+    RUNTIME.block_on(async {
+        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings().run)
+            .await
+            .expect("a stage");
+        // What `c` has written is there for `a` in one of them, and is not in the other.
+        for order in [[2, 0, 0, 1, 1, 0, 1], [0, 0, 2, 1, 1, 0, 1]] {
+            let ran = stage.run(&mut Given::new(&order), &[]).await.expect("it runs");
+            assert!(apart(&ran) >= CERTAIN, "{order:?}: {:?}", apart(&ran));
+        }
+        stage.close().await;
+    });
+}
+
+#[test]
+fn the_first_of_two_who_wait_goes_on_before_the_next_step() {
+    let text = "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}, {sql: commit}, {sql: select n from t}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10}, {sql: commit}]}
+  c: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n * 2}, {sql: commit}]}
+permutations: all
+";
+    // `stage` looks at it that each takes its steps when the order says so.
+    let order: &[usize] = &[0, 0, 1, 1, 2, 2, 0, 1, 2, 0];
+    let (_, came, _) = stage(text, &[order; 8]);
+    for came in came {
+        let facts: BTreeMap<String, String> = came.facts().into_iter().collect();
+        assert_eq!(facts["had to wait"], "b.update, c.update");
+        assert_eq!(facts["a.select"], "(22)");
+    }
+}
+
+/// Who never commits, and whoever waits for it.
+const NEVER: &str = "scenario: never
+step_timeout: 20s
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}]}
+  b: {STATES}
+permutations: all
+expect:
+  outcomes:
+    any: {queries: {sql: select n from t, value: {one_of: [0, 2]}}}
+";
+
+#[test]
+fn a_wait_that_nobody_ends_is_not_waited_for_to_its_limit() {
+    let locks = "txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 2}, {sql: commit}]";
+    let commits = "states: [{sql: update t set n = 2}]";
+    for states in [locks, commits] {
+        let began = Instant::now();
+        let never = explored(&NEVER.replace("STATES", states));
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{:?} for orders of which each would take 20 s: {states}",
+            began.elapsed()
+        );
+        let text = messages(&never);
+        for part in [
+            "got a wait that nobody would have ended within 20000 ms",
+            "who holds the lock takes no more steps",
+        ] {
+            assert!(text.contains(part), "`{part}` is missing: {states}\n{text}");
+        }
+    }
+    // The server's own limit is waited for, since what comes then is the server's to say.
+    let own = NEVER.replace(
+        "STATES",
+        &format!("vars: {{innodb_lock_wait_timeout: 3}}, {locks}"),
+    );
+    let refused = explored(&own);
+    assert_eq!(messages(&refused), "");
+    let errors: Vec<_> = refused.outcomes.iter().map(|group| group.came.errors()).collect();
+    assert!(errors.contains(&vec![(1205, 1)]), "{errors:?}");
+}
