@@ -5,7 +5,9 @@
 //! INSERT of those tables that differ, and what stands there then is looked at; in new databases otherwise.
 //! Sessions stay where a ROLLBACK makes them as good as new, and are opened anew otherwise.
 
-use std::collections::BTreeSet;
+mod changes;
+mod tables;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,42 +18,20 @@ use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    RunSettings, TrialError, connect, control_statement, databases, drop_on, final_checks, global_variables,
+    RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
     main_control, prepare, restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
 use crate::coordinator::transactions::Transaction;
-use crate::history::{CheckId, CheckRecord, History, Outcome, RowSet, SqlValue, Vars};
+use crate::history::{History, Outcome, RowSet, SqlValue, Vars};
 use crate::machine::{Command, Report};
-use crate::plan::{Action, TrialPlan};
+use crate::plan::TrialPlan;
 use crate::server::Server;
-use crate::sql::{Kind, Product, TransactionMode, classify};
+use crate::sql::{Product, TransactionMode};
+use changes::{changes_rows_only, sessions_stay};
+use tables::{Kept, Table};
 
-/// More rows than this are not kept here to be put back: the setup is run again for them.
-const ROWS_KEPT_MAX: usize = 2_000;
-/// So many rows are put back by one INSERT.
-const ROWS_AT_ONCE: usize = 200;
-
-/// A table that is looked at after each order.
-#[derive(Debug, Clone)]
-struct Table {
-    /// As a scenario names it: `t`, or `${database.shop}.t` of a further database.
-    name: String,
-    /// As the final expectations read it, too.
-    select: String,
-}
-
-/// A table as the setup left it.
-#[derive(Debug, Clone)]
-struct Kept {
-    name: String,
-    /// The columns that can be written.
-    columns: Vec<String>,
-    /// Their values.
-    rows: Vec<Vec<SqlValue>>,
-    /// All columns, as they are read.
-    whole: Vec<Vec<SqlValue>>,
-}
+pub use changes::named_tables;
 
 /// One run of the steps in an order.
 #[derive(Debug)]
@@ -213,119 +193,6 @@ impl Stage {
         }
     }
 
-    /// Finds the tables of the trial's databases; tells whether each is one whose rows can be put back exactly.
-    async fn find_tables(&mut self) -> Result<bool, TrialError> {
-        let real = databases(&self.plan, &self.settings.database);
-        let listed = real.iter().map(|name| format!("'{}'", escaped(name)));
-        let listed = listed.collect::<Vec<_>>().join(", ");
-        let no_auto_random = match self.server_name.1 {
-            Product::TiDb => "and tidb_row_id_sharding_info not like 'PK_AUTO_RANDOM%'",
-            Product::MariaDb | Product::MySql => "",
-        };
-        let set = self
-            .ask(&format!(
-                "select table_schema, table_name, \
-                 table_type = 'BASE TABLE' and auto_increment is null {no_auto_random}, table_type \
-                 from information_schema.tables where table_schema in ({listed}) order by table_schema, table_name"
-            ))
-            .await?;
-        let mut plain = true;
-        self.tables.clear();
-        self.only_tables = self.plan.servers.is_empty() && self.plan.databases.is_empty();
-        for row in set.rows {
-            if let [
-                SqlValue::Text(schema),
-                SqlValue::Text(name),
-                is_plain,
-                SqlValue::Text(kind),
-            ] = row.as_slice()
-            {
-                plain &= *is_plain == SqlValue::Int(1);
-                self.only_tables &= kind == "BASE TABLE";
-                // A sequence has no rows to read.
-                if kind == "SEQUENCE" {
-                    continue;
-                }
-                // The trial's own database is the first.
-                let further = real
-                    .iter()
-                    .skip(1)
-                    .position(|real| real.eq_ignore_ascii_case(schema));
-                let further = further.and_then(|number| self.plan.databases.get(number));
-                self.tables.push(match further {
-                    None => Table {
-                        name: name.clone(),
-                        select: select_all(name),
-                    },
-                    Some(own) => Table {
-                        name: format!("${{database.{own}}}.{name}"),
-                        select: format!("select * from {}.{}", quoted(schema), quoted(name)),
-                    },
-                });
-            }
-        }
-        self.now = vec![None; self.tables.len()];
-        Ok(plain)
-    }
-
-    async fn look_at_tables(&mut self) -> Result<(), TrialError> {
-        let plain = self.find_tables().await?;
-        let ties = self
-            .ask(&format!(
-                "select count(*) from information_schema.referential_constraints where constraint_schema = '{}'",
-                self.settings.database
-            ))
-            .await?;
-        self.tied = ties.rows.iter().flatten().any(|cell| *cell != SqlValue::Int(0));
-        let one_server = self.plan.servers.is_empty() && self.plan.databases.is_empty();
-        self.kept = None;
-        if plain && one_server && !self.tables_change {
-            self.keep_rows().await?;
-        }
-        Ok(())
-    }
-
-    /// Keeps what the tables hold, to put it back.
-    async fn keep_rows(&mut self) -> Result<(), TrialError> {
-        let mut kept = Vec::new();
-        let mut count = 0;
-        for (number, table) in self.tables.clone().into_iter().enumerate() {
-            let name = table.name;
-            let columns = self
-                .ask(&format!(
-                    "select column_name from information_schema.columns where table_schema = '{}' \
-                     and table_name = '{}' and extra not like '%GENERATED%' order by ordinal_position",
-                    self.settings.database,
-                    escaped(&name)
-                ))
-                .await?;
-            let columns: Vec<String> = columns
-                .rows
-                .into_iter()
-                .flatten()
-                .filter_map(|cell| match cell {
-                    SqlValue::Text(name) => Some(quoted(&name)),
-                    _ => None,
-                })
-                .collect();
-            let rows = self
-                .ask(&format!("select {} from {}", columns.join(", "), quoted(&name)))
-                .await?
-                .rows;
-            let whole = self.ask(&table.select).await?.rows;
-            count += rows.len();
-            self.now[number] = Some(sorted(&whole));
-            kept.push(Kept {
-                name,
-                columns,
-                rows,
-                whole: sorted(&whole),
-            });
-        }
-        self.kept = Some(kept).filter(|_| count <= ROWS_KEPT_MAX);
-        Ok(())
-    }
-
     /// Opens the sessions.
     async fn sit_down(&mut self) -> Result<(), TrialError> {
         self.coordinator = coordinator(&self.plan, self.vars.clone());
@@ -401,28 +268,6 @@ impl Stage {
         })
     }
 
-    /// What all tables hold at the end.
-    async fn read_tables(&mut self, history: &mut History) {
-        for number in 0..self.tables.len() {
-            let Table { name, select: sql } = self.tables[number].clone();
-            history.tables.push(name);
-            let started = Instant::now();
-            let outcome = self.main().execute(&sql).await;
-            self.now[number] = match &outcome {
-                Outcome::Rows(set) => Some(sorted(&set.rows)),
-                _ => None,
-            };
-            history.asked.push((sql.clone(), history.checks.len()));
-            history.checks.push(CheckRecord {
-                check: CheckId::Rows(number),
-                outcome,
-                took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-                warnings: None,
-                plan: None,
-            });
-        }
-    }
-
     /// Ends the transactions that are open, so that what they did not commit is gone.
     async fn refresh_sessions(&mut self) -> bool {
         let mut told = Vec::new();
@@ -481,45 +326,6 @@ impl Stage {
         self.kept = None;
         self.stand_up().await;
         self.begin_anew().await
-    }
-
-    /// Puts back the rows of tables that differ; tells whether all is as it was.
-    async fn put_back(&mut self) -> Result<bool, TrialError> {
-        let Some(kept) = self.kept.clone() else {
-            return Ok(false);
-        };
-        let differ: Vec<usize> = (0..kept.len())
-            .filter(|number| self.now[*number].as_ref() != Some(&kept[*number].whole))
-            .collect();
-        if differ.is_empty() {
-            return Ok(true);
-        }
-        if self.tied {
-            self.main().execute("set foreign_key_checks = 0").await;
-        }
-        for number in &differ {
-            let table = &kept[*number];
-            let name = quoted(&table.name);
-            self.main().execute(&format!("delete from {name}")).await;
-            for rows in table.rows.chunks(ROWS_AT_ONCE) {
-                let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
-                let sql = format!(
-                    "insert into {name} ({}) values {}",
-                    table.columns.join(", "),
-                    vec![row; rows.len()].join(", ")
-                );
-                let values: Vec<SqlValue> = rows.iter().flatten().cloned().collect();
-                self.main().connection.execute_prepared(&sql, &values).await;
-            }
-        }
-        if self.tied {
-            self.main().execute("set foreign_key_checks = 1").await;
-        }
-        for number in differ {
-            let rows = self.ask(&select_all(&kept[number].name)).await?.rows;
-            self.now[number] = Some(sorted(&rows));
-        }
-        Ok((0..kept.len()).all(|number| self.now[number].as_ref() == Some(&kept[number].whole)))
     }
 
     async fn begin_anew(&mut self) -> Result<(), TrialError> {
@@ -581,131 +387,4 @@ impl Stage {
 fn coordinator(plan: &TrialPlan, vars: Vars) -> Arc<Coordinator> {
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     Arc::new(Coordinator::new(names, vars))
-}
-
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-/// Text inside quotes.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\'', "''")
-}
-
-/// As the final expectations read a table, too.
-fn select_all(name: &str) -> String {
-    format!("select * from {}", quoted(name))
-}
-
-fn sorted(rows: &[Vec<SqlValue>]) -> Vec<Vec<SqlValue>> {
-    let mut keyed: Vec<(String, &Vec<SqlValue>)> = rows.iter().map(|row| (format!("{row:?}"), row)).collect();
-    keyed.sort_by(|one, other| one.0.cmp(&other.0));
-    keyed.into_iter().map(|(_, row)| row.clone()).collect()
-}
-
-/// The texts of all statements of the steps, as far as they are known before a run.
-fn texts(plan: &TrialPlan) -> Vec<Option<String>> {
-    let mut texts = Vec::new();
-    for step in &plan.steps {
-        match &step.action {
-            Action::Sql(statements) => {
-                texts.extend(statements.iter().map(|one| one.text.fill(&plan.vars).ok()));
-            }
-            Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
-                texts.push(one.text.fill(&plan.vars).ok());
-            }
-            _ => {}
-        }
-    }
-    // One whose variables are filled in later is still told by its verb.
-    let sources = plan.steps.iter().flat_map(|step| match &step.action {
-        Action::Sql(statements) => statements
-            .iter()
-            .map(|one| one.text.source().to_owned())
-            .collect(),
-        Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
-            vec![one.text.source().to_owned()]
-        }
-        _ => Vec::new(),
-    });
-    texts
-        .into_iter()
-        .zip(sources)
-        .map(|(filled, source)| {
-            filled.or(Some(source).filter(|source| !source.trim_start().starts_with('$')))
-        })
-        .collect()
-}
-
-/// Whether the steps change nothing but rows, so that rows are all that has to be put back.
-fn changes_rows_only(plan: &TrialPlan) -> bool {
-    // What a handler does, its code alone says.
-    let known = !plan
-        .steps
-        .iter()
-        .any(|step| matches!(step.action, Action::Handler(_)));
-    known
-        && texts(plan).into_iter().all(|text| {
-            text.is_some_and(|text| {
-                let statement = classify(&text);
-                !statement.changes_whole_server()
-                    && !matches!(
-                        statement.kind,
-                        Kind::Ddl | Kind::Execute | Kind::Other | Kind::LockTables
-                    )
-            })
-        })
-}
-
-/// Whether a ROLLBACK makes the sessions as good as new: the steps change nothing of the session itself.
-fn sessions_stay(plan: &TrialPlan) -> bool {
-    let acts = plan.steps.iter().all(|step| {
-        !matches!(
-            step.action,
-            Action::Kill { .. } | Action::Disconnect | Action::Reconnect
-        )
-    });
-    acts && texts(plan).into_iter().all(|text| {
-        text.is_some_and(|text| {
-            let statement = classify(&text);
-            let plain = matches!(
-                statement.kind,
-                Kind::Begin(_)
-                    | Kind::Commit
-                    | Kind::Rollback
-                    | Kind::RollbackToSavepoint
-                    | Kind::Savepoint
-                    | Kind::ReleaseSavepoint
-                    | Kind::Select { .. }
-                    | Kind::Dml
-                    | Kind::Sleep
-            );
-            // User variables and LAST_INSERT_ID outlive a transaction.
-            plain && !statement.takes_user_lock() && !text.contains('@') && !mentions_last_insert_id(&text)
-        })
-    })
-}
-
-fn mentions_last_insert_id(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("last_insert_id")
-}
-
-/// The tables that a text names, of those that there are.
-#[must_use]
-pub fn named_tables<'t>(text: &str, tables: &'t [String]) -> BTreeSet<&'t str> {
-    let words: BTreeSet<String> = text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-        .map(str::to_lowercase)
-        .collect();
-    tables
-        .iter()
-        .map(String::as_str)
-        .filter(|name| {
-            // A name with other characters is looked for as it stands.
-            let lower = name.to_lowercase();
-            words.contains(&lower)
-                || (!lower.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
-                    && text.to_lowercase().contains(&lower))
-        })
-        .collect()
 }

@@ -1,0 +1,113 @@
+//! What the steps of a plan change, told by their texts: rows only, or more; and what they leave in their sessions.
+
+use std::collections::BTreeSet;
+
+use crate::plan::{Action, TrialPlan};
+use crate::sql::{Kind, classify};
+
+/// The texts of all statements of the steps, as far as they are known before a run.
+fn texts(plan: &TrialPlan) -> Vec<Option<String>> {
+    let mut texts = Vec::new();
+    for step in &plan.steps {
+        match &step.action {
+            Action::Sql(statements) => {
+                texts.extend(statements.iter().map(|one| one.text.fill(&plan.vars).ok()));
+            }
+            Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
+                texts.push(one.text.fill(&plan.vars).ok());
+            }
+            _ => {}
+        }
+    }
+    // One whose variables are filled in later is still told by its verb.
+    let sources = plan.steps.iter().flat_map(|step| match &step.action {
+        Action::Sql(statements) => statements
+            .iter()
+            .map(|one| one.text.source().to_owned())
+            .collect(),
+        Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
+            vec![one.text.source().to_owned()]
+        }
+        _ => Vec::new(),
+    });
+    texts
+        .into_iter()
+        .zip(sources)
+        .map(|(filled, source)| {
+            filled.or(Some(source).filter(|source| !source.trim_start().starts_with('$')))
+        })
+        .collect()
+}
+
+/// Whether the steps change nothing but rows, so that rows are all that has to be put back.
+pub(super) fn changes_rows_only(plan: &TrialPlan) -> bool {
+    // What a handler does, its code alone says.
+    let known = !plan
+        .steps
+        .iter()
+        .any(|step| matches!(step.action, Action::Handler(_)));
+    known
+        && texts(plan).into_iter().all(|text| {
+            text.is_some_and(|text| {
+                let statement = classify(&text);
+                !statement.changes_whole_server()
+                    && !matches!(
+                        statement.kind,
+                        Kind::Ddl | Kind::Execute | Kind::Other | Kind::LockTables
+                    )
+            })
+        })
+}
+
+/// Whether a ROLLBACK makes the sessions as good as new: the steps change nothing of the session itself.
+pub(super) fn sessions_stay(plan: &TrialPlan) -> bool {
+    let acts = plan.steps.iter().all(|step| {
+        !matches!(
+            step.action,
+            Action::Kill { .. } | Action::Disconnect | Action::Reconnect
+        )
+    });
+    acts && texts(plan).into_iter().all(|text| {
+        text.is_some_and(|text| {
+            let statement = classify(&text);
+            let plain = matches!(
+                statement.kind,
+                Kind::Begin(_)
+                    | Kind::Commit
+                    | Kind::Rollback
+                    | Kind::RollbackToSavepoint
+                    | Kind::Savepoint
+                    | Kind::ReleaseSavepoint
+                    | Kind::Select { .. }
+                    | Kind::Dml
+                    | Kind::Sleep
+            );
+            // User variables and LAST_INSERT_ID outlive a transaction.
+            plain && !statement.takes_user_lock() && !text.contains('@') && !mentions_last_insert_id(&text)
+        })
+    })
+}
+
+fn mentions_last_insert_id(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("last_insert_id")
+}
+
+/// The tables that a text names, of those that there are.
+#[must_use]
+pub fn named_tables<'t>(text: &str, tables: &'t [String]) -> BTreeSet<&'t str> {
+    let words: BTreeSet<String> = text
+        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .map(str::to_lowercase)
+        .collect();
+    tables
+        .iter()
+        .map(String::as_str)
+        .filter(|name| {
+            // A name with other characters is looked for as it stands.
+            let lower = name.to_lowercase();
+            words.contains(&lower)
+                || (!lower.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+                    && text.to_lowercase().contains(&lower))
+        })
+        .collect()
+}
