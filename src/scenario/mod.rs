@@ -2,6 +2,7 @@
 //!
 //! Reading finds mistakes of form (unknown keys, wrong types). What names mean is settled by `plan`.
 
+mod connections;
 pub mod keys;
 mod orders;
 mod read;
