@@ -230,7 +230,15 @@ impl Owner {
                 .unwrap()
                 .success()
         );
-        self.process.wait().unwrap();
+        // A shell that starts a job in the background has it ignore SIGINT, and then nothing would ever end here.
+        let began = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{signal} did not end it; is it ignored here?"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until no process uses the directory and nothing is in it; tells how long that took.
