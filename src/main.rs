@@ -40,7 +40,7 @@ enum Command {
     /// Run the steps of scenarios in every order, and show what TiDB comes to; nothing is judged.
     Explore {
         /// Write the outcomes into the file, as its `outcomes`.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "order")]
         bless: bool,
         /// Run this order only, such as "alice bob alice bob", and show what happens in it.
         #[arg(long, value_name = "ORDER")]

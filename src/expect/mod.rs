@@ -493,8 +493,8 @@ pub fn describe(outcome: &Outcome) -> String {
             limit_ms,
             in_vain: true,
         } => format!(
-            "a wait that nobody would have ended within {limit_ms} ms: who holds the lock takes no more steps (the \
-             statement was ended)"
+            "a wait that nobody would have ended within {limit_ms} ms: who holds the lock takes no more steps, \
+             or waits as well (the statement was ended)"
         ),
         Outcome::Lost { message } => format!("a lost connection: {message}"),
     }

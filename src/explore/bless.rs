@@ -22,6 +22,9 @@ pub enum BlessError {
          other outcomes"
     )]
     LeftOut,
+    /// An order was not run to its end.
+    #[error("an order was not run to its end ({0}), and nothing was written")]
+    Stopped(String),
     /// `expect` is not a block to which lines can be added.
     #[error(
         "`expect` is not a block of keys or of items, one a line: make it one, and put this into it:\n{0}"
@@ -40,6 +43,8 @@ pub enum BlessError {
 pub struct Blessed {
     /// Its text.
     pub text: String,
+    /// What was added: the outcomes of each variant.
+    pub added: Vec<String>,
     /// How many outcomes were written, those of all variants together.
     pub outcomes: usize,
 }
@@ -61,6 +66,10 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     };
     if found.iter().any(|(_, explored)| cut(explored.left_out)) {
         return Err(BlessError::LeftOut);
+    }
+    let mut groups = found.iter().flat_map(|(_, explored)| &explored.outcomes);
+    if let Some(why) = groups.find_map(|group| group.came.stopped.clone()) {
+        return Err(BlessError::Stopped(why));
     }
     // Of several orders each comes to an outcome of its own.
     let mut variants: Vec<_> = found.iter().map(|(plan, _)| &plan.variant).collect();
@@ -101,12 +110,11 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     if text.contains("\r\n") {
         text_after = text_after.replace('\n', "\r\n");
     }
+    let added: Vec<String> = parts.into_iter().map(|(_, outcomes)| outcomes).collect();
     Ok(Blessed {
         text: text_after,
-        outcomes: parts
-            .iter()
-            .map(|(_, outcomes)| outcomes.matches(NAME).count())
-            .sum(),
+        outcomes: added.iter().map(|outcomes| outcomes.matches(NAME).count()).sum(),
+        added,
     })
 }
 

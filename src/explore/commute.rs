@@ -432,8 +432,9 @@ fn one(
                 footprint.frees.extend(locked);
             }
         }
-        Kind::Savepoint | Kind::ReleaseSavepoint | Kind::RollbackToSavepoint | Kind::Sleep => {}
-        Kind::Select { locking: false } => {
+        Kind::Savepoint | Kind::ReleaseSavepoint | Kind::RollbackToSavepoint => {}
+        // What sleeps may read as well.
+        Kind::Select { locking: false } | Kind::Sleep => {
             let read = touched(false);
             footprint.sees.extend(&read);
             if let Some(begun) = open {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::expect::show;
-use crate::history::{CheckId, History, Outcome, RowSet, StepRecord};
+use crate::history::{CheckId, History, Outcome, RowSet, StepRecord, Stopped};
 use crate::plan::{TrialPlan, step_name};
 
 /// What one order came to. Two orders with the same are the same to whoever looks at the data, at the answers
@@ -18,6 +18,8 @@ pub struct Came {
     pub blocked: Vec<String>,
     /// Variables that steps have set.
     pub vars: Vec<(String, String)>,
+    /// Why it was not run to its end, if it was not; no table was looked at then.
+    pub stopped: Option<String>,
 }
 
 /// Rows in words: `(1, 'a') (2, 'b')`.
@@ -34,6 +36,17 @@ fn rows(set: &RowSet, sort: bool) -> Vec<String> {
         rows.sort();
     }
     rows
+}
+
+/// Why an order was not run to its end, in words that are the same each time.
+fn stopped(stopped: &Stopped) -> String {
+    match stopped {
+        Stopped::OverTime { limit_ms } => format!("the trial's limit of {limit_ms} ms was over"),
+        Stopped::ServerLost { .. } => "the server was lost".to_owned(),
+        Stopped::UnexpectedWait { .. } | Stopped::StillBlocked { .. } | Stopped::NotReleased { .. } => {
+            "a wait that nobody expected".to_owned()
+        }
+    }
 }
 
 fn answer(record: &StepRecord) -> String {
@@ -102,6 +115,7 @@ impl Came {
                 .filter(|(name, _)| set.contains(&name.as_str()))
                 .map(|(name, value)| (name.clone(), show(value)))
                 .collect(),
+            stopped: history.stopped.as_ref().map(stopped),
         }
     }
 
@@ -140,6 +154,11 @@ impl Came {
             self.blocked.join(", ")
         };
         facts.push(("had to wait".to_owned(), blocked));
+        facts.extend(
+            self.stopped
+                .iter()
+                .map(|why| ("ended early".to_owned(), why.clone())),
+        );
         facts.extend(
             self.vars
                 .iter()

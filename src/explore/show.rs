@@ -123,7 +123,8 @@ fn facts(all: &[&Came]) -> Vec<Vec<(String, String)>> {
         .collect();
     let facts = all.iter().map(|came| {
         let own: Vec<&String> = came.tables.iter().map(|(name, _)| name).collect();
-        let missing = tables.iter().filter(|name| !own.contains(name));
+        let looked = came.stopped.is_none();
+        let missing = tables.iter().filter(|name| looked && !own.contains(name));
         let mut facts = came.facts();
         for (number, name) in missing.enumerate() {
             facts.insert(

@@ -36,8 +36,10 @@ impl PlannedFile {
     }
 
     /// Runs trials with `permutations` in this order only, those that a filter may name; one that does not fit
-    /// is a mistake of the trial. Of orders that the file lists only this one is left.
-    pub(super) fn set_order(&mut self, chosen: &ChosenOrder, filters: &[String]) {
+    /// is a mistake of the trial. Of orders that the file lists only this one is left; the names of the others are
+    /// returned.
+    pub(super) fn set_order(&mut self, chosen: &ChosenOrder, filters: &[String]) -> Vec<String> {
+        let mut others = Vec::new();
         let meant = |plan: &TrialPlan| {
             filters.is_empty() || filters.iter().any(|filter| plan.name.contains(filter.as_str()))
         };
@@ -59,7 +61,7 @@ impl PlannedFile {
             };
             match result {
                 Ok(true) => kept.push(plan),
-                Ok(false) => {}
+                Ok(false) => others.push(plan.name),
                 Err(problem) => {
                     found = true;
                     self.problems.push(
@@ -77,6 +79,7 @@ impl PlannedFile {
                 "write it here, or see what it comes to with `tidb-scenarios explore FILE --order`",
             ));
         }
+        others
     }
 
     /// Runs each variant in this order only, whatever the file says of its orders.

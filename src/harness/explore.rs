@@ -64,7 +64,8 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 }
             }
             if found.len() > 1 {
-                print(&across(&found));
+                let secrets: Vec<String> = found.iter().flat_map(|(plan, _)| plan.secrets.clone()).collect();
+                print(&redact(&across(&found), &secrets));
             }
             if args.order.is_none()
                 && let Some((plan, explored)) = found.first()
@@ -276,6 +277,14 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
     }
     let before = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let after = blessed(&before, found).map_err(|error| error.to_string())?;
+    let secrets: Vec<String> = found.iter().flat_map(|(plan, _)| plan.secrets.clone()).collect();
+    if after.added.iter().any(|added| redact(added, &secrets) != *added) {
+        return Err(
+            "an outcome has a password in it, and nothing was written: leave it out of what steps see and \
+                    store"
+                .to_owned(),
+        );
+    }
     std::fs::write(path, &after.text).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));

@@ -140,9 +140,12 @@ impl Harness {
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
+        let (mut other_orders, mut with_orders) = (Vec::new(), false);
         for mut planned in collected.files {
             if let Some(order) = &args.order {
-                planned.set_order(order, &args.filters);
+                other_orders.extend(planned.set_order(order, &args.filters));
+                let mut plans = planned.trials.iter();
+                with_orders |= planned.is_broken() || plans.any(|plan| plan.orders.is_some());
             }
             let warnings = planned
                 .problems
@@ -168,6 +171,15 @@ impl Harness {
                     .is_some_and(|(foreseen, plan)| foreseen.is_ignored(&plan));
                 trial.with_ignored_flag(ignored)
             }));
+        }
+        if args.order.is_some() && !with_orders {
+            return complain(
+                "--order: no trial here has `permutations`, so that none has an order to be run in",
+            );
+        }
+        let mut asked = args.filters.iter().filter(|_| args.mimic.exact);
+        if let Some(name) = asked.find(|name| other_orders.contains(name)) {
+            return complain(&format!("--order: `{name}` is another order than this one"));
         }
         let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
         let mimic = match arguments::select(args, &names) {

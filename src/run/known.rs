@@ -10,7 +10,7 @@
 //! something (see [`Track::returned`]). What one of them wrote nobody else sees before its end, and had it locked
 //! what another asked for, that one would wait.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::coordinator::transactions::Transaction;
@@ -135,8 +135,6 @@ pub(super) enum Seen {
 pub(crate) struct Known {
     places: Mutex<HashMap<Place, Seen>>,
     timeless: OnceLock<Vec<bool>>,
-    /// Where a wait was in vain.
-    in_vain: Mutex<HashSet<Place>>,
     waits_for_its_limit: OnceLock<bool>,
 }
 
@@ -167,20 +165,6 @@ impl Known {
     pub(super) fn is_timeless(&self, plan: &TrialPlan, step: usize) -> bool {
         let steps = self.timeless.get_or_init(|| timeless(plan));
         steps.get(step).copied().unwrap_or_default()
-    }
-
-    /// Whether a wait in this place was in vain before.
-    pub(super) fn is_in_vain(&self, place: &Place) -> bool {
-        let places = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
-        places.contains(place)
-    }
-
-    /// Takes note of a wait that was in vain.
-    pub(super) fn note_in_vain(&self, place: Place) {
-        let mut places = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() < PLACES_MAX {
-            places.insert(place);
-        }
     }
 
     /// Whether nothing in the plan ends a wait sooner than its step's own limit.

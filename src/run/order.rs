@@ -38,24 +38,18 @@ pub struct Taken {
 }
 
 impl Script<'_> {
-    /// Runs the steps as the chooser says; tells which were started in which order, and whether to the end.
-    pub async fn follow_order(&mut self, chooser: &mut dyn Chooser, skip: &[usize]) -> (Vec<Taken>, bool) {
-        let mut taken = Vec::new();
-        match self.order(chooser, skip, &mut taken).await {
-            Ok(complete) => (taken, complete),
+    /// Runs the steps as the chooser says; tells whether to the end. Which were started in which order is in `taken`.
+    pub async fn follow_order(&mut self, chooser: &mut dyn Chooser, skip: &[usize]) -> bool {
+        match self.order(chooser, skip).await {
+            Ok(complete) => complete,
             Err(stopped) => {
                 self.history.stopped = Some(stopped);
-                (taken, true)
+                true
             }
         }
     }
 
-    async fn order(
-        &mut self,
-        chooser: &mut dyn Chooser,
-        skip: &[usize],
-        taken: &mut Vec<Taken>,
-    ) -> Result<bool, Stopped> {
+    async fn order(&mut self, chooser: &mut dyn Chooser, skip: &[usize]) -> Result<bool, Stopped> {
         let plan = Arc::clone(&self.plan);
         let mut left: Vec<VecDeque<usize>> = plan
             .connections
@@ -71,8 +65,15 @@ impl Script<'_> {
                 })
                 .collect();
             if able.is_empty() {
-                // Whoever is left waits for a connection that has no more steps, or for its own limit.
-                let Some(record) = self.seats.iter().find_map(|seat| seat.busy) else {
+                // Whoever is left waits for a connection that has no more steps, or for its own limit. The limit of
+                // whoever waits for the longest time comes first.
+                let busy = self.seats.iter().filter_map(|seat| seat.busy);
+                let limit = |record: &usize| {
+                    let record = &self.history.steps[*record];
+                    let limit = plan.steps[record.step].timeout.as_micros();
+                    u128::from(record.started_us) + limit
+                };
+                let Some(record) = busy.min_by_key(limit) else {
                     break;
                 };
                 self.await_the_last(record).await?;
@@ -85,7 +86,7 @@ impl Script<'_> {
             let Some(step) = left.get_mut(connection).and_then(VecDeque::pop_front) else {
                 return Ok(false);
             };
-            taken.push(Taken {
+            self.taken.push(Taken {
                 connection,
                 step,
                 able,

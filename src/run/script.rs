@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::control::Control;
 use super::known::{Belief, Known, Place, Seen, Track};
+use super::order::Taken;
 use super::trial::query_record;
 use super::watch::{LOOK_EVERY, Waiting};
 use crate::coordinator::Coordinator;
@@ -46,6 +47,8 @@ pub(super) struct Script<'c> {
     pub(super) history: History,
     /// Whether this is one order of many: any step may wait, and sessions stay for the next one.
     pub(super) one_of_many: bool,
+    /// The steps of an order as they were started.
+    pub(super) taken: Vec<Taken>,
     /// Connections that have rolled back after an error.
     pub(super) given_up: Vec<usize>,
     /// What the orders before this one have shown of who waits.
@@ -78,6 +81,7 @@ impl<'c> Script<'c> {
             seats: Vec::new(),
             history: History::default(),
             one_of_many: false,
+            taken: Vec::new(),
             given_up: Vec::new(),
             known: Arc::default(),
             track: Track::default(),

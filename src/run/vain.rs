@@ -6,30 +6,29 @@ use std::time::{Duration, Instant};
 
 use super::control::Control;
 use super::script::Script;
+use crate::coordinator::blocking::TrxRow;
 use crate::history::{Outcome, SqlValue, Stopped, WaitRule};
 use crate::plan::{Action, TrialPlan};
 use crate::sql::Product;
 
-/// How long such a wait is watched the first time. A lock that was let go of may go to its waiter a second late:
-/// TiDB's embedded store asks for it anew once a second.
+/// How long such a wait is watched. A lock that was let go of may go to its waiter a second late: TiDB's embedded
+/// store asks for it anew once a second.
 const WATCHED: Duration = Duration::from_millis(1_500);
-/// How long a commit that waits is watched, of which only its length tells that it does.
-const COMMIT_WATCHED: Duration = Duration::from_secs(3);
-/// As long a commit tries again at the least that meets a lock (`PrewriteMaxBackoff` of TiKV's client, 40 s, by
-/// `tidb_backoff_weight`).
-const COMMIT_TRIES: Duration = Duration::from_secs(40);
-/// Words of what ends a wait, or the one who is waited for, sooner than the step's own limit.
+/// Words of what ends a wait, or the transaction that is waited for, sooner than the step's own limit: in a statement,
+/// or in the name of a setting.
 const SOONER: &[&str] = &[
-    "lock_wait_timeout",
+    "wait",
     "max_execution_time",
-    "idle_transaction_timeout",
-    "backoff",
-    "wait_timeout",
-    "nowait",
+    "timeout",
+    "ttl",
+    "init_connect",
+    "binding",
+    "resource",
+    "runaway",
     "skip locked",
-    "for update wait",
     "get_lock",
     "sleep",
+    "prepare",
 ];
 /// The variables that do so, with how many of them make a second; 0 says that there is no limit.
 const LIMITS: &[(&str, u64)] = &[
@@ -73,25 +72,39 @@ fn patience(row: &[SqlValue]) -> Option<Duration> {
 
 /// Whether nothing in the file ends a wait, or a transaction that is open, sooner than a step's own limit.
 pub(super) fn waits_for_its_limit(plan: &TrialPlan) -> bool {
-    let vars = plan.connections.iter().flat_map(|own| &own.vars);
-    let mut names = vars.map(|(name, _)| name.to_ascii_lowercase());
-    let mut texts = plan.steps.iter().flat_map(|step| match &step.action {
-        Action::Sql(statements) => statements.iter().map(|one| one.text.source()).collect(),
-        Action::Prepared(one, _) | Action::Load { statement: one, .. } => vec![one.text.source()],
+    let settings = plan.connections.iter().flat_map(|own| &own.vars);
+    let settings = settings.chain(
+        plan.servers
+            .iter()
+            .flat_map(|own| own.vars.iter().chain(&own.flags)),
+    );
+    let mut names = settings.map(|(name, _)| name.as_str());
+    let servers = plan.servers.iter().flat_map(|own| &own.setup);
+    let setup = plan.setup.iter().chain(servers);
+    let steps = plan.steps.iter().flat_map(|step| match &step.action {
+        Action::Sql(statements) => statements.iter().collect(),
+        Action::Prepared(one, _) | Action::Load { statement: one, .. } => vec![one],
         _ => Vec::new(),
     });
-    let sooner = |text: &str| {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let text = words.join(" ").to_ascii_lowercase();
-        // What a variable stands for is not known here.
-        text.starts_with("${") || SOONER.iter().any(|word| text.contains(word))
-    };
+    let mut statements = setup.chain(steps);
     let plain = plan.steps.iter().all(|step| match step.action {
         Action::Sql(_) | Action::Prepared(..) | Action::Load { .. } | Action::Set | Action::Nothing => true,
         Action::Sleep(_) | Action::Kill { .. } | Action::Disconnect | Action::Reconnect => true,
         Action::Watch(_) | Action::Handler(_) => false,
     });
-    plain && !names.any(|name| sooner(&name)) && !texts.any(sooner)
+    plain
+        && !names.any(ends_sooner)
+        && !statements.any(|one| {
+            // What only a run fills in is a value in most cases, and then its text is nothing of all this.
+            let text = one.text.fill(&plan.vars);
+            ends_sooner(text.as_deref().unwrap_or(one.text.source()))
+        })
+}
+
+fn ends_sooner(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ").to_ascii_lowercase();
+    SOONER.iter().any(|word| text.contains(word))
 }
 
 impl Script<'_> {
@@ -103,16 +116,7 @@ impl Script<'_> {
             self.await_end(record).await;
             return Ok(());
         }
-        let place = self.track.place(self.history.steps[record].connection);
-        let watched = if self.known.is_in_vain(&place) {
-            // Where it was so before, one more look will do.
-            Duration::ZERO
-        } else if self.busy_are(|rule| matches!(rule, WaitRule::SameLockWaitTwice { .. })) {
-            WATCHED
-        } else {
-            COMMIT_WATCHED
-        };
-        let until = Instant::now() + watched.min(limit);
+        let until = Instant::now() + WATCHED.min(limit);
         while !self.is_done(record) && Instant::now() < until {
             self.next_report(until).await;
         }
@@ -120,7 +124,6 @@ impl Script<'_> {
             return Ok(());
         }
         if self.all_wait_for_others().await? {
-            self.known.note_in_vain(place);
             self.end_statement(record, limit, true).await;
         } else {
             self.await_end(record).await;
@@ -128,24 +131,15 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// Whether all who wait do so by such a rule.
-    fn busy_are(&self, such: impl Fn(&WaitRule) -> bool) -> bool {
-        let mut busy = self.seats.iter().filter_map(|seat| seat.busy);
-        busy.all(|record| {
-            let wait = self.history.steps[record].wait.as_ref();
-            wait.is_some_and(|wait| such(&wait.rule))
-        })
-    }
-
-    /// Whether all who wait do so for row locks, which only a step or the step's own limit would end.
+    /// Whether all who wait do so for row locks, as the server shows, which only a step or the step's own limit
+    /// would end. Of a commit that waits the server shows no lock, so that it may as well be a slow one.
     fn may_be_in_vain(&self, limit: Duration) -> bool {
-        let locks = |rule: &WaitRule| match rule {
-            WaitRule::SameLockWaitTwice { .. } => true,
-            WaitRule::Committing { .. } => limit < COMMIT_TRIES,
-            WaitRule::MetadataLock | WaitRule::NoAnswer { .. } => false,
+        let locks = |record: usize| {
+            let wait = self.history.steps[record].wait.as_ref();
+            wait.is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }))
         };
         self.known.waits_for_its_limit(&self.plan)
-            && self.busy_are(locks)
+            && self.seats.iter().filter_map(|seat| seat.busy).all(locks)
             && self.seats.iter().all(|seat| {
                 let patience = self.controls[seat.control].patience;
                 patience.is_some_and(|patience| patience > limit)
@@ -159,12 +153,8 @@ impl Script<'_> {
                 continue;
             };
             let rows = self.rows(self.seats[connection].control).await?;
-            let wait = self.history.steps[record].wait.as_ref();
-            let commits = wait.is_some_and(|wait| matches!(wait.rule, WaitRule::Committing { .. }));
-            let row = self.row_of(&rows, connection);
-            if !row.is_some_and(|row| commits || row.waits())
-                || self.candidates(connection, record, &rows).is_empty()
-            {
+            let waits = self.row_of(&rows, connection).is_some_and(TrxRow::waits);
+            if !waits || self.candidates(connection, record, &rows).is_empty() {
                 return Ok(false);
             }
         }

@@ -321,6 +321,18 @@ steps:
             "who waits depends on the order",
         ),
         (
+            "over_its_time",
+            "scenario: x
+timeout: 4s
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {states: [{sql: select sleep(n) from t}]}
+  b: {states: [{sql: update t set n = 9}]}
+"
+            .to_owned(),
+            "an order was not run to its end (the trial's limit of 4000 ms was over)",
+        ),
+        (
             "braces_below",
             format!("{LOST_UPDATE}expect:\n  {{errors: {{}}}}\n"),
             "",
@@ -332,6 +344,51 @@ steps:
         assert!(err.contains(wanted), "{name}: {err}");
         assert_eq!(fs::read_to_string(&path).expect("the file"), text, "{name}");
     }
+}
+
+#[test]
+fn bless_does_not_write_one_order_of_many() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "lost.yaml", LOST_UPDATE);
+    let (code, out, err) = run(&["explore", "--bless", &path, "--order", "alice bob alice bob"]);
+    assert_eq!(code, Some(2), "{out}{err}");
+    assert!(err.contains("cannot be used with"), "{err}");
+    assert_eq!(fs::read_to_string(&path).expect("the file"), LOST_UPDATE);
+}
+
+#[test]
+fn no_table_shows_a_password_and_bless_writes_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "scenario: secret
+serial: true
+teardown: drop user explorer
+matrix: {isolation: [repeatable read, read committed]}
+setup: |
+  create table t (id int primary key, s varchar(30)); insert into t values (1, 'x');
+  create user if not exists explorer identified by 'hunter2secret';
+  grant all on *.* to explorer;
+connections:
+  a:
+    user: explorer
+    password: ${env.EXPLORE_PW}
+    states: [{sql: \"update t set s = 'hunter2secret'\"}]
+  b: {states: [{sql: begin}, {sql: select s from t}, {sql: select s from t}]}
+";
+    let path = file(folder.path(), "secret.yaml", text);
+    let mut command = command(&url(&SERVER), &["explore", "--bless", &path]);
+    let output = command
+        .env("EXPLORE_PW", "hunter2secret")
+        .output()
+        .expect("the binary starts");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert_eq!(output.status.code(), Some(1), "{out}{err}");
+    assert!(
+        out.contains("across the variants") && out.contains("<redacted>"),
+        "{out}{err}"
+    );
+    assert!(!format!("{out}{err}").contains("hunter2"), "{out}{err}");
+    assert!(err.contains("an outcome has a password in it"), "{err}");
+    assert_eq!(fs::read_to_string(&path).expect("the file"), text);
 }
 
 #[test]

@@ -122,7 +122,8 @@ fn an_order_that_does_not_fit_is_told() {
     let plain = "scenario: x\nconnections: [a]\nsteps: [{a: select 1}]\n";
     let path = file(folder.path(), "plain.yaml", plain);
     let (code, out, err) = run(&["run", &path, "--", "--order", "a"]);
-    assert_eq!(code, Some(0), "it is run as it stands: {out}{err}");
+    assert_eq!(code, Some(101), "{out}{err}");
+    assert!(err.contains("--order: no trial here has `permutations`"), "{err}");
 }
 
 #[test]
@@ -236,7 +237,10 @@ fn of_a_list_an_order_is_chosen_and_others_are_explored() {
         "alice alice bob bob",
     ]);
     assert_eq!(code, Some(101), "{out}{err}");
-    assert!(err.contains("no trial is called"), "{out}{err}");
+    assert!(
+        err.contains("--order: `two::order=alice-bob-alice-bob` is another order than this one"),
+        "{out}{err}"
+    );
     let (code, out, err) = run(&["explore", &path, "--order", "bob bob alice alice"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(

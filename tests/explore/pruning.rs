@@ -235,6 +235,12 @@ connections:
   a: {states: [{sql: select n from v}]}
   b: {states: [{sql: update t set n = 1}]}
 ";
+    pruning_and_a_read_that_sleeps: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {states: [{sql: \"select sleep(0), n from t where id = 1\"}]}
+  b: {states: [{sql: update t set n = 1}]}
+";
     pruning_and_a_further_database: "setup: |
   create table ${database.far}.t (id int primary key, n int); insert into ${database.far}.t values (1, 0);
 connections:

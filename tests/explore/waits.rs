@@ -277,40 +277,76 @@ step_timeout: 20s
 setup: create table t (id int primary key, n int); insert into t values (1, 0)
 connections:
   a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}]}
-  b: {STATES}
+  b: {VARS txn: pessimistic, states: [{sql: begin}, {sql: LOCKS}, {sql: commit}]}
 permutations: all
 expect:
   outcomes:
-    any: {queries: {sql: select n from t, value: {one_of: [0, 2]}}}
+    any: {queries: {sql: select n from t, value: {one_of: [0, 1, 2]}}}
 ";
 
 #[test]
 fn a_wait_that_nobody_ends_is_not_waited_for_to_its_limit() {
-    let locks = "txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 2}, {sql: commit}]";
-    let commits = "states: [{sql: update t set n = 2}]";
-    for states in [locks, commits] {
-        let began = Instant::now();
-        let never = explored(&NEVER.replace("STATES", states));
-        assert!(
-            began.elapsed() < Duration::from_secs(15),
-            "{:?} for orders of which each would take 20 s: {states}",
-            began.elapsed()
-        );
-        let text = messages(&never);
-        for part in [
-            "got a wait that nobody would have ended within 20000 ms",
-            "who holds the lock takes no more steps",
-        ] {
-            assert!(text.contains(part), "`{part}` is missing: {states}\n{text}");
-        }
+    let with = |vars: &str, locks: &str| NEVER.replace("VARS", vars).replace("LOCKS", locks);
+    let update = "update t set n = 2";
+    let began = Instant::now();
+    let text = messages(&explored(&with("", update)));
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?} for orders of which each would take 20 s",
+        began.elapsed()
+    );
+    for part in [
+        "got a wait that nobody would have ended within 20000 ms",
+        "who holds the lock takes no more steps",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }
     // The server's own limit is waited for, since what comes then is the server's to say.
-    let own = NEVER.replace(
-        "STATES",
-        &format!("vars: {{innodb_lock_wait_timeout: 3}}, {locks}"),
-    );
-    let refused = explored(&own);
-    assert_eq!(messages(&refused), "");
-    let errors: Vec<_> = refused.outcomes.iter().map(|group| group.came.errors()).collect();
-    assert!(errors.contains(&vec![(1205, 1)]), "{errors:?}");
+    for (vars, locks) in [
+        ("vars: {innodb_lock_wait_timeout: 3},", update),
+        ("", "\"select n from t for update of t wait 3\""),
+        ("", "\"select n from t for update /* not long */ wait 3\""),
+    ] {
+        let refused = explored(&with(vars, locks));
+        assert_eq!(messages(&refused), "", "{vars} {locks}");
+        let errors: Vec<_> = refused.outcomes.iter().map(|group| group.came.errors()).collect();
+        assert!(errors.contains(&vec![(1205, 1)]), "{vars} {locks}: {errors:?}");
+    }
+    let variable = with("", "\"select n from t for update ${how}\"");
+    let variable = explored(&variable.replace("setup:", "vars: {how: wait 3}\nsetup:"));
+    assert_eq!(messages(&variable), "");
+}
+
+/// Whoever waits for the longest time is over its limit first, wherever it stands in the file.
+#[test]
+fn of_two_who_wait_in_vain_the_first_is_ended() {
+    let a = "  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 4 where id = 1}, {sql: commit}]}\n";
+    let b = "  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 3 where id = 1}, \
+             {sql: update t set n = 3 where id = 2}, {sql: commit}]}\n";
+    let c = "  c: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 2 where id = 2}]}\n";
+    for names in ["abc", "cba", "bca"] {
+        let number = |name: char| names.find(name).expect("a name");
+        let own = names.chars().map(|name| match name {
+            'a' => a,
+            'b' => b,
+            _ => c,
+        });
+        let text = format!(
+            "scenario: x
+step_timeout: 20s
+setup: create table t (id int primary key, n int); insert into t values (1, 1), (2, 1)
+connections:
+{}permutations: all
+",
+            own.collect::<String>()
+        );
+        // The second step of `b` waits for `c`, that of `a` for `b`; then nobody can do anything.
+        let order: Vec<usize> = "bbccbaaa".chars().map(number).collect();
+        let (_, came, _) = stage(&text, &[&order]);
+        assert_eq!(
+            came[0].tables,
+            [("t".to_owned(), vec!["(1, 4)".to_owned(), "(2, 1)".to_owned()])],
+            "{names}"
+        );
+    }
 }

@@ -237,10 +237,11 @@ impl Stage {
         );
         let limit = self.plan.timeout;
         let followed = tokio::time::timeout(limit, script.follow_order(chooser, skip)).await;
-        let (taken, complete) = followed.unwrap_or_else(|_| {
+        let complete = followed.unwrap_or_else(|_| {
             script.over_time(limit);
-            (Vec::new(), true)
+            true
         });
+        let taken = std::mem::take(&mut script.taken);
         let doubtful = script.is_doubtful();
         let (history, inbox, seats) = script.put_down();
         (self.inbox, self.seats) = (Some(inbox), seats);
@@ -251,8 +252,8 @@ impl Stage {
         self.now = vec![None; self.tables.len()];
         if complete && history.stopped.is_none() {
             self.refresh_sessions().await;
-            if self.tables_change && self.find_tables().await.is_err() {
-                tracing::warn!("the tables that an order left could not be found");
+            if self.tables_change {
+                self.find_tables().await?;
             }
             self.read_tables(&mut history).await;
             let main = main_control(&self.plan);
