@@ -223,19 +223,10 @@ impl Stage {
         self.fresh = false;
         self.coordinator.begin_again(self.vars.clone());
         let began = Instant::now();
-        let Some(inbox) = self.inbox.take() else {
+        let limit = self.plan.timeout;
+        let Some(mut script) = self.take_up() else {
             return Err(TrialError::new("the stage has no connections"));
         };
-        let seats = std::mem::take(&mut self.seats);
-        let mut script = Script::take_up(
-            Arc::clone(&self.plan),
-            Arc::clone(&self.coordinator),
-            &mut self.controls,
-            inbox,
-            seats,
-            Arc::clone(&self.known),
-        );
-        let limit = self.plan.timeout;
         let followed = tokio::time::timeout(limit, script.follow_order(chooser, skip)).await;
         let complete = followed.unwrap_or_else(|_| {
             script.over_time(limit);
@@ -352,17 +343,21 @@ impl Stage {
 
     /// Closes the sessions. What still waits is ended by KILL QUERY.
     async fn stand_up(&mut self) {
-        let Some(inbox) = self.inbox.take() else { return };
-        let seats = std::mem::take(&mut self.seats);
-        let mut script = Script::take_up(
+        if let Some(mut script) = self.take_up() {
+            script.finish().await;
+        }
+    }
+
+    /// A script with the sessions, if there are any.
+    fn take_up(&mut self) -> Option<Script<'_>> {
+        Some(Script::take_up(
             Arc::clone(&self.plan),
             Arc::clone(&self.coordinator),
             &mut self.controls,
-            inbox,
-            seats,
+            self.inbox.take()?,
+            std::mem::take(&mut self.seats),
             Arc::clone(&self.known),
-        );
-        script.finish().await;
+        ))
     }
 
     /// Runs the teardown and drops the databases, unless they are to be left.
