@@ -1,14 +1,17 @@
-//! `error`: the statement must fail, with this number, name, SQLSTATE or text.
+//! `error`: the statement must fail, with this number, name, SQLSTATE or text, or be over its limit.
 
 use std::fmt;
 
 use regex::Regex;
 
 use super::{Check, Mismatch, Reading, Seen, describe, describe_error};
-use crate::history::SqlError;
+use crate::history::{Outcome, SqlError};
 use crate::scenario::keys::{Form, Key, names};
 use crate::source::{Diagnostic, MapReader, Node, NodeKind};
 use crate::sql::{by_code, by_name, nearest as nearest_name};
+
+/// The word for a statement that was over its limit.
+pub const TIMED_OUT: &str = "timed_out";
 
 /// The keys of the long form of `error`.
 pub const KEYS: &[Key] = &[
@@ -31,10 +34,12 @@ pub struct ErrorPattern {
     code: Option<u16>,
     sqlstate: Option<String>,
     text: Option<Regex>,
+    /// `timed_out`: no error of the server's, but no answer within the step's limit.
+    timed_out: bool,
 }
 
 impl ErrorPattern {
-    /// Reads `1213`, `ER_LOCK_DEADLOCK`, `any`, or `{code: …, sqlstate: …, match: …}`.
+    /// Reads `1213`, `ER_LOCK_DEADLOCK`, `any`, `timed_out`, or `{code: …, sqlstate: …, match: …}`.
     pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         match &node.kind {
             NodeKind::Map(_) => {
@@ -67,6 +72,10 @@ impl ErrorPattern {
                 }
                 Some(pattern)
             }
+            NodeKind::Str(word) if word == TIMED_OUT => Some(Self {
+                timed_out: true,
+                ..Self::default()
+            }),
             _ => Some(Self {
                 code: Self::read_code(node, reading)?,
                 ..Self::default()
@@ -122,7 +131,7 @@ impl ErrorPattern {
                 let found = node.describe();
                 reading.error(
                     node,
-                    format!("`error` is a number, a name or `any`, not {found}"),
+                    format!("`error` is a number, a name, `any` or `timed_out`, not {found}"),
                     "such as `error: 1213`",
                 );
                 None
@@ -133,7 +142,8 @@ impl ErrorPattern {
     /// Whether this is the error that is meant.
     #[must_use]
     pub fn matches(&self, error: &SqlError) -> bool {
-        self.code.is_none_or(|code| code == error.code)
+        !self.timed_out
+            && self.code.is_none_or(|code| code == error.code)
             && self
                 .sqlstate
                 .as_ref()
@@ -147,6 +157,9 @@ impl ErrorPattern {
 
 impl fmt::Display for ErrorPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.timed_out {
+            return f.write_str("no answer within its limit");
+        }
         let mut parts = Vec::new();
         if let Some(code) = self.code {
             let name = by_code(code)
@@ -173,6 +186,9 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 
 impl Check for ErrorPattern {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
+        if self.timed_out && matches!(seen.outcome, Outcome::TimedOut { .. }) {
+            return Ok(());
+        }
         match seen.outcome.error() {
             Some(error) if self.matches(&error) => Ok(()),
             Some(error) => Err(Mismatch::new(format!(

@@ -27,7 +27,7 @@ use crate::history::{Outcome, RowSet, SqlError, Vars};
 use crate::scenario::keys::Form;
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
-pub use error::{ErrorPattern, KEYS as ERROR_KEYS};
+pub use error::{ErrorPattern, KEYS as ERROR_KEYS, TIMED_OUT};
 pub use template::{Template, TemplateError};
 pub use value_pattern::{MATCHERS, ValuePattern, show, value_of_node};
 
@@ -493,8 +493,8 @@ pub fn describe(outcome: &Outcome) -> String {
             limit_ms,
             in_vain: true,
         } => format!(
-            "a wait that nobody would have ended within {limit_ms} ms: who holds the lock takes no more steps, \
-             or waits as well (the statement was ended)"
+            "a wait that would have lasted to its limit of {limit_ms} ms: who holds the lock takes no more steps, \
+             or waits as well (the statement was ended before)"
         ),
         Outcome::Lost { message } => format!("a lost connection: {message}"),
     }

@@ -1,6 +1,6 @@
 //! `warnings`: how many the statement gave, or which.
 
-use super::error::ErrorPattern;
+use super::error::{ErrorPattern, TIMED_OUT};
 use super::value_pattern::ValuePattern;
 use super::{Check, Mismatch, Needs, Reading, Seen, all_of, describe, describe_error};
 use crate::history::{Outcome, SqlValue};
@@ -15,6 +15,14 @@ enum Warnings {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     if let NodeKind::Seq(items) = &node.kind {
         let patterns = all_of(items.iter().map(|item| ErrorPattern::read(item, reading)))?;
+        if let Some(item) = items.iter().find(|item| item.as_str() == Some(TIMED_OUT)) {
+            reading.error(
+                item,
+                "no warning says that a statement was over its limit",
+                "leave it out",
+            );
+            return None;
+        }
         return Some(Box::new(Warnings::These(patterns)));
     }
     let pattern = ValuePattern::read_number(node, reading)?;

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::show::count;
-use super::{Explored, Group, LeftOut, order_in_words};
-use crate::history::{CheckId, Outcome, RowSet, SqlValue};
+use super::show::order_of;
+use super::{Explored, Group, LeftOut};
+use crate::expect::TIMED_OUT;
+use crate::history::{CheckId, Outcome, RowSet, SERVER_LOST, SqlValue};
 use crate::plan::{TrialPlan, step_name};
 use crate::sql::NO_SUCH_TABLE;
 
@@ -16,10 +18,10 @@ pub enum BlessError {
     /// There are `outcomes` already.
     #[error("`outcomes` is there already, and nothing was written: delete it to have it written anew")]
     There,
-    /// Orders were left out.
+    /// Orders were left out by chance.
     #[error(
-        "not all orders were run (`most`, the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may come to \
-         other outcomes"
+        "not all orders were run (the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may come \
+         to other outcomes"
     )]
     LeftOut,
     /// An order was not run to its end.
@@ -58,12 +60,7 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
         return Err(BlessError::There);
     }
-    let cut = |left_out| {
-        matches!(
-            left_out,
-            Some(LeftOut::Most(_) | LeftOut::Time(_) | LeftOut::Stopped)
-        )
-    };
+    let cut = |left_out| matches!(left_out, Some(LeftOut::Time(_) | LeftOut::Stopped));
     if found.iter().any(|(_, explored)| cut(explored.left_out)) {
         return Err(BlessError::LeftOut);
     }
@@ -222,15 +219,15 @@ const NAME: &str = "    outcome ";
 /// How far the key `outcomes` stands to the right.
 const INDENT: usize = 2;
 
-/// The key `outcomes` with all that tells the outcomes apart. What the language cannot tell apart, such as a
-/// connection that was lost and a statement that was ended at its limit, is one outcome.
+/// The key `outcomes` with all that tells the outcomes apart. What the language cannot tell apart, such as tables
+/// that could not be read, is one outcome.
 fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
     let mut found: Vec<(String, u128, String)> = Vec::new();
     for group in &explored.outcomes {
         let body = body(plan, explored, group);
         match found.iter_mut().find(|(other, ..)| *other == body) {
             Some((_, orders, _)) => *orders = orders.saturating_add(group.stands_for),
-            None => found.push((body, group.stands_for, order_in_words(plan, &group.order))),
+            None => found.push((body, group.stands_for, order_of(plan, group))),
         }
     }
     let mut text = "  outcomes:\n".to_owned();
@@ -296,7 +293,8 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
                 },
                 Outcome::Done(done) => format!("{{affected: {}}}", done.affected),
                 Outcome::Refused(error) => format!("{{error: {}}}", error.code),
-                Outcome::TimedOut { .. } | Outcome::Lost { .. } => return None,
+                Outcome::TimedOut { .. } => format!("{{error: {TIMED_OUT}}}"),
+                Outcome::Lost { .. } => format!("{{error: {SERVER_LOST}}}"),
             };
             Some(format!("{}: {value}", key(&name)))
         })
@@ -390,6 +388,7 @@ fn literal(value: &SqlValue) -> String {
         SqlValue::Decimal(text) => text.clone(),
         SqlValue::Float(number) => format!("{{about: {number}, within: 0}}"),
         SqlValue::Text(text) | SqlValue::Time(text) => json(&plain(text)),
+        SqlValue::Bytes(bytes) if bytes.is_empty() => "!!binary \"\"".to_owned(),
         SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
         SqlValue::Json(value) => format!("{{json: {}}}", plain_json(value)),
     }

@@ -41,14 +41,13 @@ impl Misfits {
         })
     }
 
-    /// Whether each outcome is missed in one of the same ways. That a step was left out is none of them.
+    /// Whether the outcome that was missed by the least is missed in no other way: that a step was left out, or what
+    /// follows from it, is another.
     pub(super) fn are_those_of(&self, other: &Self) -> bool {
+        let least = self.0.iter().map(BTreeSet::len).min();
+        let mut pairs = self.0.iter().zip(&other.0);
         self.0.len() == other.0.len()
-            && self
-                .0
-                .iter()
-                .zip(&other.0)
-                .all(|(one, other)| !one.is_disjoint(other))
+            && pairs.any(|(own, other)| Some(own.len()) == least && !other.is_empty() && other.is_subset(own))
     }
 }
 

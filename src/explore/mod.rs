@@ -311,7 +311,8 @@ fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> Explored {
             }),
         }
     }
-    groups.sort_by(|one, other| (other.stands_for, &one.order).cmp(&(one.stands_for, &other.order)));
+    // Of as many orders each, by what they came to: what was pruned does not matter then.
+    groups.sort_by(|one, other| (other.stands_for, &one.came).cmp(&(one.stands_for, &other.came)));
     let seen = |number: usize| all.iter().any(|judged| judged.names.contains(&number));
     let mut findings = judging::never_seen(plan, seen);
     if let (Some(LeftOut::Time(limit)), Some(orders)) = (shared.cut, &plan.orders) {

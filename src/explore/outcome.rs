@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::expect::show;
-use crate::history::{CheckId, History, Outcome, RowSet, StepRecord, Stopped};
+use crate::history::{CheckId, History, Outcome, RowSet, SERVER_LOST, StepRecord, Stopped};
 use crate::plan::{TrialPlan, step_name};
+use crate::sql::classify;
 
 /// What one order came to. Two orders with the same are the same to whoever looks at the data, at the answers
 /// and at who had to wait.
@@ -21,6 +22,9 @@ pub struct Came {
     /// Why it was not run to its end, if it was not; no table was looked at then.
     pub stopped: Option<String>,
 }
+
+/// What is said of a step whose connection was lost.
+const LOST: &str = "connection lost";
 
 /// Rows in words: `(1, 'a') (2, 'b')`.
 fn rows(set: &RowSet, sort: bool) -> Vec<String> {
@@ -57,13 +61,14 @@ fn answer(record: &StepRecord) -> String {
         Outcome::Rows(set) if set.rows.is_empty() => "no rows".to_owned(),
         Outcome::Rows(set) => rows(set, false).join(" "),
         Outcome::Done(done) => match done.affected {
+            0 if classify(&record.text).is_dml() => "0 rows changed".to_owned(),
             0 => "done".to_owned(),
             1 => "1 row changed".to_owned(),
             rows => format!("{rows} rows changed"),
         },
         Outcome::Refused(error) => format!("error {}", error.code),
         Outcome::TimedOut { .. } => "over its limit".to_owned(),
-        Outcome::Lost { .. } => "connection lost".to_owned(),
+        Outcome::Lost { .. } => LOST.to_owned(),
     }
 }
 
@@ -124,9 +129,11 @@ impl Came {
     pub fn errors(&self) -> Vec<(u16, usize)> {
         let mut errors: Vec<(u16, usize)> = Vec::new();
         for (_, answer) in &self.answers {
-            let Some(code) = answer.strip_prefix("error ").and_then(|code| code.parse().ok()) else {
-                continue;
+            let code = match answer.as_str() {
+                LOST => Some(SERVER_LOST),
+                other => other.strip_prefix("error ").and_then(|code| code.parse().ok()),
             };
+            let Some(code) = code else { continue };
             match errors.iter_mut().find(|(other, _)| *other == code) {
                 Some((_, count)) => *count += 1,
                 None => errors.push((code, 1)),

@@ -13,6 +13,13 @@ pub fn order_in_words(plan: &TrialPlan, order: &[usize]) -> String {
     order.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
+/// An order that came to an outcome, as `--order` takes it.
+#[must_use]
+pub(super) fn order_of(plan: &TrialPlan, group: &Group) -> String {
+    let without = plan.orders.as_ref().map_or(&[][..], |orders| &orders.without);
+    order_in_words(plan, &plan.whole_order(&group.order, without))
+}
+
 pub(super) fn count(number: u128, one: &str) -> String {
     if number == 1 {
         format!("1 {one}")
@@ -50,7 +57,8 @@ pub fn numbers(explored: &Explored) -> String {
         });
     } else if stands_for < orders {
         text.push_str(&format!(
-            "; {orders} could be written down, but in the others someone would have to go on who waits"
+            "; {orders} could be written down, but in the others someone would have to go on who waits, or has given \
+             up after an error"
         ));
     }
     if explored.astray > 0 {
@@ -142,7 +150,7 @@ fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
         [] => String::new(),
         names => format!(" {}:", names.join(" and ")),
     };
-    let order = order_in_words(plan, &group.order);
+    let order = order_of(plan, group);
     format!(
         "{}.{name} {}, such as {order}",
         number + 1,
@@ -163,12 +171,13 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
     let names: Vec<String> = variants
         .iter()
         .map(|(plan, _)| {
-            let values: Vec<String> = plan
-                .variant
-                .iter()
-                .map(|(axis, value)| format!("{axis}={value}"))
-                .collect();
-            values.join(" ")
+            // An order of a list is told by its name, too.
+            let label = plan
+                .name
+                .rsplit_once("::order=")
+                .map(|(_, label)| format!("order={label}"));
+            let values = plan.variant.iter().map(|(axis, value)| format!("{axis}={value}"));
+            values.chain(label).collect::<Vec<_>>().join(" ")
         })
         .collect();
     let mut lines = vec!["across the variants, how many orders come to what:".to_owned()];
@@ -194,11 +203,18 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
             })
             .map(|(what, how)| format!("{what}: {how}"))
             .collect();
-        lines.push(format!(
-            "{:>3}. {}",
+        let groups = variants.iter().flat_map(|(_, explored)| &explored.outcomes);
+        let names: BTreeSet<&str> = groups
+            .filter(|group| group.came == **came)
+            .flat_map(|group| group.names.iter().map(String::as_str))
+            .collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+        let row = format!(
+            "{:>3}. {}  {names}",
             number + 1,
             counts.collect::<Vec<_>>().join("  ")
-        ));
+        );
+        lines.push(row.trim_end().to_owned());
         lines.push(format!("     {}", differing.join("; ")));
     }
     lines.join("\n")

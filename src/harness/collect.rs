@@ -64,10 +64,8 @@ impl PlannedFile {
                 Ok(false) => others.push(plan.name),
                 Err(problem) => {
                     found = true;
-                    self.problems.push(
-                        Diagnostic::error(span, format!("--order: {problem}"))
-                            .label(span, "in this scenario"),
-                    );
+                    self.problems
+                        .push(Diagnostic::error(span, problem).label(span, "in this scenario"));
                 }
             }
         }
@@ -92,9 +90,9 @@ impl PlannedFile {
             match plan.set_order(chosen) {
                 Ok(()) if kept.iter().any(|other| other.variant == plan.variant) => {}
                 Ok(()) => kept.push(plan),
-                Err(problem) => self.problems.push(
-                    Diagnostic::error(span, format!("--order: {problem}")).label(span, "in this scenario"),
-                ),
+                Err(problem) => self
+                    .problems
+                    .push(Diagnostic::error(span, problem).label(span, "in this scenario")),
             }
         }
         // Each order of a list would say the same.

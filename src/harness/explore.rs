@@ -6,16 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::collect::plan_file;
+use super::collect::{PlannedFile, plan_file};
 use super::runner::Trouble;
 use super::servers::INTERRUPTED;
 use super::{Runner, complain, say};
-use crate::explore::{Explored, across, blessed, compared};
+use crate::connection::UrlTarget;
+use crate::explore::{Explored, across, blessed, compared, table};
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{flags_of_first, orders, redact, shell_word};
 use crate::server::{ProviderKind, ServerSettings};
 use crate::source::{RenderStyle, render_all};
+use crate::verdict::{Verdict, judge};
 
 /// What `explore` was asked for.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,8 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
             };
             let mut found = Vec::new();
             let mut whole = true;
+            // Of orders that are listed each is a trial; their stories are shown where one is asked for.
+            let stories = args.order.is_some() || plans.len() == 1;
             for plan in plans {
                 if runner.stop.load(Ordering::Relaxed) {
                     whole = false;
@@ -50,7 +54,11 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 }
                 match explored(runner, &plan).await {
                     Ok(Some(explored)) => {
-                        let shown = orders(&plan, &explored);
+                        let shown = if stories {
+                            orders(&plan, &explored)
+                        } else {
+                            table(&plan, &explored)
+                        };
                         let text = format!("{} ({})\n{shown}\n", plan.name, plan.title);
                         print(&redact(&text, &plan.secrets));
                         found.push((plan, explored));
@@ -206,6 +214,9 @@ fn with_runner(
         Err(error) => return complain(&error.to_string()),
     };
     settings.reaper = std::env::current_exe().ok();
+    if let Some(Err(error)) = with.map(|url| UrlTarget::parse(url, None)) {
+        return complain(&format!("--with: {error}"));
+    }
     let other = with.map(|url| {
         Runner::new(ServerSettings {
             provider: Some(ProviderKind::Url),
@@ -289,14 +300,9 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
     let env = std::env::vars().collect();
     let root = path.parent().unwrap_or(Path::new(""));
     let planned = plan_file(root, path, &env, &Handlers::new(), false);
-    if planned.is_broken() {
+    if let Some(reason) = unfit(&planned, found) {
         std::fs::write(path, before).map_err(|error| error.to_string())?;
-        let mistakes = planned.problems.iter().filter(|problem| problem.is_error());
-        let mistakes: Vec<String> = mistakes.map(|problem| format!("  {}", problem.message)).collect();
-        return Err(format!(
-            "the file would have mistakes with the outcomes in it, and is as it was:\n{}",
-            mistakes.join("\n")
-        ));
+        return Err(reason);
     }
     let outcomes = match after.outcomes {
         1 => "1 outcome".to_owned(),
@@ -306,8 +312,47 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
         1 => String::new(),
         more => format!(" of {more} variants"),
     };
-    say(&format!("{}: {outcomes}{variants} written", path.display()));
+    let orders = if before.lines().any(|line| line.starts_with("permutations:")) {
+        ""
+    } else {
+        " with `permutations: all`"
+    };
+    say(&format!(
+        "{}: {outcomes}{variants} written{orders}",
+        path.display()
+    ));
     Ok(())
+}
+
+/// Why a file cannot stay with the outcomes in it, if it cannot.
+fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<String> {
+    if planned.is_broken() {
+        let style = RenderStyle {
+            color: false,
+            unicode: true,
+        };
+        let mistakes = render_all(&planned.file, &planned.problems, style);
+        return Some(format!(
+            "the file would have mistakes with the outcomes in it, and is as it was:\n\n{mistakes}"
+        ));
+    }
+    // What else it expects holds for every order.
+    for (before, explored) in found {
+        let Some(plan) = planned.trials.iter().find(|plan| plan.name == before.name) else {
+            continue;
+        };
+        for history in &explored.histories {
+            if let Verdict::Failed(findings) = judge(plan, history) {
+                let messages: Vec<String> = findings.iter().map(|one| format!("  {}", one.message)).collect();
+                let text = format!(
+                    "`expect` does not hold in every order, and the file is as it was:\n{}",
+                    messages.join("\n")
+                );
+                return Some(redact(&text, &plan.secrets));
+            }
+        }
+    }
+    None
 }
 
 fn print(text: &str) {

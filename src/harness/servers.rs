@@ -164,8 +164,11 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
+        let why = inner.to_string();
+        // Some say it themselves.
+        if !text.ends_with(&why) {
+            text.push_str(&format!(": {why}"));
+        }
         cause = inner.source();
     }
     text

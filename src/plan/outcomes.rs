@@ -55,6 +55,10 @@ impl Context<'_> {
         }
         for entry in self.mapping(node, "outcomes", "outcomes: {both: {tables: {t: [[1]]}}}") {
             let name = entry.key.text().unwrap_or_default().into_owned();
+            if name.trim().is_empty() {
+                let problem = Diagnostic::error(entry.key.span, "an outcome needs a name");
+                self.problems.push(problem.label(entry.key.span, "this is none"));
+            }
             let known = keys::names(keys::OUTCOME);
             let Some(map) = crate::source::MapReader::new(&entry.value, "an outcome", &known, self.problems)
             else {

@@ -362,6 +362,11 @@ impl Context<'_> {
         let mut orders = match permutations {
             Some(decl) => {
                 self.check_orders(decl, &steps);
+                // Of the title, so that a file that goes elsewhere has the same orders.
+                let seed = self
+                    .scenario
+                    .seed
+                    .unwrap_or_else(|| seed_of(&self.scenario.title.value));
                 self.orders(decl, &connections, &steps, &outcomes, seed)
             }
             None => Vec::new(),

@@ -183,7 +183,7 @@ pub const PERMUTATIONS: &[Key] = &[
     ("sample", "so many orders, taken at random", Whole(1, TIMES_MAX)),
     (
         "seed",
-        "for the sample, or for which orders `most` leaves out; by default it comes from the trial's name",
+        "for the sample, or for which orders `most` leaves out; by default it comes from the scenario's title",
         Whole(0, u32::MAX),
     ),
     (

@@ -207,7 +207,7 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         .map_or("?", |own| own.name.as_str());
     // Where outcomes are named, an error is part of one.
     let part_of_outcome = plan.orders.is_some() && !plan.outcomes.is_empty();
-    if part_of_outcome && end.outcome.error().is_some() && !step.wants_error() {
+    if part_of_outcome && end.outcome.is_error() && !step.wants_error() {
         return;
     }
     if end.outcome.is_error() && !step.wants_error() {
@@ -231,11 +231,6 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         findings.push(Finding::new(statement, message).label("this statement failed"));
         return;
     }
-    if matches!(end.outcome, Outcome::TimedOut { .. }) {
-        let message = format!("{name}: {}", describe(&end.outcome));
-        findings.push(Finding::new(step.span, message).label("this step was over its limit"));
-        return;
-    }
     let vars = step_vars(plan, record.connection, end);
     let seen = Seen {
         outcome: &end.outcome,
@@ -244,6 +239,17 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         plan: end.plan.as_deref(),
         vars: &vars,
     };
+    let timed_out = matches!(end.outcome, Outcome::TimedOut { .. });
+    if timed_out
+        && step
+            .expectations
+            .iter()
+            .any(|one| one.check.check(&seen).is_err())
+    {
+        let message = format!("{name}: {}", describe(&end.outcome));
+        findings.push(Finding::new(step.span, message).label("this step was over its limit"));
+        return;
+    }
     for expectation in &step.expectations {
         if let Err(mismatch) = expectation.check.check(&seen) {
             findings.push(

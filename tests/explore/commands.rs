@@ -110,6 +110,16 @@ connections:
 permutations: all
 ";
 
+/// One who waits for a lock that nobody frees is over its limit, which is an outcome as well.
+const OVER_ITS_LIMIT: &str = "scenario: never
+step_timeout: 4s
+setup: create table t (id int primary key, n int); insert into t values (1, 0)
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 1}]}
+  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = 2}, {sql: commit}]}
+permutations: all
+";
+
 #[test]
 fn what_bless_writes_tells_all_outcomes_apart() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -149,6 +159,12 @@ fn what_bless_writes_tells_all_outcomes_apart() {
             BRACES,
             "2 outcomes",
             vec!["\"$${x} $1\"", "{json: {\"${y}\":\"$${z}\"}}"],
+        ),
+        (
+            "over_its_limit",
+            OVER_ITS_LIMIT,
+            "3 outcomes",
+            vec!["saw: {b.update: {error: timed_out}}"],
         ),
         (
             "one",
@@ -241,6 +257,22 @@ permutations: all
         ),
         ("a_list", format!("{LOST_UPDATE}expect:\n  - errors: {{}}\n")),
         ("changed_rows_and_errors", KEYS.to_owned()),
+        (
+            "some_of_them",
+            LOST_UPDATE.replace("permutations: all", "permutations: {most: 3}"),
+        ),
+        (
+            "a_sample",
+            LOST_UPDATE.replace("permutations: all", "permutations: {sample: 3}"),
+        ),
+        (
+            "no_bytes",
+            LOST_UPDATE.replace(
+                "insert into t",
+                "create table b (b blob); insert into b values (''), (null); insert into t",
+            ),
+        ),
+        ("over_its_limit", OVER_ITS_LIMIT.to_owned()),
         ("variables", VARIABLES.to_owned()),
         ("braces", BRACES.to_owned()),
         ("no_tables", NO_TABLES.to_owned()),
@@ -250,7 +282,7 @@ permutations: all
         let path = file(folder.path(), &format!("{name}.yaml"), &text);
         let (code, out, err) = run(&["explore", "--bless", &path]);
         assert_eq!(code, Some(0), "{name}: {out}{err}");
-        assert!(err.contains(" written\n"), "{name}: {err}");
+        assert!(err.contains(" written"), "{name}: {err}");
         let after = fs::read_to_string(&path).expect("the file");
         assert!(after.contains(" outcomes:"), "{name}:\n{after}");
         assert_eq!(after.contains("\r\n"), text.contains("\r\n"), "{name}");
@@ -263,6 +295,12 @@ permutations: all
             assert!(after.contains(line.trim()), "{name}: `{line}` is gone:\n{after}");
         }
         let (code, out, err) = run(&["run", &path]);
+        assert_eq!(code, Some(0), "{name}:\n{after}\n{out}{err}");
+        // The orders of a sample do not depend on where the file is.
+        let other = tempfile::tempdir().expect("a folder");
+        fs::create_dir(other.path().join("below")).expect("a folder");
+        file(&other.path().join("below"), "another.yaml", &after);
+        let (code, out, err) = run(&["run", &other.path().display().to_string()]);
         assert_eq!(code, Some(0), "{name}:\n{after}\n{out}{err}");
         // Twice is refused, and nothing is written.
         let (code, out, err) = run(&["explore", "--bless", &path]);
@@ -282,9 +320,9 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
             "  outcomes:\n    # ",
         ),
         (
-            "left_out",
-            LOST_UPDATE.replace("permutations: all", "permutations: {most: 2}"),
-            "not all orders were run",
+            "contradicts",
+            format!("{KEYS}expect:\n  errors: {{}}\n"),
+            "`expect` does not hold in every order, and the file is as it was:\n  expected no errors, got 1",
         ),
         (
             "listed",
@@ -415,6 +453,11 @@ connections:
         "had to wait",
     ] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+    for (url, wanted) in [("", "--with: it is no URL"), ("postgres://x", "--with: ")] {
+        let (code, out, err) = run(&["compare", &path, "--with", url]);
+        assert_eq!(code, Some(101), "{out}{err}");
+        assert!(err.contains(wanted) && !err.contains("TIDB_URL cannot"), "{err}");
     }
     // The other way round it differs as well.
     let (code, out, err) = run_on(&url(&optimistic), &["compare", &path, "--with", &same]);
