@@ -36,6 +36,10 @@ bench:
 mutants:
     TIDB_SCENARIOS_MUTANTS=all cargo test --test mutation
 
+# random scenarios, explored with and without pruning: `just random 1000..1200`
+random SEEDS:
+    TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore random -- --nocapture
+
 # write the files anew that are made from the code: the schema, the failure in README
 bless:
     UPDATE_EXPECT=1 cargo test --test schema --test docs
