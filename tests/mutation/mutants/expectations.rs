@@ -1,5 +1,6 @@
 //! What is expected of a result, changed.
 
+use tidb_scenarios::expect::TIMED_OUT;
 use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Node, NodeKind};
 use tidb_scenarios::sql::by_name;
@@ -139,7 +140,8 @@ impl<'n> Maker<'n> {
 
     fn error(&mut self, node: &'n Node, whens: &[&Node]) {
         if node.as_map().is_none() {
-            for other in wrong_codes(node) {
+            let late = (node.as_str() != Some(TIMED_OUT)).then(|| text(TIMED_OUT));
+            for other in wrong_codes(node).into_iter().chain(late) {
                 self.add("error changed", node, &other, whens);
             }
             return;
