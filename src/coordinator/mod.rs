@@ -48,6 +48,8 @@ pub struct SharedState {
     pub jobs: Vec<JobRecord>,
     /// The records of steps that have not ended, by their connections.
     pub running: BTreeMap<usize, usize>,
+    /// Connections whose step was over its limit, so that it is to go no further.
+    pub over_limit: BTreeSet<usize>,
     /// Connections whose statement the server says is waiting for a lock.
     pub blocked: BTreeSet<usize>,
 }
@@ -150,6 +152,21 @@ impl Coordinator {
                 record.states.push((at_us, status.word().to_owned()));
             }
         }
+    }
+
+    /// A connection's step is over its limit: of a list of statements no other one is to be run; or it begins one.
+    pub fn set_over_limit(&self, connection: usize, over: bool) {
+        let mut shared = self.lock();
+        if over {
+            shared.over_limit.insert(connection);
+        } else {
+            shared.over_limit.remove(&connection);
+        }
+    }
+
+    /// Whether a connection's step is over its limit.
+    pub fn is_over_limit(&self, connection: usize) -> bool {
+        self.lock().over_limit.contains(&connection)
     }
 
     /// A connection has a new session.

@@ -27,6 +27,11 @@ pub enum BlessError {
     /// An order was not run to its end.
     #[error("an order was not run to its end ({0}), and nothing was written")]
     Stopped(String),
+    /// A table cannot be named.
+    #[error(
+        "the table `{0}` has a dot in its name, which a scenario takes for `database.table`, and nothing was written"
+    )]
+    Table(String),
     /// `expect` is not a block to which lines can be added.
     #[error(
         "`expect` is not a block of keys or of items, one a line: make it one, and put this into it:\n{0}"
@@ -67,6 +72,15 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     let mut groups = found.iter().flat_map(|(_, explored)| &explored.outcomes);
     if let Some(why) = groups.find_map(|group| group.came.stopped.clone()) {
         return Err(BlessError::Stopped(why));
+    }
+    let mut tables = found.iter().flat_map(|(_, explored)| all_tables(explored));
+    let dotted = |name: &&String| {
+        name.rsplit('}')
+            .next()
+            .is_some_and(|own| own.trim_start_matches('.').contains('.'))
+    };
+    if let Some(name) = tables.find(dotted) {
+        return Err(BlessError::Table(name.clone()));
     }
     // Of several orders each comes to an outcome of its own.
     let mut variants: Vec<_> = found.iter().map(|(plan, _)| &plan.variant).collect();
@@ -262,10 +276,10 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
             };
             let mut checks = group.history.checks.iter();
             let record = checks.find(|one| one.check == CheckId::Rows(at))?;
-            let Outcome::Rows(set) = &record.outcome else {
-                return None;
-            };
-            Some(format!("{}: {}", key(name), rows(set)))
+            match &record.outcome {
+                Outcome::Rows(set) => Some(format!("{}: {}", key(name), rows(set))),
+                other => Some(format!("{}: {{error: {}}}", key(name), other.error()?.code)),
+            }
         })
         .collect();
     if !tables.is_empty() {
@@ -283,10 +297,12 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
         .filter_map(|step| {
             let record = group.history.steps.iter().find(|record| record.step == step)?;
             let name = step_name(step, &plan.connections, &plan.steps);
-            if !differs(&name) {
+            let outcome = &record.end.as_ref()?.outcome;
+            // What is over its limit has to be named.
+            if !differs(&name) && !matches!(outcome, Outcome::TimedOut { .. }) {
                 return None;
             }
-            let value = match &record.end.as_ref()?.outcome {
+            let value = match outcome {
                 Outcome::Rows(set) => match set.rows.as_slice() {
                     [row] if row.len() == 1 => literal(&row[0]),
                     _ => rows(set),
@@ -348,7 +364,10 @@ fn key(name: &str) -> String {
 
 /// The value of an axis, as trials' names have it.
 fn scalar(value: &str) -> String {
-    let plain = value.parse::<i64>().is_ok() || key(value) == value;
+    let number = value
+        .parse::<i64>()
+        .is_ok_and(|number| number.to_string() == value);
+    let plain = number || key(value) == value;
     if plain { value.to_owned() } else { json(value) }
 }
 

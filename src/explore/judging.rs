@@ -41,13 +41,12 @@ impl Misfits {
         })
     }
 
-    /// Whether the outcome that was missed by the least is missed in no other way: that a step was left out, or what
-    /// follows from it, is another.
+    /// Whether the outcome that was missed by the least is missed in just the same way: that a step was left out, or
+    /// what follows from it, is another.
     pub(super) fn are_those_of(&self, other: &Self) -> bool {
         let least = self.0.iter().map(BTreeSet::len).min();
         let mut pairs = self.0.iter().zip(&other.0);
-        self.0.len() == other.0.len()
-            && pairs.any(|(own, other)| Some(own.len()) == least && !other.is_empty() && other.is_subset(own))
+        self.0.len() == other.0.len() && pairs.any(|(own, other)| Some(own.len()) == least && own == other)
     }
 }
 

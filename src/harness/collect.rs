@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, PlanInput, TrialPlan, plan};
-use crate::source::{Diagnostic, SourceFile};
+use crate::source::{Diagnostic, SourceFile, Span};
 
 /// The files that were found.
 #[derive(Debug)]
@@ -44,11 +44,11 @@ impl PlannedFile {
             filters.is_empty() || filters.iter().any(|filter| plan.name.contains(filter.as_str()))
         };
         let mut listed = None;
-        let mut found = false;
-        let mut kept = Vec::new();
+        let mut in_list = false;
+        let (mut kept, mut fits, mut misfits) = (Vec::new(), false, Vec::new());
         for mut plan in std::mem::take(&mut self.trials) {
             let span = plan.orders.as_ref().map(|orders| (orders.span, orders.listed));
-            found |= plan.is_order(chosen) == Ok(true);
+            in_list |= plan.is_order(chosen) == Ok(true);
             let Some((span, is_listed)) = span.filter(|_| meant(&plan)) else {
                 kept.push(plan);
                 continue;
@@ -60,17 +60,23 @@ impl PlannedFile {
                 plan.set_order(chosen).map(|()| true)
             };
             match result {
-                Ok(true) => kept.push(plan),
+                Ok(true) => {
+                    fits = true;
+                    kept.push(plan);
+                }
                 Ok(false) => others.push(plan.name),
                 Err(problem) => {
-                    found = true;
-                    self.problems
-                        .push(Diagnostic::error(span, problem).label(span, "in this scenario"));
+                    others.push(plan.name);
+                    misfits.push(misfit(span, problem));
                 }
             }
         }
         self.trials = kept;
-        if let Some(span) = listed.filter(|_| !found) {
+        // Variants may have other steps: those that it fits are meant.
+        if !fits && !misfits.is_empty() {
+            self.problems.extend(misfits);
+            self.problems.dedup();
+        } else if let Some(span) = listed.filter(|_| !in_list) {
             let problem = Diagnostic::error(span, "--order: this order is not in the list");
             self.problems.push(problem.label(
                 span,
@@ -80,9 +86,9 @@ impl PlannedFile {
         others
     }
 
-    /// Runs each variant in this order only, whatever the file says of its orders.
+    /// Runs each variant that this order fits in it only, whatever the file says of its orders.
     pub(super) fn explore_order(&mut self, chosen: &ChosenOrder) {
-        let mut kept: Vec<TrialPlan> = Vec::new();
+        let (mut kept, mut misfits): (Vec<TrialPlan>, _) = (Vec::new(), Vec::new());
         for mut plan in std::mem::take(&mut self.trials) {
             let Some(span) = plan.orders.as_ref().map(|orders| orders.span) else {
                 continue;
@@ -90,15 +96,21 @@ impl PlannedFile {
             match plan.set_order(chosen) {
                 Ok(()) if kept.iter().any(|other| other.variant == plan.variant) => {}
                 Ok(()) => kept.push(plan),
-                Err(problem) => self
-                    .problems
-                    .push(Diagnostic::error(span, problem).label(span, "in this scenario")),
+                Err(problem) => misfits.push(misfit(span, problem)),
             }
         }
-        // Each order of a list would say the same.
-        self.problems.dedup();
+        if kept.is_empty() {
+            self.problems.extend(misfits);
+            // Each order of a list would say the same.
+            self.problems.dedup();
+        }
         self.trials = kept;
     }
+}
+
+/// That an order does not fit a scenario.
+fn misfit(span: Span, problem: String) -> Diagnostic {
+    Diagnostic::error(span, problem).label(span, "in this scenario")
 }
 
 /// Finds and plans the files below these paths.

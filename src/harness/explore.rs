@@ -17,7 +17,7 @@ use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{flags_of_first, orders, redact, shell_word};
 use crate::server::{ProviderKind, ServerSettings};
 use crate::source::{RenderStyle, render_all};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, judge, outcome};
 
 /// What `explore` was asked for.
 #[derive(Debug, Clone, Default)]
@@ -342,6 +342,14 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
             continue;
         };
         for history in &explored.histories {
+            let mut outcomes = 0..plan.outcomes.len();
+            if !outcomes.any(|number| outcome(plan, number, history).is_empty()) {
+                return Some(
+                    "what was written fits one of the orders no more, and the file is as it was: this is a mistake \
+                     of the tool"
+                        .to_owned(),
+                );
+            }
             if let Verdict::Failed(findings) = judge(plan, history) {
                 let messages: Vec<String> = findings.iter().map(|one| format!("  {}", one.message)).collect();
                 let text = format!(

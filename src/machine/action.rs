@@ -125,6 +125,7 @@ impl Machine {
 
     async fn sql(&mut self, statements: &[Statement]) -> Acted {
         let mut acted = Acted::single(Outcome::Done(Done::default()));
+        self.coordinator.set_over_limit(self.number, false);
         for (number, statement) in statements.iter().enumerate() {
             acted.statement = number;
             let sql = match self.fill(statement) {
@@ -136,7 +137,8 @@ impl Machine {
                 None => closed(),
             };
             acted.ran.push((sql, without_rows(&acted.outcome)));
-            if acted.outcome.is_error() {
+            // KILL ends a SLEEP with success.
+            if acted.outcome.is_error() || self.coordinator.is_over_limit(self.number) {
                 break;
             }
         }

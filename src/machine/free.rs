@@ -379,12 +379,14 @@ impl Machine {
                 drop(told.await);
             }
         };
+        let coordinator = Arc::clone(&self.coordinator);
         let over = {
             let acting = self.act_or_watch(step, target);
             tokio::pin!(acting);
             match tokio::time::timeout(limit, &mut acting).await {
                 Ok(acted) => return acted,
                 Err(_) => {
+                    coordinator.set_over_limit(connection, true);
                     ask(false).await;
                     tokio::time::timeout(KILL_MAX, &mut acting).await.ok()
                 }

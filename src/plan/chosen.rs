@@ -72,7 +72,12 @@ impl TrialPlan {
     fn chosen(&self, chosen: &ChosenOrder) -> Result<(Vec<usize>, Vec<usize>), String> {
         let without = self.steps_named(&chosen.without)?;
         let picks = self.picks(&chosen.order, &without);
-        Ok((picks.map_err(|problem| format!("--order: {problem}"))?, without))
+        let variant = match self.variant.as_slice() {
+            [] => String::new(),
+            _ => format!(" (in `{}`)", self.name),
+        };
+        let picks = picks.map_err(|problem| format!("--order: {problem}{variant}"))?;
+        Ok((picks, without))
     }
 
     fn step_name(&self, step: usize) -> String {
@@ -130,7 +135,12 @@ impl TrialPlan {
                 (Some(number), _) => number,
                 (None, Some(step)) => {
                     let number = self.steps[step].connection;
-                    if left[number].first() != Some(&step) {
+                    let own = &self.connections[number].name;
+                    // Without its number a name is that of the next step of this name, as in a list.
+                    let is_next = left[number].first().is_some_and(|next| {
+                        *next == step || word == format!("{own}.{}", self.steps[*next].state)
+                    });
+                    if !is_next {
                         return Err(match left[number].first() {
                             Some(next) => {
                                 format!("the next step is `{}`, not `{word}`", self.step_name(*next))

@@ -477,6 +477,7 @@ impl<'c> Script<'c> {
         let connection = self.history.steps[record].connection;
         let name = self.plan.connections[connection].name.as_str();
         tracing::warn!(connection = name, ?limit, "over its limit: KILL QUERY");
+        self.coordinator.set_over_limit(connection, true);
         self.kill_query(connection).await;
         let deadline = Instant::now() + KILL_MAX;
         while !self.is_done(record) && Instant::now() < deadline {

@@ -135,8 +135,12 @@ impl Script<'_> {
     /// would end. Of a commit that waits the server shows no lock, so that it may as well be a slow one.
     fn may_be_in_vain(&self, limit: Duration) -> bool {
         let locks = |record: usize| {
-            let wait = self.history.steps[record].wait.as_ref();
-            wait.is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }))
+            let record = &self.history.steps[record];
+            let wait = record.wait.as_ref();
+            let mut expected = self.plan.steps[record.step].expectations.iter();
+            // How long it takes is asked for.
+            let timed = expected.any(|one| ["within", "at_least"].contains(&one.key));
+            !timed && wait.is_some_and(|wait| matches!(wait.rule, WaitRule::SameLockWaitTwice { .. }))
         };
         self.known.waits_for_its_limit(&self.plan)
             && self.seats.iter().filter_map(|seat| seat.busy).all(locks)

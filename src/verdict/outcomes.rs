@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Finding, finals, of_mismatch, step_vars};
-use crate::expect::Seen;
-use crate::history::{History, StepRecord};
+use crate::expect::{Seen, describe};
+use crate::history::{History, Outcome, StepRecord};
 use crate::plan::{TrialPlan, step_name};
 
 /// What does not hold of the outcome of this number; nothing, if the history came to it.
@@ -36,6 +36,25 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
             if let Err(mismatch) = expectation.check.check(&seen) {
                 findings.push(of_mismatch(expectation, mismatch, &format!("{name}: ")));
             }
+        }
+    }
+    // A statement that is over its limit has no error that `errors` would count, so it has to be named.
+    for record in &history.steps {
+        let late = record
+            .end
+            .as_ref()
+            .filter(|end| matches!(end.outcome, Outcome::TimedOut { .. }));
+        let wanted = plan.steps.get(record.step).is_some_and(|step| step.wants_error());
+        if let (Some(end), false, false) = (
+            late,
+            wanted,
+            outcome.saw.iter().any(|saw| saw.step == record.step),
+        ) {
+            let name = step_name(record.step, &plan.connections, &plan.steps);
+            findings.push(Finding::new(
+                outcome.span,
+                format!("{name}: {}", describe(&end.outcome)),
+            ));
         }
     }
     if let Some((span, wanted)) = &outcome.blocked {

@@ -110,6 +110,17 @@ connections:
 permutations: all
 ";
 
+/// A view whose table may be gone, which is an error with the database's name in it.
+const VIEW: &str = "scenario: view
+setup: |
+  create table t (id int primary key); insert into t values (1);
+  create view v as select id from t;
+connections:
+  a: {states: [{sql: drop table t}]}
+  b: {states: [{sql: select count(*) from t}]}
+permutations: all
+";
+
 /// One who waits for a lock that nobody frees is over its limit, which is an outcome as well.
 const OVER_ITS_LIMIT: &str = "scenario: never
 step_timeout: 4s
@@ -273,6 +284,12 @@ permutations: all
             ),
         ),
         ("over_its_limit", OVER_ITS_LIMIT.to_owned()),
+        (
+            "always_over_its_limit",
+            "scenario: x\nstep_timeout: 500ms\nconnections:\n  a: {states: [{sql: select sleep(9)}]}\n  b: {states: [{sql: select 1}]}\n"
+                .to_owned(),
+        ),
+        ("a_view_without_its_table", VIEW.to_owned()),
         ("variables", VARIABLES.to_owned()),
         ("braces", BRACES.to_owned()),
         ("no_tables", NO_TABLES.to_owned()),
@@ -357,6 +374,17 @@ steps:
 "
             .to_owned(),
             "who waits depends on the order",
+        ),
+        (
+            "a_dot",
+            "scenario: x
+setup: create table `a.b` (id int primary key); insert into `a.b` values (1)
+connections:
+  a: {states: [{sql: \"delete from `a.b`\"}]}
+  b: {states: [{sql: \"select * from `a.b`\"}]}
+"
+            .to_owned(),
+            "the table `a.b` has a dot in its name",
         ),
         (
             "over_its_time",

@@ -131,6 +131,39 @@ fn an_order_that_does_not_fit_is_told() {
 fn each_order_of_a_list_is_a_trial() {
     let folder = tempfile::tempdir().expect("a folder");
     let list = "permutations: {list: [a b a b, [b.select, a.select, a.update, b.update]]}";
+    // So it has on the command line, without its number, too; of variants those are meant that it fits.
+    let variants = "scenario: x
+matrix: {how: [long, short]}
+connections:
+  a: {states: [{sql: select 1}, {sql: select 2}, {sql: select 4, when: {how: long}}]}
+  b: {states: [{sql: select 3}]}
+permutations: all
+";
+    let path = file(folder.path(), "variants.yaml", variants);
+    for (order, wanted) in [
+        ("a b a a", "variants::how=long"),
+        ("a.select b.select a.select.2", "variants::how=short"),
+        ("a.select b.select a.select", "variants::how=short"),
+    ] {
+        let (code, out, err) = run(&["run", &path, "--", "--order", order]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert!(
+            out.contains(&format!("test {wanted} ... ok")) && out.contains("1 passed"),
+            "{out}"
+        );
+        let (code, out, err) = run(&["explore", &path, "--order", order]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert!(
+            out.contains(&format!("{wanted} (x)")) && !out.contains("across"),
+            "{out}"
+        );
+    }
+    let (code, out, err) = run(&["run", &path, "--", "--order", "a.select.2 b a.select"]);
+    assert_eq!(code, Some(101), "{out}{err}");
+    assert!(
+        out.contains("the next step is `a.select`, not `a.select.2` (in `variants::how=long`)"),
+        "{out}"
+    );
     // A step has the name that outcomes have for it, too.
     let twice = "scenario: x
 connections:

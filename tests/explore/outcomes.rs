@@ -43,6 +43,34 @@ fn outcomes_are_each_seen_and_no_other() {
     assert!(text.contains("41"), "what holds of every order: {text}");
 }
 
+/// It is no error that `errors` counts.
+#[test]
+fn a_step_over_its_limit_is_part_of_an_outcome_that_names_it() {
+    let with = |saw: &str| {
+        let text = format!(
+            "scenario: x
+setup: create table t (id int primary key, n int); insert into t values (1, 1)
+connections:
+  a: {{txn: pessimistic, states: [{{sql: begin}}, {{sql: update t set n = 2}}]}}
+  b: {{txn: pessimistic, states: [{{sql: update t set n = 3}}, {{sql: select 1}}]}}
+step_timeout: 2s
+permutations: all
+expect:
+  outcomes:
+    late: {{tables: {{t: [[1, 1]]}}, errors: {{}}{saw}}}
+    first: {{tables: {{t: [[1, 3]]}}, errors: {{}}}}
+"
+        );
+        messages(&explored(&text))
+    };
+    assert_eq!(with(", saw: {b.update: {error: timed_out}}"), "");
+    let text = with("");
+    assert!(
+        text.contains("not `late`: b.update: no answer within 2000 ms"),
+        "{text}"
+    );
+}
+
 #[test]
 fn outcomes_say_exactly_who_waited() {
     let outcomes = |waits: &[&str]| {
