@@ -335,7 +335,9 @@ fn names_of_tests_recipes_and_files_in_the_docs_are_there() {
     for (path, text) in texts {
         let path = path.display();
         for test in names(r"--test ([a-z_]+)\b", &text) {
-            let there = Path::new("tests").join(&test).with_extension("rs").exists()
+            let own = Path::new("tests").join(&test);
+            let there = own.with_extension("rs").exists()
+                || own.join("main.rs").exists()
                 || manifest.contains(&format!("name = \"{test}\""));
             assert!(there, "{path}: there is no test `{test}`");
         }
