@@ -18,7 +18,7 @@ pub enum BlessError {
     /// There are `outcomes` already.
     #[error("`outcomes` is there already, and nothing was written: delete it to have it written anew")]
     There,
-    /// Orders were left out by chance.
+    /// Orders were left out that nobody chose to leave out.
     #[error(
         "not all orders were run (the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may come \
          to other outcomes"
@@ -124,7 +124,11 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     let added: Vec<String> = parts.into_iter().map(|(_, outcomes)| outcomes).collect();
     Ok(Blessed {
         text: text_after,
-        outcomes: added.iter().map(|outcomes| outcomes.matches(NAME).count()).sum(),
+        outcomes: added
+            .iter()
+            .flat_map(|outcomes| outcomes.lines())
+            .filter(|line| line.starts_with(NAME))
+            .count(),
         added,
     })
 }

@@ -125,7 +125,7 @@ impl Servers {
     /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
     /// does its work.
     ///
-    /// With `gently`, the first of them sets that, and whoever heeds it has a while to end by itself.
+    /// With `gently`, the first Ctrl-C sets that, and whoever heeds it has a while to end by itself.
     pub fn watch_for_signals(
         self: &Arc<Self>,
         runtime: &tokio::runtime::Handle,
@@ -139,9 +139,9 @@ impl Servers {
             else {
                 return;
             };
-            let mut code = tokio::select! {
-                _ = interrupt.recv() => INTERRUPTED,
-                _ = terminate.recv() => TERMINATED,
+            let (mut code, gently) = tokio::select! {
+                _ = interrupt.recv() => (INTERRUPTED, gently),
+                _ = terminate.recv() => (TERMINATED, None),
             };
             if let Some(stop) = gently {
                 stop.store(true, Ordering::Relaxed);

@@ -112,11 +112,12 @@ impl Script<'_> {
     /// limit; or until it is clear that the wait lasts longer than that.
     pub(super) async fn await_the_last(&mut self, record: usize) -> Result<(), Stopped> {
         let limit = self.plan.steps[self.history.steps[record].step].timeout;
-        if !self.may_be_in_vain(limit) {
+        // A limit as short as that is waited for.
+        if limit <= WATCHED || !self.may_be_in_vain(limit) {
             self.await_end(record).await;
             return Ok(());
         }
-        let until = Instant::now() + WATCHED.min(limit);
+        let until = Instant::now() + WATCHED;
         while !self.is_done(record) && Instant::now() < until {
             self.next_report(until).await;
         }

@@ -6,6 +6,19 @@ use std::process::{Command, Stdio};
 
 use crate::{LOST_UPDATE, RUNTIME, SERVER, command, file, run, run_on, started, url, withdrawals};
 
+/// A script with its waits.
+const STEPS: &str = "scenario: x
+setup: create table t (id int primary key); insert into t values (1)
+connections: [a, b]
+steps:
+  - a: begin
+  - a: update t set id = 2
+  - b: update t set id = 3
+    blocked_by: a
+  - a: rollback
+    unblocks: b
+";
+
 #[test]
 fn explore_prints_a_table_and_judges_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -29,18 +42,7 @@ fn explore_prints_a_table_and_judges_nothing() {
         format!("{LOST_UPDATE}expect: {{tables: {{t: [[9, 9]]}}}}\n")
     );
     // A script of `steps` without `permutations`, with its waits, can be explored as well.
-    let text = "scenario: x
-setup: create table t (id int primary key); insert into t values (1)
-connections: [a, b]
-steps:
-  - a: begin
-  - a: update t set id = 2
-  - b: update t set id = 3
-    blocked_by: a
-  - a: rollback
-    unblocks: b
-";
-    let path = file(folder.path(), "steps.yaml", text);
+    let path = file(folder.path(), "steps.yaml", STEPS);
     let (code, out, err) = run(&["explore", &path]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("outcomes of "), "{out}");
@@ -361,18 +363,7 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
         ),
         (
             "steps_that_say_who_waits",
-            "scenario: x
-setup: create table t (id int primary key); insert into t values (1)
-connections: [a, b]
-steps:
-  - a: begin
-  - a: update t set id = 2
-  - b: update t set id = 3
-    blocked_by: a
-  - a: rollback
-    unblocks: b
-"
-            .to_owned(),
+            STEPS.to_owned(),
             "who waits depends on the order",
         ),
         (
