@@ -6,9 +6,9 @@
 use std::error::Error;
 
 use tidb_scenarios::connection::Connection;
-use tidb_scenarios::expect::show;
 use tidb_scenarios::handler::{Next, StateContext, StateError, StateHandler};
 use tidb_scenarios::history::Outcome;
+use tidb_scenarios::history::show;
 use tidb_scenarios::server::{ProviderKind, Server, ServerSettings, ServerSpec};
 use tidb_scenarios::{ConnectionConfig, SimpleMultiConnectionCoordinator, State, async_trait};
 

@@ -10,6 +10,7 @@ pub mod explore;
 pub mod handler;
 pub mod harness;
 pub mod history;
+mod lock_wait;
 pub mod machine;
 pub mod multi;
 pub mod plan;
@@ -21,6 +22,7 @@ pub mod schema;
 pub mod server;
 pub mod source;
 pub mod sql;
+mod transaction;
 pub mod verdict;
 
 pub use async_trait::async_trait;

@@ -1,9 +1,6 @@
 //! What connections share: state, and who is blocked by whom.
 
-pub(crate) mod blocking;
-mod innodb;
 mod shared;
-pub(crate) mod transactions;
 pub(crate) mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};

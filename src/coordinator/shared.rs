@@ -161,8 +161,8 @@ impl Coordinator {
         let sum = sum(&before, number).ok_or_else(|| {
             format!(
                 "`{name}`: {} cannot be added to {}",
-                crate::expect::show(number),
-                crate::expect::show(&before)
+                crate::history::show(number),
+                crate::history::show(&before)
             )
         })?;
         shared.vars.insert(name.to_owned(), sum.clone());

@@ -1,8 +1,8 @@
 //! `affected`: rows that were changed. TiDB counts an UPDATE that changes nothing as 0.
 
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, describe};
-use crate::history::{Outcome, SqlValue};
+use super::{Check, Mismatch, Reading, Seen};
+use crate::history::{Outcome, SqlValue, describe};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! `count`: this many rows.
 
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of, rows_word};
-use crate::history::SqlValue;
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use crate::history::{SqlValue, rows_word};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use regex::Regex;
 
-use super::{Check, Mismatch, Reading, Seen, describe, describe_error};
-use crate::history::{Outcome, SqlError};
+use super::{Check, Mismatch, Reading, Seen};
+use crate::history::{Outcome, SqlError, describe, describe_error};
 use crate::scenario::keys::{Form, Key, names};
 use crate::source::{Diagnostic, MapReader, Node, NodeKind};
 use crate::sql::{by_code, by_name, nearest as nearest_name};

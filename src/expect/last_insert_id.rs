@@ -1,8 +1,8 @@
 //! `last_insert_id`: the first value that AUTO_INCREMENT gave.
 
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, describe};
-use crate::history::{Outcome, SqlValue};
+use super::{Check, Mismatch, Reading, Seen};
+use crate::history::{Outcome, SqlValue, describe};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]

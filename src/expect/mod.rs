@@ -23,13 +23,13 @@ mod warnings;
 use std::fmt;
 use std::time::Duration;
 
-use crate::history::{Outcome, RowSet, SqlError, Vars};
+use crate::history::{Outcome, RowSet, SqlError, Vars, columns_word, describe, rows_word_u64};
 use crate::scenario::keys::Form;
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
 pub use error::{ErrorPattern, KEYS as ERROR_KEYS, TIMED_OUT};
 pub use template::{Template, TemplateError};
-pub use value_pattern::{MATCHERS, ValuePattern, show, value_of_node};
+pub use value_pattern::{MATCHERS, ValuePattern, value_of_node};
 
 /// What an expectation may look at.
 #[derive(Debug, Clone, Copy)]
@@ -471,66 +471,5 @@ fn rows_of<'a>(seen: &Seen<'a>, wanted: &str) -> Result<&'a RowSet, Mismatch> {
             "expected {wanted}, got {}",
             describe(other)
         ))),
-    }
-}
-
-/// An outcome in a few words, for `expected …, got …`.
-#[must_use]
-pub fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Rows(set) => format!(
-            "{} in {}",
-            rows_word(set.rows.len()),
-            columns_word(set.columns.len())
-        ),
-        Outcome::Done(done) => format!("no result set ({} affected)", rows_word_u64(done.affected)),
-        Outcome::Refused(error) => format!("error {}", describe_error(error)),
-        Outcome::TimedOut {
-            limit_ms,
-            in_vain: false,
-        } => format!("no answer within {limit_ms} ms (the statement was ended)"),
-        Outcome::TimedOut {
-            limit_ms,
-            in_vain: true,
-        } => format!(
-            "a wait that would have lasted to its limit of {limit_ms} ms: who holds the lock takes no more steps, \
-             or waits as well (the statement was ended before)"
-        ),
-        Outcome::Lost { message } => format!("a lost connection: {message}"),
-    }
-}
-
-/// An error as `1213 (40001, ER_LOCK_DEADLOCK): text`.
-#[must_use]
-pub fn describe_error(error: &SqlError) -> String {
-    let name = crate::sql::by_code(error.code).map_or("", |entry| entry.name);
-    let inside = [error.sqlstate.as_str(), name]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>();
-    if inside.is_empty() {
-        format!("{}: {}", error.code, error.message)
-    } else {
-        format!("{} ({}): {}", error.code, inside.join(", "), error.message)
-    }
-}
-
-pub(crate) fn rows_word(count: usize) -> String {
-    rows_word_u64(count as u64)
-}
-
-fn rows_word_u64(count: u64) -> String {
-    if count == 1 {
-        "1 row".to_owned()
-    } else {
-        format!("{count} rows")
-    }
-}
-
-fn columns_word(count: usize) -> String {
-    if count == 1 {
-        "1 column".to_owned()
-    } else {
-        format!("{count} columns")
     }
 }

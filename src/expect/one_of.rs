@@ -66,7 +66,11 @@ impl Check for OneOf {
             let unexpected = seen.outcome.is_error() && !choice.iter().any(|one| one.check.wants_error());
             match failed {
                 None if !unexpected => return Ok(()),
-                None => reasons.push(format!("{}. got {}", number + 1, super::describe(seen.outcome))),
+                None => reasons.push(format!(
+                    "{}. got {}",
+                    number + 1,
+                    crate::history::describe(seen.outcome)
+                )),
                 Some(mismatch) => reasons.push(format!("{}. {}", number + 1, mismatch.message)),
             }
         }

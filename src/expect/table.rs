@@ -1,8 +1,8 @@
 //! Rows of patterns against rows of a result, and the small table that shows where they differ.
 
-use super::value_pattern::{ValuePattern, show};
-use super::{Mismatch, Reading, all_of, columns_word, rows_word};
-use crate::history::{Column, RowSet, SqlValue, Vars};
+use super::value_pattern::ValuePattern;
+use super::{Mismatch, Reading, all_of};
+use crate::history::{Column, RowSet, SqlValue, Vars, columns_word, rows_word, show};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// At most this many rows of a table are shown around a difference.

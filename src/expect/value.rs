@@ -1,7 +1,8 @@
 //! `value`: one row of one column with this value.
 
-use super::value_pattern::{ValuePattern, show};
-use super::{Check, Mismatch, Reading, Seen, Shape, describe, rows_of};
+use super::value_pattern::ValuePattern;
+use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use crate::history::{describe, show};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use super::error::{ErrorPattern, TIMED_OUT};
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Needs, Reading, Seen, all_of, describe, describe_error};
-use crate::history::{Outcome, SqlValue};
+use super::{Check, Mismatch, Needs, Reading, Seen, all_of};
+use crate::history::{Outcome, SqlValue, describe, describe_error};
 use crate::source::{Node, NodeKind, Span};
 
 #[derive(Debug)]

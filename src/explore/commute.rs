@@ -20,11 +20,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::coordinator::transactions::Transaction;
 use crate::history::Vars;
 use crate::plan::{Action, Statement, Step, TrialPlan, Value};
-use crate::run::named_tables;
+use crate::sql::named_tables;
 use crate::sql::{Kind, TransactionMode, classify};
+use crate::transaction::Transaction;
 
 /// What a step has to do with tables and variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

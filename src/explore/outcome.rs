@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::expect::show;
+use crate::history::show;
 use crate::history::{CheckId, History, Outcome, RowSet, SERVER_LOST, StepRecord, Stopped};
 use crate::plan::{TrialPlan, step_name};
 use crate::sql::classify;
@@ -87,7 +87,7 @@ impl Came {
                 // Its text may have the name of a database in it, which is another each time.
                 Some(other) => vec![match other.error() {
                     Some(error) => format!("error {}", error.code),
-                    None => crate::expect::describe(other),
+                    None => crate::history::describe(other),
                 }],
                 None => vec!["not read".to_owned()],
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::shown;
 use super::{Coordination, StateError, Variable, With};
 use crate::connection::{Connection, ConnectionConfig, ConnectionOptions};
-use crate::expect::show;
+use crate::history::show;
 use crate::history::{Done, Outcome, RowSet, SqlValue};
 use crate::sql::QUERY_INTERRUPTED;
 

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 
 use super::{Next, State, StateContext, StateError, StateHandler};
-use crate::expect::show;
 use crate::history::SqlValue;
+use crate::history::show;
 
 /// For [`State::Initial`]: on to [`State::Connecting`].
 #[derive(Debug, Clone, Copy, Default)]

@@ -235,7 +235,7 @@ pub(crate) async fn explain(connection: &mut Connection, sql: &str) -> Option<St
     };
     let line = |row: &Vec<SqlValue>| {
         row.iter()
-            .map(crate::expect::show)
+            .map(crate::history::show)
             .collect::<Vec<_>>()
             .join(" ")
             .replace('\'', "")
@@ -271,7 +271,7 @@ pub(super) fn saved(source: &SaveSource, outcome: &Outcome) -> Result<SqlValue, 
             let cell = set.rows.first().and_then(|row| row.get(column));
             cell.cloned().ok_or_else(|| "the result has no rows".to_owned())
         }
-        (_, other) => Err(format!("the statement gave {}", crate::expect::describe(other))),
+        (_, other) => Err(format!("the statement gave {}", crate::history::describe(other))),
     }
 }
 

@@ -192,7 +192,7 @@ impl Machine {
         for (name, value, _) in &step.coordination.add {
             let number = self
                 .value(value)
-                .map_err(|outcome| crate::expect::describe(&outcome));
+                .map_err(|outcome| crate::history::describe(&outcome));
             if let Err(problem) = number.and_then(|number| self.coordinator.add(name, &number)) {
                 let told = problem.clone();
                 self.coordinator.change_step(record, |record| {
@@ -435,7 +435,7 @@ fn line(step: &Step, plan: &TrialPlan) -> usize {
 }
 
 fn failure(step: &Step, plan: &TrialPlan, outcome: &Outcome, after: &str) -> Failure {
-    let got = crate::expect::describe(outcome);
+    let got = crate::history::describe(outcome);
     format!("at line {}: {got}{after}", line(step, plan))
 }
 

@@ -41,7 +41,7 @@ impl Coordination for Seat {
             let before = match shared.vars.get(name) {
                 None => 0,
                 Some(SqlValue::Int(before)) => *before,
-                Some(other) => return Err(crate::expect::show(other)),
+                Some(other) => return Err(crate::history::show(other)),
             };
             let sum = before.checked_add(number).ok_or_else(|| "too large".to_owned())?;
             shared.vars.insert(name.to_owned(), SqlValue::Int(sum));

@@ -36,7 +36,7 @@ impl Table {
     fn text(&self, row: &[SqlValue], name: &str) -> String {
         match self.cell(row, name) {
             Some(SqlValue::Text(text) | SqlValue::Time(text) | SqlValue::Decimal(text)) => text.clone(),
-            Some(other) => crate::expect::show(other),
+            Some(other) => crate::history::show(other),
             None => String::new(),
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::SharedTestState;
-use crate::expect::show;
 use crate::history::Status;
+use crate::history::show;
 
 /// What became of a coordinator's connections, in the order in which they were added. It is shown as a table.
 #[derive(Debug, Clone, PartialEq)]

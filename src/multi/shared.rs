@@ -371,7 +371,7 @@ impl Coordination for Seat {
         let before = match state.vars.get(name) {
             None | Some(SqlValue::Null) => 0,
             Some(SqlValue::Int(before)) => *before,
-            Some(other) => return Err(format!("it is {}, no whole number", crate::expect::show(other))),
+            Some(other) => return Err(format!("it is {}, no whole number", crate::history::show(other))),
         };
         let sum = before
             .checked_add(number)

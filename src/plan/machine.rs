@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Action, SaveSource, Step, TrialPlan, Value};
 pub use crate::coordinator::Reach;
-use crate::expect::{Template, ValuePattern, describe, show};
-use crate::history::{JobKind, Outcome, Vars};
+use crate::expect::{Template, ValuePattern};
+use crate::history::{JobKind, Outcome, Vars, describe, show};
 use crate::source::Span;
 
 /// How often a state goes elsewhere after an error, where `retries` does not say.

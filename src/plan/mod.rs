@@ -390,7 +390,7 @@ impl Check for IsTrue {
     fn check(&self, seen: &crate::expect::Seen<'_>) -> Result<(), crate::expect::Mismatch> {
         use crate::history::Outcome;
         let Outcome::Rows(set) = seen.outcome else {
-            let got = crate::expect::describe(seen.outcome);
+            let got = crate::history::describe(seen.outcome);
             return Err(crate::expect::Mismatch::new(format!(
                 "expected one true value, got {got}"
             )));
@@ -399,7 +399,7 @@ impl Check for IsTrue {
             [row] => match row.as_slice() {
                 [SqlValue::Int(number)] if *number != 0 => Ok(()),
                 [value] => {
-                    let got = crate::expect::show(value);
+                    let got = crate::history::show(value);
                     Err(crate::expect::Mismatch::new(format!(
                         "expected a true value, got {got}"
                     )))

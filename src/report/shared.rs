@@ -1,7 +1,7 @@
 //! The shared state at the end of connections that run freely; where the file expects otherwise, both are shown.
 
-use crate::expect::{ValuePattern, show};
-use crate::history::{History, SqlValue};
+use crate::expect::ValuePattern;
+use crate::history::{History, SqlValue, show};
 use crate::plan::TrialPlan;
 
 /// At most this many connections, events or values stand in a line.

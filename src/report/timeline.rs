@@ -1,6 +1,6 @@
 //! One column for each connection, one line for each thing that happened, with milliseconds.
 
-use crate::expect::describe;
+use crate::history::describe;
 use crate::history::{History, Wait, Went};
 use crate::plan::{Action, TrialPlan};
 use crate::verdict::{evidence_in_words, rule_in_words};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::trial::TrialError;
+use super::error::TrialError;
 use crate::connection::{Connection, ConnectionConfig, ConnectionOptions};
-use crate::coordinator::transactions::mode_of;
 use crate::history::{Outcome, SqlValue};
 use crate::server::Server;
 use crate::sql::{Kind, Product, TransactionMode, classify};
+use crate::transaction::mode_of;
 
 /// The limit for one statement of the setup, the teardown or a final query.
 const CONTROL_MAX: Duration = Duration::from_secs(60);

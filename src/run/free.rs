@@ -14,8 +14,9 @@ use super::control::Control;
 use super::live::Live;
 use super::trial::{main_control, query_record};
 use crate::coordinator::waits::{Map, Place};
-use crate::coordinator::{Coordinator, Reach, blocking};
+use crate::coordinator::{Coordinator, Reach};
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
+use crate::lock_wait;
 use crate::machine::{Around, KillRequest, Machine};
 use crate::plan::{Action, TrialPlan, Watch};
 
@@ -271,7 +272,7 @@ impl<'c> Free<'c> {
                 .collect();
             let ids: Vec<u64> = sessions.iter().map(|(_, session)| *session).collect();
             // A server that is gone is told by every statement that it leaves without an answer.
-            let Ok(rows) = blocking::transactions(&mut self.controls[control].connection, &ids).await else {
+            let Ok(rows) = lock_wait::transactions(&mut self.controls[control].connection, &ids).await else {
                 continue;
             };
             for (number, session) in sessions {
@@ -314,18 +315,18 @@ impl<'c> Free<'c> {
             .collect();
         let ids: Vec<u64> = sessions.iter().flatten().copied().collect();
         let control = &mut self.controls[control].connection;
-        let Ok(rows) = blocking::transactions(control, &ids).await else {
+        let Ok(rows) = lock_wait::transactions(control, &ids).await else {
             return;
         };
         let own = rows.iter().find(|row| row.session == session);
         let number =
-            |row: &blocking::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
+            |row: &lock_wait::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
         let (rule, holder, evidence, key) = match own.filter(|row| row.waits()) {
             Some(own) => {
                 let began = Instant::now();
                 let mut found = None;
                 while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
-                    found = blocking::lock_wait(control, own.id).await;
+                    found = lock_wait::lock_wait(control, own.id).await;
                     if found.is_none() {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }

@@ -13,10 +13,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::coordinator::transactions::Transaction;
 use crate::history::{Outcome, StepRecord};
 use crate::plan::{Action, Step as PlanStep, TrialPlan};
 use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, TransactionMode, classify};
+use crate::transaction::Transaction;
 
 /// `ER_LOCK_DEADLOCK`: whoever waits may be the victim of a circle that another closes.
 const DEADLOCK: u16 = 1213;

@@ -1,6 +1,7 @@
 //! Drives a plan's machines on a server and records what happens.
 
 mod control;
+mod error;
 mod free;
 mod known;
 mod live;
@@ -11,9 +12,10 @@ mod trial;
 mod vain;
 mod watch;
 
+pub use error::TrialError;
 pub(crate) use known::Known;
 pub use live::{Live, LiveConnection, LiveStatus};
 pub use order::{Chooser, Taken};
-pub use stage::{Ran, Stage, named_tables};
+pub use stage::{Ran, Stage};
 pub(crate) use trial::global_variable;
-pub use trial::{RunSettings, TrialError, databases, drop_databases, run};
+pub use trial::{RunSettings, databases, drop_databases, run};

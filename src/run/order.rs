@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::script::{Fate, RETURN_MAX, Script};
 use super::watch::{LOOK_EVERY, Waiting};
-use crate::coordinator::blocking::TrxRow;
 use crate::history::{Status, Stopped};
+use crate::lock_wait::TrxRow;
 use crate::machine::Command;
 
 /// How long a wait may still show after a lock was let go of, where somebody else may hold what is waited for:
@@ -228,7 +228,7 @@ impl Script<'_> {
             }
             self.given_up.push(number);
             any = true;
-            seat.transaction = crate::coordinator::transactions::Transaction::default();
+            seat.transaction = crate::transaction::Transaction::default();
             let (done, told) = oneshot::channel();
             let reopen = false;
             if seat.commands.send(Command::Refresh { reopen, done }).is_ok() {

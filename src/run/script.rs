@@ -13,12 +13,12 @@ use super::order::Taken;
 use super::trial::query_record;
 use super::watch::{LOOK_EVERY, Waiting};
 use crate::coordinator::Coordinator;
-use crate::coordinator::blocking::{self, TrxRow};
-use crate::coordinator::transactions::Transaction;
 use crate::history::{CheckId, History, Outcome, Skipped, Status, StepEnd, StepRecord, Stopped, WaitRule};
+use crate::lock_wait::{self, TrxRow};
 use crate::machine::{Command, Machine, Report};
 use crate::plan::{Action, Step, TrialPlan, describe_action};
 use crate::sql::{Kind, classify};
+use crate::transaction::Transaction;
 
 /// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
@@ -284,7 +284,7 @@ impl<'c> Script<'c> {
         if failed {
             let place = self.plan.file.place(step.span.start);
             let name = &self.plan.connections[report.connection].name;
-            let got = crate::expect::describe(&report.end.outcome);
+            let got = crate::history::describe(&report.end.outcome);
             seat.failed = Some(format!("{name} failed at line {}: {got}", place.line));
             // Closing its session frees its locks, so that the others go on. Where it stays for the next order,
             // it rolls back instead, before anything else is done.
@@ -315,10 +315,10 @@ impl<'c> Script<'c> {
 
     pub(super) async fn rows(&mut self, control: usize) -> Result<Vec<TrxRow>, Stopped> {
         let sessions = self.sessions();
-        match blocking::transactions(&mut self.controls[control].connection, &sessions).await {
+        match lock_wait::transactions(&mut self.controls[control].connection, &sessions).await {
             Ok(rows) => Ok(rows),
             Err(outcome) => Err(Stopped::ServerLost {
-                reason: format!("asking who waits gave {}", crate::expect::describe(&outcome)),
+                reason: format!("asking who waits gave {}", crate::history::describe(&outcome)),
             }),
         }
     }
@@ -486,7 +486,7 @@ impl<'c> Script<'c> {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let outcome = Outcome::TimedOut { limit_ms, in_vain };
         let name = &self.plan.connections[connection].name;
-        let reason = format!("{name}: {}", crate::expect::describe(&outcome));
+        let reason = format!("{name}: {}", crate::history::describe(&outcome));
         match self.history.steps[record].end.as_mut() {
             Some(end) => end.outcome = outcome,
             None => {

@@ -8,16 +8,17 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::control::Control;
+use super::error::TrialError;
 use super::free::{self, Free};
 use super::live::Live;
 use super::script::Script;
-use crate::connection::{ConnectError, ConnectionOptions};
-use crate::coordinator::{Coordinator, blocking};
+use crate::connection::ConnectionOptions;
+use crate::coordinator::Coordinator;
 use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue, Vars};
+use crate::lock_wait;
 use crate::machine::{Machine, Report};
 use crate::plan::{Query, Statement, TrialPlan};
 use crate::server::Server;
-use crate::source::Span;
 
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
@@ -40,29 +41,6 @@ pub struct RunSettings {
     pub keep_databases: bool,
     /// Who is shown the status while connections run freely.
     pub live: Option<Live>,
-}
-
-/// Trouble of ours, not of TiDB: the trial could not be run.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct TrialError {
-    /// Where the file has to do with it.
-    pub span: Option<Span>,
-    /// What was tried and what came of it.
-    pub message: String,
-}
-
-impl TrialError {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            span: None,
-            message: message.into(),
-        }
-    }
-
-    pub(super) fn connect(who: &str, error: &ConnectError) -> Self {
-        Self::new(format!("{who} cannot connect: {error}"))
-    }
 }
 
 /// Tells in the log how long each part of a trial took.
@@ -174,7 +152,7 @@ pub(super) async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &
         if outcome.is_error() {
             tracing::warn!(
                 database,
-                outcome = crate::expect::describe(&outcome),
+                outcome = crate::history::describe(&outcome),
                 "a database is left"
             );
         }
@@ -198,7 +176,7 @@ pub(super) async fn control_statement(
     if outcome.is_error() {
         return Err(fail(format!(
             "the statement gave {}",
-            crate::expect::describe(&outcome)
+            crate::history::describe(&outcome)
         )));
     }
     Ok(())
@@ -216,7 +194,7 @@ pub(super) async fn prepare(
         for database in databases(plan, &settings.database) {
             let outcome = control.execute(&format!("create database `{database}`")).await;
             if outcome.is_error() {
-                let got = crate::expect::describe(&outcome);
+                let got = crate::history::describe(&outcome);
                 return Err(TrialError::new(format!(
                     "cannot make the database {database}: {got}"
                 )));
@@ -226,7 +204,7 @@ pub(super) async fn prepare(
         if outcome.is_error() {
             return Err(TrialError::new(format!(
                 "use: {}",
-                crate::expect::describe(&outcome)
+                crate::history::describe(&outcome)
             )));
         }
     }
@@ -291,7 +269,7 @@ pub(super) async fn restore_globals(control: &mut Control, before: &[(String, Sq
             let outcome = control.execute(&format!("set global `{name}` = '{text}'")).await;
             tracing::debug!(
                 name,
-                outcome = crate::expect::describe(&outcome),
+                outcome = crate::history::describe(&outcome),
                 "sets a global variable back"
             );
         }
@@ -459,7 +437,7 @@ async fn forget(controls: &mut [Control], history: &History) {
     for control in controls {
         let deadline = Instant::now() + FORGET_MAX;
         while Instant::now() < deadline {
-            match blocking::transactions(&mut control.connection, &sessions).await {
+            match lock_wait::transactions(&mut control.connection, &sessions).await {
                 Ok(rows) if rows.is_empty() => break,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
                 Err(_) => return,
@@ -562,6 +540,6 @@ pub(crate) async fn global_variable(server: &Server, name: &str) -> Option<Strin
     let Outcome::Rows(set) = outcome else { return None };
     match set.rows.first().and_then(|row| row.first())? {
         SqlValue::Text(text) => Some(text.clone()),
-        other => Some(crate::expect::show(other)),
+        other => Some(crate::history::show(other)),
     }
 }

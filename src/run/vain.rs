@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::control::Control;
 use super::script::Script;
-use crate::coordinator::blocking::TrxRow;
 use crate::history::{Outcome, SqlValue, Stopped, WaitRule};
+use crate::lock_wait::TrxRow;
 use crate::plan::{Action, TrialPlan};
 use crate::sql::Product;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::known::Seen;
 use super::script::{Fate, Script, Seat};
-use crate::coordinator::blocking::{self, Sight, Sights, TrxRow};
 use crate::history::{Evidence, SqlValue, Stopped, Wait, WaitRule};
+use crate::lock_wait::{self, Sight, Sights, TrxRow};
 use crate::plan::Action;
 use crate::sql::{Kind, Product, TransactionMode, classify};
 
@@ -224,7 +224,7 @@ impl Script<'_> {
             return None;
         }
         let session = self.coordinator.session(connection)?;
-        let running = blocking::is_running(&mut self.controls[control].connection, session).await;
+        let running = lock_wait::is_running(&mut self.controls[control].connection, session).await;
         self.drain();
         let for_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
         (running && !self.is_done(record)).then_some((WaitRule::NoAnswer { for_us }, Vec::new()))
@@ -235,7 +235,7 @@ impl Script<'_> {
         let connection = self.history.steps[record].connection;
         let control = self.seats[connection].control;
         let text = self.statement_text(record);
-        let waits = blocking::metadata_lock_waits(&mut self.controls[control].connection).await;
+        let waits = lock_wait::metadata_lock_waits(&mut self.controls[control].connection).await;
         self.drain();
         // The server has its own spelling of some statements. Our sessions hold locks on our tables only, so
         // where just one of ours waits, it is the one.
@@ -243,7 +243,7 @@ impl Script<'_> {
         let waits = waits?;
         let sessions: Vec<u64> = waits
             .into_iter()
-            .filter(|(_, query)| only || blocking::same_statement(query, &text))
+            .filter(|(_, query)| only || lock_wait::same_statement(query, &text))
             .map(|(session, _)| session)
             .collect();
         let holders = (0..self.seats.len()).filter(|number| {
@@ -382,7 +382,7 @@ impl Script<'_> {
         let deadline = Instant::now() + LOCK_WAITS_MAX;
         let mut late = false;
         loop {
-            let found = blocking::lock_wait(&mut self.controls[control].connection, waiter).await;
+            let found = lock_wait::lock_wait(&mut self.controls[control].connection, waiter).await;
             if let Some((holder, key)) = found {
                 let holder = (0..self.seats.len())
                     .find(|number| self.row_of(rows, *number).is_some_and(|row| row.id == holder));

@@ -1,6 +1,6 @@
 //! Error numbers: their names, what they do to a transaction, and whether to try again.
 
-use super::error_table::TABLE;
+use super::error_table::{ErrorEntry, TABLE};
 
 /// `ER_NO_SUCH_TABLE`: a table that is named is not there.
 pub const NO_SUCH_TABLE: u16 = 1146;
@@ -10,20 +10,6 @@ pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
 pub const QUERY_INTERRUPTED: u16 = 1317;
 /// `ER_QUERY_TIMEOUT`: a statement took longer than `max_execution_time`.
 pub const QUERY_TIMEOUT: u16 = 3024;
-
-/// One error that a TiDB server or a MySQL client library gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorEntry {
-    /// The number, such as 1213.
-    pub code: u16,
-    /// MySQL's name, such as `ER_LOCK_DEADLOCK`; TiDB's where MySQL has no such error, such as
-    /// `ErrWriteConflict`.
-    pub name: &'static str,
-    /// The name in TiDB's source, such as `ErrLockDeadlock`. None for what only clients report.
-    pub tidb_name: Option<&'static str>,
-    /// The five characters of SQLSTATE that TiDB sends with it.
-    pub sqlstate: &'static str,
-}
 
 /// The error with this number.
 #[must_use]

@@ -5,7 +5,19 @@
 //! pins; Copyright PingCAP, Inc., Apache License 2.0). The `ER_…` and `CR_…` names are the ones that
 //! MySQL's manual gives to the same numbers. TiDB's own errors, 8000 and up, have TiDB's name alone.
 
-use super::error::ErrorEntry;
+/// One error that a TiDB server or a MySQL client library gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorEntry {
+    /// The number, such as 1213.
+    pub code: u16,
+    /// MySQL's name, such as `ER_LOCK_DEADLOCK`; TiDB's where MySQL has no such error, such as
+    /// `ErrWriteConflict`.
+    pub name: &'static str,
+    /// The name in TiDB's source, such as `ErrLockDeadlock`. None for what only clients report.
+    pub tidb_name: Option<&'static str>,
+    /// The five characters of SQLSTATE that TiDB sends with it.
+    pub sqlstate: &'static str,
+}
 
 const fn e(code: u16, name: &'static str, tidb_name: &'static str, sqlstate: &'static str) -> ErrorEntry {
     ErrorEntry {

@@ -82,7 +82,7 @@ pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Findi
             Some(value) if pattern.matches(value, &history.vars) => {}
             Some(value) => {
                 let wanted = pattern.shown_with(&history.vars);
-                let got = crate::expect::show(value);
+                let got = crate::history::show(value);
                 findings.push(Finding::new(
                     pattern.span,
                     format!("`{name}`: expected {wanted}, got {got}"),
@@ -108,7 +108,7 @@ pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Findi
         }
     }
     if let (Some(span), Some(first)) = (one.no_errors, all.first()) {
-        let first = crate::expect::describe_error(first);
+        let first = crate::history::describe_error(first);
         findings.push(Finding::new(
             span,
             format!("expected no errors, got {}: the first is {first}", all.len()),
@@ -125,7 +125,7 @@ fn check_query(
 ) {
     let wants_error = query.expectations.iter().any(|one| one.check.wants_error());
     if seen.outcome.is_error() && !wants_error {
-        let got = crate::expect::describe(seen.outcome);
+        let got = crate::history::describe(seen.outcome);
         findings
             .push(Finding::new(query.span, format!("{}: got {got}", query.label)).label("this query failed"));
         return;

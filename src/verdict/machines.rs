@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, statement_span};
-use crate::expect::describe;
+use crate::history::describe;
 use crate::history::{History, Outcome, Status, StepRecord, Went};
 use crate::plan::{Repetition, TrialPlan, is_there};
 

@@ -12,8 +12,8 @@ pub(crate) use waiting::{evidence_in_words, rule_in_words};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::expect::{Expectation, Mismatch, Seen, describe};
-use crate::history::{CheckId, History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars};
+use crate::expect::{Expectation, Mismatch, Seen};
+use crate::history::{CheckId, History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars, describe};
 use crate::plan::{Action, TrialPlan};
 use crate::source::Span;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Finding, finals, of_mismatch, step_vars};
-use crate::expect::{Seen, describe};
-use crate::history::{History, Outcome, StepRecord};
+use crate::expect::Seen;
+use crate::history::{History, Outcome, StepRecord, describe};
 use crate::plan::{TrialPlan, step_name};
 
 /// What does not hold of the outcome of this number; nothing, if the history came to it.

@@ -3,8 +3,8 @@
 use bigdecimal::BigDecimal;
 
 use super::Finding;
-use crate::expect::{ValuePattern, show};
-use crate::history::{History, JobRecord, SqlValue};
+use crate::expect::ValuePattern;
+use crate::history::{History, JobRecord, SqlValue, show};
 use crate::plan::{EventsPattern, Final, JobPattern, SeriesPattern};
 
 /// At most this many values of a series are shown.

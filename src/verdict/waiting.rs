@@ -80,7 +80,7 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
         (Some(blocked), None) => {
             let got = match &record.end {
                 Some(end) => {
-                    let got = crate::expect::describe(&end.outcome);
+                    let got = crate::history::describe(&end.outcome);
                     format!("it returned after {:.1} ms with {got}", ms(end.took_us))
                 }
                 None => "it was not seen to wait".to_owned(),
@@ -264,7 +264,7 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
                     .also(step.span, "waited since here")
             };
             if by == Some(EndedBy::OwnLimit) {
-                let got = crate::expect::describe(&end.outcome);
+                let got = crate::history::describe(&end.outcome);
                 findings.push(wrong(format!(
                     "its wait ended by its own limit ({got}), not with this step"
                 )));

@@ -12,7 +12,7 @@ use regex::Regex;
 
 use super::Reading;
 use super::template::Template;
-use crate::history::{SqlValue, Vars};
+use crate::history::{SqlValue, Vars, show};
 use crate::source::{Node, NodeKind, Span};
 use json::{filled, json_equals, json_of};
 
@@ -266,27 +266,6 @@ fn plain(value: &SqlValue) -> String {
         SqlValue::Text(text) | SqlValue::Time(text) => text.clone(),
         SqlValue::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         other => show(other),
-    }
-}
-
-/// A value as a person reads it; text is quoted, so that '3' and 3 are told apart.
-#[must_use]
-pub fn show(value: &SqlValue) -> String {
-    match value {
-        SqlValue::Null => "NULL".to_owned(),
-        SqlValue::Int(number) => number.to_string(),
-        SqlValue::Float(number) => number.to_string(),
-        SqlValue::Decimal(text) | SqlValue::Time(text) => text.clone(),
-        SqlValue::Text(text) => format!(
-            "'{}'",
-            text.escape_debug()
-                .to_string()
-                .replace("\\\"", "\"")
-                .replace("\\'", "'")
-        ),
-        SqlValue::Bytes(bytes) if bytes.is_empty() => "0x (no bytes)".to_owned(),
-        SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
-        SqlValue::Json(json) => json.to_string(),
     }
 }
 

@@ -1,7 +1,5 @@
 //! What the steps of a plan change, told by their texts: rows only, or more; and what they leave in their sessions.
 
-use std::collections::BTreeSet;
-
 use crate::plan::{Action, TrialPlan};
 use crate::sql::{Kind, classify};
 
@@ -90,24 +88,4 @@ pub(super) fn sessions_stay(plan: &TrialPlan) -> bool {
 
 fn mentions_last_insert_id(text: &str) -> bool {
     text.to_ascii_lowercase().contains("last_insert_id")
-}
-
-/// The tables that a text names, of those that there are.
-#[must_use]
-pub fn named_tables<'t>(text: &str, tables: &'t [String]) -> BTreeSet<&'t str> {
-    let words: BTreeSet<String> = text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-        .map(str::to_lowercase)
-        .collect();
-    tables
-        .iter()
-        .map(String::as_str)
-        .filter(|name| {
-            // A name with other characters is looked for as it stands.
-            let lower = name.to_lowercase();
-            words.contains(&lower)
-                || (!lower.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
-                    && text.to_lowercase().contains(&lower))
-        })
-        .collect()
 }

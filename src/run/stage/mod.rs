@@ -14,24 +14,23 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::control::Control;
+use super::error::TrialError;
 use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    RunSettings, TrialError, connect, control_statement, drop_on, final_checks, global_variables,
-    main_control, prepare, restore_globals, vars_with_names,
+    RunSettings, connect, control_statement, drop_on, final_checks, global_variables, main_control, prepare,
+    restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
-use crate::coordinator::transactions::Transaction;
 use crate::history::{History, Outcome, RowSet, SqlValue, Vars};
 use crate::machine::{Command, Report};
 use crate::plan::TrialPlan;
 use crate::server::Server;
 use crate::sql::{Product, TransactionMode};
+use crate::transaction::Transaction;
 use changes::{changes_rows_only, sessions_stay};
 use tables::{Kept, Table};
-
-pub use changes::named_tables;
 
 /// One run of the steps in an order.
 #[derive(Debug)]
@@ -187,7 +186,7 @@ impl Stage {
         match self.main().execute(sql).await {
             Outcome::Rows(set) => Ok(set),
             other => {
-                let got = crate::expect::describe(&other);
+                let got = crate::history::describe(&other);
                 Err(TrialError::new(format!("`{sql}` gave {got}")))
             }
         }

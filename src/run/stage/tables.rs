@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::Stage;
 use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue};
-use crate::run::trial::{TrialError, databases};
+use crate::run::error::TrialError;
+use crate::run::trial::databases;
 use crate::sql::Product;
 
 /// More rows than this are not kept here to be put back: the setup is run again for them.

@@ -5,7 +5,7 @@
 //! same for ever. Waits for metadata locks and for user-level locks stand in the list of processes. Unlike TiDB,
 //! InnoDB shows a wait only where there is one.
 
-use super::blocking::{TrxRow, WAITS};
+use super::trx::{TrxRow, WAITS};
 use crate::connection::Connection;
 use crate::history::{Outcome, SqlValue};
 

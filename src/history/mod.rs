@@ -1,0 +1,125 @@
+//! What happened, as plain data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sql::Product;
+
+mod connection;
+mod outcome;
+mod step;
+mod text;
+mod wait;
+
+pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, Status};
+pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
+pub use step::{Skipped, StepEnd, StepRecord, Went};
+pub(crate) use text::{columns_word, rows_word, rows_word_u64};
+pub use text::{describe, describe_error, show};
+pub use wait::{Evidence, Wait, WaitRule};
+
+/// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
+/// since the trial's connections were opened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The server, such as `embedded TiDB 8.0.11-TiDB-v8.5.4`.
+    pub server: String,
+    /// What it is, which says how waits were seen.
+    pub product: Product,
+    /// The trial's own database.
+    pub database: String,
+    /// One for each connection of the plan, in its order.
+    pub connections: Vec<ConnectionRecord>,
+    /// Steps that were started, in the order in which they were.
+    pub steps: Vec<StepRecord>,
+    /// Steps that were not started.
+    pub skipped: Vec<Skipped>,
+    /// Final tables and queries, and `always`, in the order in which they were asked.
+    pub checks: Vec<CheckRecord>,
+    /// Queries that were asked at the end, each with the number of its answer in `checks`: none is asked twice.
+    #[serde(skip)]
+    pub asked: Vec<(String, usize)>,
+    /// The tables that were looked at to compare orders, by the names that a scenario has for them: `t`, or
+    /// `${database.shop}.t` of a further database. A check of [`CheckId::Rows`] names one by its number.
+    pub tables: Vec<String>,
+    /// The variables of the shared state at the end.
+    pub vars: Vars,
+    /// Events in the order in which they came.
+    pub events: Vec<EventRecord>,
+    /// Recorded series, each value with its time.
+    pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
+    /// Import jobs and schema changes that were watched, in the order in which they were first seen.
+    pub jobs: Vec<JobRecord>,
+    /// Why the script was not followed to its end, if it was not.
+    pub stopped: Option<Stopped>,
+    /// The whole trial.
+    pub took_us: u64,
+}
+
+/// Why the script was not followed to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stopped {
+    /// A step waits that must not.
+    UnexpectedWait {
+        /// The number of the step's record.
+        record: usize,
+    },
+    /// A step's connection was still busy with an earlier one.
+    StillBlocked {
+        /// The number of the earlier step's record.
+        record: usize,
+        /// The number of the step that could not start.
+        step: usize,
+    },
+    /// A step that must end a wait did not.
+    NotReleased {
+        /// The number of the waiting step's record.
+        record: usize,
+        /// The number of the step that must end the wait.
+        by: usize,
+    },
+    /// The whole trial was over its limit.
+    OverTime {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The server was lost.
+    ServerLost {
+        /// What was tried and what came of it.
+        reason: String,
+    },
+}
+
+/// One final table or query, or one run of `always`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckRecord {
+    /// Which one.
+    pub check: CheckId,
+    /// What the server gave.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub took_us: u64,
+    /// The warnings, where asked for.
+    pub warnings: Option<Vec<SqlError>>,
+    /// The plan, where asked for.
+    pub plan: Option<String>,
+}
+
+/// Which check: the number of the final expectation in the plan, and the number within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckId {
+    /// `tables`.
+    Table(usize, usize),
+    /// `queries`.
+    Query(usize, usize),
+    /// All rows of a table of the trial's database, by its number among them: what an order of steps came to.
+    Rows(usize),
+    /// `always`, after this step of the plan.
+    Always {
+        /// The final expectation and the number within it.
+        check: (usize, usize),
+        /// The step after which it ran; `None` before the first.
+        after: Option<usize>,
+    },
+}

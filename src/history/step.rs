@@ -1,0 +1,104 @@
+//! What became of one step.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, SqlError, Vars, Wait};
+
+/// One step that was started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step's number in the plan.
+    pub step: usize,
+    /// The connection's number in the plan.
+    pub connection: usize,
+    /// What was sent or done, variables filled in.
+    pub text: String,
+    /// When it was sent.
+    pub started_us: u64,
+    /// Its end; `None` where it was still waiting when the trial ended.
+    pub end: Option<StepEnd>,
+    /// Each wait that the server told of.
+    pub wait: Option<Wait>,
+    /// How often the state had done it before, in this visit.
+    pub iteration: u32,
+    /// How long it waited for events and barriers before it acted.
+    pub waited_us: u64,
+    /// Where its connection went then.
+    pub went: Went,
+}
+
+/// Where a connection went after a state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Went {
+    /// On, to what follows.
+    #[default]
+    On,
+    /// To another state, since `on` says so of a result: what is expected of the result is not asked then.
+    Elsewhere,
+    /// Back after an error, for the n-th time in a row, after a pause.
+    Retry {
+        /// Counted from 1.
+        number: u32,
+        /// The pause.
+        pause_us: u64,
+    },
+    /// Nowhere: it had gone back as often as it may.
+    RetriesUsedUp {
+        /// How often.
+        number: u32,
+    },
+    /// Nowhere: what it waited for could not come any more, or did not come in time.
+    WaitedInVain {
+        /// What it waited for.
+        wanted: String,
+        /// The number of the want among the state's own; `None`: its barrier.
+        want: Option<usize>,
+        /// Why it did not come, a line for each reason.
+        reasons: Vec<String>,
+        /// The connections that wait for each other, each with what it waits for, if they do.
+        cycle: Vec<String>,
+    },
+    /// Nowhere: what it looked for was not there in time.
+    NeverSeen {
+        /// How often it looked.
+        looks: u32,
+    },
+}
+
+impl StepRecord {
+    /// When it ended, if it did.
+    #[must_use]
+    pub fn ended_us(&self) -> Option<u64> {
+        self.end.as_ref().map(|end| end.at_us)
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepEnd {
+    /// When the answer was there.
+    pub at_us: u64,
+    /// From sending to the answer.
+    pub took_us: u64,
+    /// The answer.
+    pub outcome: Outcome,
+    /// The number (from 0) of the statement that gave the outcome, where a step has several.
+    pub statement: usize,
+    /// `SHOW WARNINGS`, where asked for.
+    pub warnings: Option<Vec<SqlError>>,
+    /// `EXPLAIN`, where asked for.
+    pub plan: Option<String>,
+    /// The variables after the step's own `save` and `set`.
+    pub vars: Vars,
+    /// What `save` asked for and the result did not have.
+    pub save_problem: Option<String>,
+}
+
+/// A step that was not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The step's number in the plan.
+    pub step: usize,
+    /// Why.
+    pub reason: String,
+}
