@@ -6,12 +6,10 @@ use std::collections::HashMap;
 use base64::Engine;
 use serde_yaml::granit_parser::{self, Event, ScalarStyle, StructureStyle, Tag};
 
+use super::event::{Flow, Stop, span_of};
 use super::lookup::shortened;
-use super::parse::{Step, span_of};
+use super::mistakes::{key_is_no_text, leading_zero, tab, too_deep, unknown_alias, wrong_tag};
 use super::{DEPTH_MAX, Diagnostic, Entry, NODES_MAX, Node, NodeKind, SourceFile, Span, nearest, scalar};
-
-/// The problem that ended the reading.
-pub(super) type Stop = Box<Diagnostic>;
 
 pub(super) struct Composer<'f> {
     file: &'f SourceFile,
@@ -61,7 +59,7 @@ impl<'f> Composer<'f> {
         (self.root, self.problems)
     }
 
-    pub(super) fn take(&mut self, event: Event<'_>, place: granit_parser::Span) -> Step {
+    pub(super) fn take(&mut self, event: Event<'_>, place: granit_parser::Span) -> Flow {
         let span = span_of(place);
         let tag_span = place.tag_span().map_or(span, span_of);
         match event {
@@ -118,7 +116,7 @@ impl<'f> Composer<'f> {
         }
     }
 
-    fn count(&mut self, span: Span) -> Step {
+    fn count(&mut self, span: Span) -> Flow {
         self.nodes += 1;
         if self.nodes <= NODES_MAX {
             return Ok(());
@@ -129,7 +127,7 @@ impl<'f> Composer<'f> {
         )))
     }
 
-    fn begin(&mut self, start: Span, style: StructureStyle, anchor: usize, content: Content) -> Step {
+    fn begin(&mut self, start: Span, style: StructureStyle, anchor: usize, content: Content) -> Flow {
         let nodes_before = self.nodes;
         self.count(start)?;
         if self.open.len() >= DEPTH_MAX {
@@ -146,7 +144,7 @@ impl<'f> Composer<'f> {
         Ok(())
     }
 
-    fn end(&mut self, span: Span) -> Step {
+    fn end(&mut self, span: Span) -> Flow {
         let Some(frame) = self.open.pop() else {
             return Ok(());
         };
@@ -160,7 +158,7 @@ impl<'f> Composer<'f> {
                 let last = entries
                     .last()
                     .map(|entry| entry.value.span.end.max(entry.key.span.end));
-                (NodeKind::Map(self.settle(entries)?), last)
+                (NodeKind::Map(self.merge_keys(entries)?), last)
             }
         };
         // The parser sees the end of an indented list or mapping where the next thing begins.
@@ -175,7 +173,7 @@ impl<'f> Composer<'f> {
         self.push(node)
     }
 
-    fn push(&mut self, node: Node) -> Step {
+    fn push(&mut self, node: Node) -> Flow {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Frame {
@@ -194,10 +192,7 @@ impl<'f> Composer<'f> {
                         let start = self.file.line_start(place.line);
                         let before = self.file.slice(Span::new(start, node.span.start));
                         if let Some(at) = before.find('\t').filter(|_| before.trim().is_empty()) {
-                            return Err(Box::new(super::mistakes::tab(Span::new(
-                                start + at,
-                                start + at + 1,
-                            ))));
+                            return Err(Box::new(tab(Span::new(start + at, start + at + 1))));
                         }
                     }
                     *key = Some(node);
@@ -219,7 +214,7 @@ impl<'f> Composer<'f> {
         }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Step {
+    fn alias(&mut self, id: usize, span: Span) -> Flow {
         let Some(anchor) = self.anchors.get(&id) else {
             let problem = Diagnostic::error(span, "this alias stands inside what it stands for").help(
                 "an alias (`*name`) repeats what its anchor (`&name`) marks, so it must stand outside it",
@@ -324,7 +319,7 @@ impl<'f> Composer<'f> {
     }
 
     /// A mapping's entries with `<<` carried out, and without those whose key was there before.
-    fn settle(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, Stop> {
+    fn merge_keys(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, Stop> {
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(entries.len());
         let mut merged = Vec::new();
@@ -355,7 +350,7 @@ impl<'f> Composer<'f> {
         Ok(kept)
     }
 
-    fn merge(&mut self, source: Node, kept: &mut Vec<Entry>, seen: &mut HashMap<String, usize>) -> Step {
+    fn merge(&mut self, source: Node, kept: &mut Vec<Entry>, seen: &mut HashMap<String, usize>) -> Flow {
         let span = source.span;
         match source.kind {
             NodeKind::Map(entries) => {
@@ -386,14 +381,6 @@ impl<'f> Composer<'f> {
     }
 }
 
-fn unknown_alias(name: &str, near: Option<&str>, span: Span) -> Diagnostic {
-    let message = match near {
-        Some(near) => format!("no anchor `&{name}` stands above; did you mean `*{near}`?"),
-        None => format!("no anchor `&{name}` stands above, and a plain `*` means an alias"),
-    };
-    Diagnostic::error(span, message).help(format!("if the text is meant, quote it: '*{name}'"))
-}
-
 /// How deep the deepest list or mapping in this node stands.
 fn depth(node: &Node) -> usize {
     match &node.kind {
@@ -406,48 +393,5 @@ fn depth(node: &Node) -> usize {
                 .unwrap_or(0)
         }
         _ => 0,
-    }
-}
-
-pub(super) fn too_deep(span: Span) -> Diagnostic {
-    Diagnostic::error(
-        span,
-        format!("this stands deeper than {DEPTH_MAX} levels of lists and mappings"),
-    )
-    .help("if the brackets are meant as text, quote it")
-}
-
-fn leading_zero(written: &str, span: Span) -> Diagnostic {
-    let number = scalar::resolve(written);
-    let number = Node::new(span, number)
-        .text()
-        .map_or_else(String::new, Cow::into_owned);
-    Diagnostic::warning(
-        span,
-        format!("YAML readers differ on `{written}`: here it is the number {number}"),
-    )
-    .help(format!("write '{written}' for the text, {number} for the number"))
-}
-
-fn wrong_tag(tag: &Tag, span: Span) -> Diagnostic {
-    let written = tag.original();
-    Diagnostic::error(
-        span,
-        format!("the tag `{written}` does not fit here: a plain `!` begins a YAML tag"),
-    )
-    .help("the tags are !!str, !!int, !!float, !!bool, !!null and !!binary; if the text is meant, quote it")
-}
-
-fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
-    let problem = Diagnostic::error(key.span, format!("a key must be text, not {}", key.describe()));
-    let raw = key.raw(file);
-    let before = file.slice(Span::new(0, key.span.start)).trim_end();
-    if raw.starts_with('{') && before.ends_with('{') {
-        problem.help(format!(
-            "a plain `{{` begins a mapping; if the text is meant, quote it: '{{{}}}'",
-            shortened(raw)
-        ))
-    } else {
-        problem.help(format!("if the text is meant, quote it: '{}'", shortened(raw)))
     }
 }

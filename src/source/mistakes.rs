@@ -1,9 +1,12 @@
 //! What is wrong where the text is no YAML, in words that help.
 
-use serde_yaml::granit_parser::{ErrorKind, ScanError};
+use std::borrow::Cow;
 
-use super::compose::too_deep;
-use super::{Diagnostic, Node, NodeKind, SourceFile, Span};
+use serde_yaml::granit_parser::{ErrorKind, ScanError, Tag};
+
+use super::event::DEPTH_MAX;
+use super::lookup::shortened;
+use super::{Diagnostic, Node, NodeKind, SourceFile, Span, scalar};
 
 /// A tab where YAML wants spaces.
 pub(super) fn tab(span: Span) -> Diagnostic {
@@ -222,4 +225,55 @@ fn indentation(file: &SourceFile, line: usize) -> Option<Diagnostic> {
                 theirs => format!("indent both by {theirs}"),
             }),
     )
+}
+
+pub(super) fn unknown_alias(name: &str, near: Option<&str>, span: Span) -> Diagnostic {
+    let message = match near {
+        Some(near) => format!("no anchor `&{name}` stands above; did you mean `*{near}`?"),
+        None => format!("no anchor `&{name}` stands above, and a plain `*` means an alias"),
+    };
+    Diagnostic::error(span, message).help(format!("if the text is meant, quote it: '*{name}'"))
+}
+
+pub(super) fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::error(
+        span,
+        format!("this stands deeper than {DEPTH_MAX} levels of lists and mappings"),
+    )
+    .help("if the brackets are meant as text, quote it")
+}
+
+pub(super) fn leading_zero(written: &str, span: Span) -> Diagnostic {
+    let number = scalar::resolve(written);
+    let number = Node::new(span, number)
+        .text()
+        .map_or_else(String::new, Cow::into_owned);
+    Diagnostic::warning(
+        span,
+        format!("YAML readers differ on `{written}`: here it is the number {number}"),
+    )
+    .help(format!("write '{written}' for the text, {number} for the number"))
+}
+
+pub(super) fn wrong_tag(tag: &Tag, span: Span) -> Diagnostic {
+    let written = tag.original();
+    Diagnostic::error(
+        span,
+        format!("the tag `{written}` does not fit here: a plain `!` begins a YAML tag"),
+    )
+    .help("the tags are !!str, !!int, !!float, !!bool, !!null and !!binary; if the text is meant, quote it")
+}
+
+pub(super) fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
+    let problem = Diagnostic::error(key.span, format!("a key must be text, not {}", key.describe()));
+    let raw = key.raw(file);
+    let before = file.slice(Span::new(0, key.span.start)).trim_end();
+    if raw.starts_with('{') && before.ends_with('{') {
+        problem.help(format!(
+            "a plain `{{` begins a mapping; if the text is meant, quote it: '{{{}}}'",
+            shortened(raw)
+        ))
+    } else {
+        problem.help(format!("if the text is meant, quote it: '{}'", shortened(raw)))
+    }
 }

@@ -7,6 +7,7 @@
 
 mod compose;
 mod diagnostic;
+mod event;
 mod file;
 mod lookup;
 mod mistakes;
@@ -15,12 +16,15 @@ mod parse;
 pub mod read;
 mod render;
 mod scalar;
+mod span;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
-pub use file::{FILE_SIZE_MAX, Place, SourceFile, Span, Unreadable};
+pub use event::{DEPTH_MAX, NODES_MAX};
+pub use file::{FILE_SIZE_MAX, SourceFile, Unreadable};
 pub use lookup::{MapReader, nearest};
 pub(crate) use lookup::{shortened, unknown_key};
 pub use mistakes::comment_after;
 pub use node::{Entry, Node, NodeKind};
-pub use parse::{DEPTH_MAX, NODES_MAX, Parsed, parse};
+pub use parse::{Parsed, parse};
 pub use render::{RenderStyle, render, render_all};
+pub use span::{Place, Span};

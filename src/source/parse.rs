@@ -2,15 +2,10 @@
 
 use serde_yaml::granit_parser::{self, Event, Parser};
 
-use super::compose::{Composer, Stop};
+use super::compose::Composer;
+use super::event::{DEPTH_MAX, span_of};
 use super::file::too_big;
 use super::{Diagnostic, FILE_SIZE_MAX, Node, SourceFile, Span, mistakes};
-
-/// How deep lists and mappings may stand in each other.
-pub const DEPTH_MAX: usize = 64;
-
-/// How many nodes a file may have, those that its aliases stand for included.
-pub const NODES_MAX: usize = 100_000;
 
 /// A file's tree, and what was found on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,12 +97,3 @@ fn second_document(file: &SourceFile, span: Span) -> Diagnostic {
     Diagnostic::error(span, "a second document begins here, and a file is one scenario")
         .help("put the second scenario into a file of its own")
 }
-
-/// Our span for one of the parser's. The parser has byte offsets for text in memory.
-pub(super) fn span_of(place: granit_parser::Span) -> Span {
-    let range = place.byte_range().unwrap_or_default();
-    Span::new(range.start, range.end)
-}
-
-/// `Err` ends the reading.
-pub(super) type Step = Result<(), Stop>;
