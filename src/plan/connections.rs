@@ -1,7 +1,7 @@
 //! Connections with their settings resolved.
 
+use super::context::{Context, isolation, txn};
 use super::names::Scope;
-use super::variants::Context;
 use super::{ServerPlan, Value};
 use crate::expect::Template;
 use crate::history::{SqlValue, Vars};
@@ -40,35 +40,6 @@ pub(super) struct Connections {
     pub connections: Vec<ConnectionPlan>,
     pub databases: Vec<String>,
     pub secrets: Vec<String>,
-}
-
-/// An isolation level of TiDB.
-pub(super) struct Isolation {
-    pub short: &'static str,
-    pub variable: &'static str,
-}
-
-pub(super) fn isolation(text: &str) -> Option<Isolation> {
-    let text = text.to_ascii_lowercase().replace(['-', '_'], " ");
-    match text.as_str() {
-        "repeatable read" | "rr" => Some(Isolation {
-            short: "rr",
-            variable: "REPEATABLE-READ",
-        }),
-        "read committed" | "rc" => Some(Isolation {
-            short: "rc",
-            variable: "READ-COMMITTED",
-        }),
-        _ => None,
-    }
-}
-
-pub(super) fn txn(text: &str) -> Option<&'static str> {
-    match text.to_ascii_lowercase().as_str() {
-        "pessimistic" => Some("pessimistic"),
-        "optimistic" => Some("optimistic"),
-        _ => None,
-    }
 }
 
 /// A node as an SQL literal for SET.

@@ -1,9 +1,9 @@
 //! The final expectations, with their names resolved.
 
 use super::connections::ConnectionPlan;
+use super::context::Context;
 use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
-use super::variants::Context;
 use super::{Final, IsTrue, OutcomePlan, Query, Step};
 use crate::expect::{Expectation, Reading, ValuePattern};
 use crate::scenario::{Located, keys, lost_comment};

@@ -1,7 +1,7 @@
 //! Waits that can be seen not to fit before anything runs.
 
 use super::connections::ConnectionPlan;
-use super::variants::Context;
+use super::context::Context;
 use super::{Action, Step};
 use crate::source::Diagnostic;
 

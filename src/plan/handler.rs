@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::variants::Context;
+use super::context::Context;
 use super::{Action, HandlerPlan};
 use crate::handler::HandlerError;
 use crate::history::SqlValue;

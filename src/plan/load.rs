@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::context::Context;
 use super::names::{Scope, quoted_table};
-use super::variants::Context;
 use super::{Action, Value};
 use crate::scenario::{Duplicates, LoadDecl, Located};
 use crate::source::{Diagnostic, Node, NodeKind};

@@ -5,11 +5,14 @@
 
 mod chosen;
 mod connections;
+mod context;
+mod file;
 mod finals;
 mod flow;
 mod handler;
 mod load;
 mod machine;
+mod matrix;
 mod names;
 mod orders;
 mod outcomes;
@@ -18,30 +21,35 @@ mod reach;
 mod shared;
 mod states;
 mod steps;
-mod variants;
+mod transitions;
+mod trial;
+mod unused;
+mod wants;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::expect::{Check, Expectation, Needs, Template, ValuePattern};
 use crate::handler::{Handlers, StateHandler};
 use crate::history::{SqlValue, Vars};
-use crate::scenario::{self, Requires};
-use crate::source::{Diagnostic, Severity, SourceFile, Span};
+use crate::scenario::Requires;
+use crate::source::{SourceFile, Span};
 
 pub use chosen::ChosenOrder;
 pub use connections::ConnectionPlan;
+pub use context::label;
+pub use file::{Planned, plan};
 pub use load::LoadContent;
 pub use machine::{
     BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
-pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label, step_name};
+pub use names::step_name;
+pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
 pub use outcomes::{OutcomePlan, SawPlan};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 pub use shared::{EventsPattern, JobPattern, SeriesPattern};
-pub use variants::label;
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,27 +71,6 @@ pub struct PlanInput {
     pub handlers: Handlers,
     /// Whether the steps are to be run in every order, where the file does not say in which.
     pub every_order: bool,
-}
-
-/// A file's trials.
-#[derive(Debug)]
-pub struct Planned {
-    /// The file.
-    pub file: Arc<SourceFile>,
-    /// One for each variant; empty where the file has mistakes.
-    pub trials: Vec<TrialPlan>,
-    /// Mistakes and warnings, in the order of the file.
-    pub problems: Vec<Diagnostic>,
-}
-
-impl Planned {
-    /// Whether the file cannot run.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
-    }
 }
 
 /// One trial: a scenario in one variant.
@@ -343,45 +330,6 @@ pub struct Query {
     pub expectations: Vec<Expectation>,
 }
 
-/// Reads and plans one file.
-#[must_use]
-pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
-    let read = scenario::read(&file);
-    let mut problems = read.problems;
-    let mut trials = Vec::new();
-    if let Some(mut scenario) = read.scenario {
-        if input.every_order {
-            let span = scenario.title.span;
-            scenario
-                .permutations
-                .get_or_insert_with(|| scenario::OrdersDecl::every(span));
-        }
-        let variants = variants::variants(&scenario, &mut problems);
-        let mut used = BTreeSet::new();
-        for variant in &variants {
-            let found = variants::plan_variant(&file, input, &scenario, variant, &mut used, &mut problems);
-            trials.extend(found);
-        }
-        variants::check_when_names(&scenario, &mut problems);
-        if !problems.iter().any(Diagnostic::is_error) {
-            variants::check_unused(&scenario, &used, &mut problems);
-        }
-    }
-    // Variants find the same mistakes; each is told once.
-    let mut seen = HashSet::new();
-    problems.retain(|problem| seen.insert((problem.span(), problem.message.clone())));
-    problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.span.start));
-    let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
-    if broken {
-        trials.clear();
-    }
-    Planned {
-        file,
-        trials,
-        problems,
-    }
-}
-
 /// Truth in SQL: a single value that is neither NULL nor zero.
 #[derive(Debug)]
 struct IsTrue;
@@ -410,63 +358,6 @@ impl Check for IsTrue {
                 "expected one row, got {}",
                 rows.len()
             ))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The mistakes of a scenario that has these lines after its first.
-    fn mistakes(lines: &str) -> Vec<String> {
-        let text = format!("scenario: x\n{lines}");
-        let planned = plan(Arc::new(SourceFile::new("t.yaml", text)), &PlanInput::default());
-        planned
-            .problems
-            .into_iter()
-            .map(|problem| problem.message)
-            .collect()
-    }
-
-    #[test]
-    fn a_statement_of_the_matrix_is_judged_like_any_other() {
-        let whole = "this changes the whole server, other trials' too";
-        let steps = "connections: [a]\nsteps: [{a: '${statement}', as: change}]\n";
-        for (matrix, wanted) in [
-            ("matrix: {statement: [select 1, set global a = 1]}\n", vec![whole]),
-            ("serial: true\nmatrix: {statement: [set global a = 1]}\n", vec![]),
-            ("matrix: {statement: [select 1]}\n", vec![]),
-        ] {
-            assert_eq!(mistakes(&format!("{matrix}{steps}")), wanted, "{matrix}");
-        }
-    }
-
-    #[test]
-    fn the_matrix_uses_no_variables() {
-        let found = mistakes("matrix: {n: [1, '${database}']}\nconnections: [a]\nsteps: [{a: select 1}]\n");
-        assert_eq!(found, ["not a value for `n`"]);
-    }
-
-    #[test]
-    fn what_a_load_can_say() {
-        for (load, wanted) in [
-            ("table: t, rows: [[1, null, {a: 1}, '${connection}']]", vec![]),
-            ("table: t, rows: [[1]], duplicates: replace", vec![]),
-            ("table: t, rows: [[1]], duplicates: ignore", vec![]),
-            (
-                "table: t, rows: [[1]], duplicates: update",
-                vec!["`duplicates` is `ignore` or `replace`"],
-            ),
-            ("table: t, rows: 1", vec!["`rows` is a list of rows"]),
-            ("table: t, rows: [1]", vec!["a row is a list of values"]),
-            (
-                "table: t, rows: [['${nobody}']]",
-                vec!["`${nobody}` has no value here"],
-            ),
-        ] {
-            let steps = format!("connections: [a]\nsteps: [{{a: {{load: {{{load}}}}}}}]\n");
-            assert_eq!(mistakes(&steps), wanted, "{load}");
         }
     }
 }

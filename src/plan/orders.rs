@@ -1,8 +1,8 @@
 //! Steps that are run in many orders: each connection's own order is kept.
 
-use super::names::Scope;
+use super::context::Context;
+use super::names::{Scope, step_name};
 use super::pattern::{BLOCKED, LIFECYCLE};
-use super::variants::Context;
 use super::{Action, ConnectionPlan, OutcomePlan, Step};
 use crate::scenario::{ChosenOrders, ListedOrder, Located, OrdersDecl, StateDecl};
 use crate::source::{Diagnostic, Span, nearest};
@@ -378,25 +378,6 @@ pub(super) fn wrong_number(name: &str, steps: usize, named: usize) -> String {
         more => format!("is named {more} times"),
     };
     format!("`{name}` has {}, and {named}", steps_of(steps))
-}
-
-/// A step as outcomes and reports name it: `alice.update`, and `alice.update.2` for the second of that name.
-#[must_use]
-pub fn step_name(number: usize, connections: &[ConnectionPlan], steps: &[Step]) -> String {
-    let Some(step) = steps.get(number) else {
-        return "?".to_owned();
-    };
-    let own = connections.get(step.connection);
-    let before = steps
-        .iter()
-        .take(number)
-        .filter(|other| other.connection == step.connection && other.state == step.state)
-        .count();
-    let name = own.map_or("?", |own| own.name.as_str());
-    match before {
-        0 => format!("{name}.{}", step.state),
-        before => format!("{name}.{}.{}", step.state, before + 1),
-    }
 }
 
 /// `a-b-a-b`: as it stands in a trial's name.

@@ -1,8 +1,7 @@
 //! What orders of steps may come to: the key `outcomes`.
 
-use super::names::Scope;
-use super::orders::step_name;
-use super::variants::Context;
+use super::context::Context;
+use super::names::{Scope, step_name};
 use super::{ConnectionPlan, Final, Step};
 use crate::expect::{Expectation, MATCHERS};
 use crate::scenario::keys;

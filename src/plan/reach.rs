@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Step;
 use super::connections::ConnectionPlan;
+use super::context::Context;
 use super::machine::{Next, Reach, Want, Wanted};
-use super::states::{Own, States};
-use super::variants::Context;
+use super::states::States;
+use super::transitions::Own;
 use crate::source::Diagnostic;
 
 impl Context<'_> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::context::Context;
 use super::names::Scope;
-use super::variants::Context;
 use super::{Final, Step};
 use crate::expect::{Reading, ValuePattern};
 use crate::history::{JobKind, Status};

@@ -1,8 +1,8 @@
 //! Steps with their names resolved.
 
+use super::context::Context;
 use super::names::{BUILT_IN, Scope};
 use super::pattern::{BLOCKED, LIFECYCLE};
-use super::variants::Context;
 use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Step, Watch};
 use crate::expect::{self, Expectation, Reading};
 use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl, WatchDdl};

@@ -1,0 +1,296 @@
+//! One trial of a scenario: one variant, in one order where orders are listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::connections::Connections;
+use super::context::{Context, Variant, label};
+use super::names::Scope;
+use super::states::States;
+use super::{PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan};
+use crate::expect::{Template, value_of_node};
+use crate::history::{SqlValue, Vars};
+use crate::scenario::{Located, Scenario};
+use crate::source::{Diagnostic, Node, SourceFile};
+
+pub(super) fn plan_variant(
+    file: &Arc<SourceFile>,
+    input: &PlanInput,
+    scenario: &Scenario,
+    variant: &Variant<'_>,
+    used: &mut BTreeSet<String>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<TrialPlan> {
+    let mut trials = Vec::new();
+    // Each order that is listed is a trial of its own; what a plan holds cannot be shared.
+    let mut more = 1;
+    while trials.len() < more {
+        let mut context = Context {
+            file,
+            input,
+            scenario,
+            variant,
+            numbers: BTreeMap::new(),
+            waits_are_clear: scenario.steps_are_whole,
+            problems,
+        };
+        let (trial, count) = context.trial(used, trials.len());
+        more = count;
+        trials.push(trial);
+    }
+    trials
+}
+
+impl Context<'_> {
+    /// The trial of this variant, or of one of its listed orders; how many there are comes with it.
+    fn trial(&mut self, used: &mut BTreeSet<String>, which: usize) -> (TrialPlan, usize) {
+        let variant: Vec<(String, String)> = self
+            .variant
+            .values
+            .iter()
+            .map(|(axis, node)| ((*axis).to_owned(), label(axis, node)))
+            .collect();
+        let mut name = self.input.name.clone();
+        for (axis, label) in &variant {
+            name.push_str(&format!("::{axis}={label}"));
+        }
+        let vars = self.vars();
+        let mut scope = Scope::new(self.input, self.file, &vars);
+        let servers = self.servers(&mut scope);
+        let Connections {
+            mut connections,
+            databases,
+            secrets,
+        } = self.connections(&servers, &vars, &mut scope);
+        let numbered = connections.iter().enumerate();
+        self.numbers = numbered.map(|(number, one)| (one.name.clone(), number)).collect();
+        for database in &databases {
+            scope.add(&format!("database.{database}"));
+        }
+        let setup = self.statements(&self.scenario.setup, &mut scope);
+        let free = self.scenario.runs_freely();
+        let permutations = self.scenario.permutations.as_ref();
+        let States { steps, barriers } = if let Some(orders) = permutations {
+            States {
+                steps: self.sequences_of_steps(orders, &mut connections, &mut scope),
+                barriers: Vec::new(),
+            }
+        } else if free {
+            self.states(&mut connections, &mut scope)
+        } else {
+            States {
+                steps: self.steps(&mut scope),
+                barriers: Vec::new(),
+            }
+        };
+        // What counts within a connection has no value when all of them have ended.
+        for name in ["iteration", "round"] {
+            scope.remove(name);
+        }
+        let (finals, outcomes) = self.finals(&connections, &steps, &mut scope);
+        let teardown = self.statements(&self.scenario.teardown, &mut scope);
+        if self.waits_are_clear && !free && permutations.is_none() {
+            self.check_flow(&connections, &steps);
+        }
+        self.check_whole_server(&setup, &connections, &steps, &vars);
+        let mut vars = vars;
+        let mut secrets = secrets;
+        for (name, value) in scope.env_used() {
+            let upper = name.to_ascii_uppercase();
+            if ["PASS", "SECRET", "TOKEN", "KEY"]
+                .iter()
+                .any(|word| upper.contains(word))
+            {
+                secrets.push(value.clone());
+            }
+            vars.insert(format!("env.{name}"), SqlValue::Text(value));
+        }
+        used.extend(scope.used());
+        secrets.retain(|secret| !secret.is_empty());
+        let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
+        let mut orders = match permutations {
+            Some(decl) => {
+                self.check_orders(decl, &steps);
+                // Of the title, so that a file that goes elsewhere has the same orders.
+                let seed = self
+                    .scenario
+                    .seed
+                    .unwrap_or_else(|| seed_of(&self.scenario.title.value));
+                self.orders(decl, &connections, &steps, &outcomes, seed)
+            }
+            None => Vec::new(),
+        };
+        let count = orders.len().max(1);
+        let chosen = (which < orders.len()).then(|| orders.swap_remove(which));
+        let (label, orders) = chosen.unzip();
+        if let Some(label) = label.flatten() {
+            name.push_str(&format!("::order={label}"));
+        }
+        let trial = TrialPlan {
+            free,
+            orders,
+            outcomes,
+            barriers,
+            seed,
+            name,
+            file: Arc::clone(self.file),
+            title: self.scenario.title.value.clone(),
+            variant,
+            setup,
+            teardown,
+            vars,
+            connections,
+            databases,
+            steps,
+            finals,
+            requires: self.scenario.requires.clone(),
+            tags: self.scenario.tags.clone(),
+            serial: self.scenario.serial,
+            timeout: self.scenario.timeout.unwrap_or(TRIAL_TIMEOUT),
+            servers,
+            secrets,
+        };
+        (trial, count)
+    }
+
+    /// The variables of the file, then those of the matrix.
+    fn vars(&mut self) -> Vars {
+        let mut vars = Vars::new();
+        for (name, node) in &self.scenario.vars {
+            self.check_new_name(name);
+            if let Some(value) = self.value(name, node) {
+                vars.insert(name.value.clone(), value);
+            }
+        }
+        for axis in &self.scenario.matrix {
+            self.check_new_name(&axis.name);
+            if let Some((name, _)) = self
+                .scenario
+                .vars
+                .iter()
+                .find(|(name, _)| name.value == axis.name.value)
+            {
+                let message = format!("`{}` is in `vars` and in `matrix`", name.value);
+                let problem = Diagnostic::error(name.span, message);
+                self.problems
+                    .push(problem.label(axis.name.span, "here").label(name.span, "and here"));
+            }
+        }
+        for (name, node) in &self.variant.values {
+            if let Some(value) = value_of_node(node) {
+                vars.insert((*name).to_owned(), value);
+            }
+        }
+        vars
+    }
+
+    /// The first value of a variable: plain, or of the environment.
+    fn value(&mut self, name: &Located<String>, node: &Node) -> Option<SqlValue> {
+        if let Some(text) = node.as_str() {
+            let template = match Template::read(text) {
+                Ok(template) => template,
+                Err(error) => {
+                    self.template_error(&error, node.span);
+                    return None;
+                }
+            };
+            let mut env = Vars::new();
+            for (variable, _) in template.variables() {
+                let Some(key) = variable
+                    .strip_prefix("env.")
+                    .filter(|_| text == format!("${{{variable}}}"))
+                else {
+                    let message = "a variable's first value is plain or `${env.NAME}`";
+                    let label = format!("`{}` cannot use others", name.value);
+                    let problem = Diagnostic::error(node.span, message);
+                    self.problems.push(problem.label(node.span, label));
+                    return None;
+                };
+                let Some(value) = self.input.env.get(key) else {
+                    let problem = Diagnostic::error(node.span, format!("the environment has no `{key}`"));
+                    let label = "set it, or write the value here";
+                    self.problems.push(problem.label(node.span, label));
+                    return None;
+                };
+                env.insert(variable.to_owned(), SqlValue::Text(value.clone()));
+            }
+            return template.fill(&env).ok().map(SqlValue::Text);
+        }
+        self.plain_value(node)
+    }
+
+    fn servers(&mut self, scope: &mut Scope<'_>) -> Vec<ServerPlan> {
+        let mut servers = Vec::new();
+        for server in &self.scenario.servers {
+            let flags = server
+                .flags
+                .iter()
+                .filter_map(|(name, node)| Some((name.value.clone(), node.text()?.into_owned())))
+                .collect();
+            let vars = server
+                .vars
+                .iter()
+                .filter_map(|(name, node)| Some((name.value.clone(), super::connections::literal(node)?)))
+                .collect();
+            let setup = self.statements(&server.setup, scope);
+            servers.push(ServerPlan {
+                name: server.name.value.clone(),
+                persistent: server.persistent,
+                flags,
+                vars,
+                setup,
+            });
+        }
+        servers
+    }
+
+    /// What changes the whole server needs a server of its own, or to run alone.
+    fn check_whole_server(
+        &mut self,
+        setup: &[Statement],
+        connections: &[super::ConnectionPlan],
+        steps: &[super::Step],
+        vars: &Vars,
+    ) {
+        if self.scenario.serial {
+            return;
+        }
+        let own = self
+            .scenario
+            .servers
+            .iter()
+            .any(|server| server.name.value == "main");
+        let shared = |step: &&super::Step| {
+            connections
+                .get(step.connection)
+                .is_some_and(|connection| connection.server.is_none())
+        };
+        let in_steps = steps.iter().filter(shared).flat_map(|step| match &step.action {
+            super::Action::Sql(statements) => statements.as_slice(),
+            super::Action::Prepared(statement, _) => std::slice::from_ref(statement),
+            _ => &[],
+        });
+        let in_setup = setup.iter().filter(|_| !own);
+        for statement in in_setup.chain(in_steps) {
+            // A statement may come from the matrix whole; what only a run knows stands as it is written.
+            let text = statement
+                .text
+                .fill(vars)
+                .unwrap_or_else(|_| statement.text.source().to_owned());
+            if crate::sql::classify(&text).changes_whole_server() {
+                self.problems.push(
+                    Diagnostic::error(statement.span, "this changes the whole server, other trials' too")
+                        .label(statement.span, "not only this trial's databases")
+                        .help("write `serial: true`, to run alone, or `servers: {main: {}}`, for a server of its own"),
+                );
+            }
+        }
+    }
+}
+
+/// FNV-1a: the same for the same name on every machine and with every version.
+fn seed_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
