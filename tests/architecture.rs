@@ -1,6 +1,6 @@
 //! Holds the code to the table of layers in ARCHITECTURE.md.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +78,231 @@ fn arrows_point_down_only() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The modules of the crate by their paths, each with its code: no tests, no comments.
+fn modules() -> BTreeMap<Vec<String>, String> {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut modules = BTreeMap::new();
+    for file in files {
+        let below = file.strip_prefix("src").expect("below src").with_extension("");
+        let mut path: Vec<String> = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        if path.last().is_some_and(|last| last == "mod") {
+            path.pop();
+        }
+        let text = fs::read_to_string(&file).expect("source");
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code: Vec<&str> = code
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default())
+            .collect();
+        modules.insert(path, code.join("\n"));
+    }
+    modules
+}
+
+/// The paths that a `use` names: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn expanded(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
+    let mut depth = 0;
+    let mut part = String::new();
+    let mut parts = Vec::new();
+    for c in tree.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if c == ',' && depth == 0 {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            part.push(c);
+        }
+    }
+    parts.push(part);
+    for part in parts {
+        let part = part.trim();
+        let (names, inside) = match part.split_once('{') {
+            Some((names, inside)) => (names, inside.strip_suffix('}')),
+            None => (part.split(" as ").next().unwrap_or_default(), None),
+        };
+        let names = names.split("::").map(str::trim).filter(|name| !name.is_empty());
+        let path: Vec<String> = before.iter().cloned().chain(names.map(str::to_owned)).collect();
+        match inside {
+            Some(inside) => expanded(inside, &path, found),
+            None if path.len() > before.len() => found.push(path),
+            None => {}
+        }
+    }
+}
+
+/// What a module names: the path from the crate's root, and whether it only hands it on (`pub use`).
+fn named(module: &[String], code: &str, modules: &BTreeMap<Vec<String>, String>) -> Vec<(Vec<String>, bool)> {
+    let absolute = |path: &[String]| -> Option<Vec<String>> {
+        let mut base = module.to_vec();
+        match path.first()?.as_str() {
+            "crate" => return Some(path[1..].to_vec()),
+            "self" => return Some([base, path[1..].to_vec()].concat()),
+            "super" => {}
+            child => {
+                base.push(child.to_owned());
+                return modules
+                    .contains_key(&base)
+                    .then(|| [module.to_vec(), path.to_vec()].concat());
+            }
+        }
+        let ups = path.iter().take_while(|name| *name == "super").count();
+        base.truncate(base.len().checked_sub(ups)?);
+        Some([base, path[ups..].to_vec()].concat())
+    };
+    let mut found = Vec::new();
+    let mut rest = String::new();
+    for statement in code.split_inclusive(';') {
+        let Some((before, tree)) = statement
+            .rsplit_once("use ")
+            .filter(|(before, _)| before.is_empty() || before.ends_with(['\n', ' ']))
+        else {
+            rest.push_str(statement);
+            continue;
+        };
+        let line = before.rsplit('\n').next().unwrap_or_default().trim();
+        let hands_on = line.starts_with("pub");
+        if !(line.is_empty() || hands_on) {
+            rest.push_str(statement);
+            continue;
+        }
+        rest.push_str(before);
+        let mut paths = Vec::new();
+        expanded(tree.trim_end_matches(';'), &[], &mut paths);
+        found.extend(paths.iter().filter_map(|path| Some((absolute(path)?, hands_on))));
+    }
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    for path in rest.split(|c| !word(c)).filter(|path| path.contains("::")) {
+        let path: Vec<String> = path.split("::").map(str::to_owned).collect();
+        found.extend(absolute(&path).map(|path| (path, false)));
+    }
+    found
+}
+
+/// Modules that are still to be put in order: a list to empty, not to fill.
+const NOT_YET: [&str; 10] = [
+    "coordinator",
+    "expect",
+    "explore",
+    "handler",
+    "machine",
+    "multi",
+    "report",
+    "run",
+    "sql",
+    "verdict",
+];
+
+/// Two files that name each other are one file in two halves: neither can be read, tested or moved by itself.
+#[test]
+fn the_files_of_a_module_name_each_other_in_no_circle() {
+    let modules = modules();
+    let mut handed_on: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    for (module, code) in &modules {
+        for (path, hands_on) in named(module, code, &modules) {
+            if let (true, Some(name)) = (hands_on, path.last()) {
+                handed_on.insert([module.clone(), vec![name.clone()]].concat(), path);
+            }
+        }
+    }
+    // The file in which a path ends, whoever hands it on.
+    let home = |path: &[String]| -> Option<Vec<String>> {
+        let mut path = path.to_vec();
+        for _ in 0..6 {
+            let file = (1..=path.len())
+                .rev()
+                .find(|length| modules.contains_key(&path[..*length]))?;
+            let next = path.get(..=file).and_then(|name| handed_on.get(name));
+            match next {
+                Some(next) => path = [next.clone(), path[file + 1..].to_vec()].concat(),
+                None => return Some(path[..file].to_vec()),
+            }
+        }
+        None
+    };
+    let mut below: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (module, code) in &modules {
+        let uses = named(module, code, &modules);
+        let homes = uses
+            .iter()
+            .filter(|(_, hands_on)| !hands_on)
+            .filter_map(|(path, _)| home(path));
+        let same = homes.filter(|file| file != module && file.first() == module.first());
+        if !module
+            .first()
+            .is_some_and(|first| NOT_YET.contains(&first.as_str()))
+        {
+            below.insert(module, same.collect());
+        }
+    }
+    assert!(
+        below.values().map(BTreeSet::len).sum::<usize>() > 100,
+        "the uses are read"
+    );
+    // Whoever names nobody that is left goes; what stays is in circles, or above one.
+    loop {
+        let left: BTreeSet<Vec<String>> = below.keys().map(|module| (*module).clone()).collect();
+        let before = below.len();
+        below.retain(|_, uses| uses.iter().any(|file| left.contains(file)));
+        let used: BTreeSet<Vec<String>> = below.values().flatten().cloned().collect();
+        below.retain(|module, _| used.contains(*module));
+        if below.len() == before {
+            break;
+        }
+    }
+    let shown: Vec<String> = below
+        .iter()
+        .map(|(module, uses)| {
+            let uses: Vec<String> = uses
+                .iter()
+                .filter(|file| below.contains_key(file))
+                .map(|file| file.join("/"))
+                .collect();
+            format!("{} names {}", module.join("/"), uses.join(", "))
+        })
+        .collect();
+    assert!(
+        shown.is_empty(),
+        "files that name each other in a circle:\n{}",
+        shown.join("\n")
+    );
+}
+
+/// A long file has more than one subject. Tables are as long as what they list.
+#[test]
+fn no_file_is_too_long() {
+    const LINES_MAX: usize = 450;
+    const TABLES: [&str; 2] = ["src/sql/error_table.rs", "src/scenario/keys.rs"];
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut long = Vec::new();
+    for file in files
+        .iter()
+        .filter(|file| !TABLES.iter().any(|table| **file == Path::new(table)))
+    {
+        let text = fs::read_to_string(file).expect("source");
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let lines = code.lines().count();
+        let not_yet = NOT_YET
+            .iter()
+            .any(|module| file.starts_with(Path::new("src").join(module)));
+        if lines > LINES_MAX && !not_yet {
+            long.push(format!("{}: {lines} lines", file.display()));
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "over {LINES_MAX} lines without tests:\n{}",
+        long.join("\n")
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! handler does beside its connection.
 
 mod config;
+mod driver;
+mod layer_keys;
 mod layers;
 mod pool;
 mod session;

@@ -5,7 +5,8 @@ use std::ops::{Deref, DerefMut};
 use mysql_async::{PoolConstraints, PoolOpts};
 
 use super::config::{ConnectionConfig, ConnectionOptions};
-use super::session::{ConnectError, Connection, driver_options, outcome_of_error, set_session_vars};
+use super::driver::{driver_options, outcome_of_error, set_session_vars};
+use super::session::{ConnectError, Connection};
 
 /// Sessions that are lent and given back, for the work that a handler does beside its own connection: filling
 /// tables, looking at the server.

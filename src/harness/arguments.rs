@@ -200,7 +200,7 @@ pub fn select(parsed: Parsed, names: &[String]) -> Result<Arguments, String> {
         if let Some(filter) = mimic.filter.as_ref().filter(|_| !mimic.exact && !mimic.list)
             && !names.iter().any(|name| name.contains(filter.as_str()))
         {
-            super::say(&format!(
+            super::output::say(&format!(
                 "warning: no trial's name contains `{filter}` (`--list` shows them all)"
             ));
         }

@@ -173,7 +173,7 @@ pub(super) fn plan_file(
     handlers: &Handlers,
     every_order: bool,
 ) -> PlannedFile {
-    let name = super::trial_name(root, path);
+    let name = trial_name(root, path);
     match SourceFile::read(path) {
         Ok(file) => {
             let input = PlanInput {
@@ -197,4 +197,19 @@ pub(super) fn plan_file(
             problems: vec![unreadable.problem],
         },
     }
+}
+
+/// The name of a trial before its variant: its path below the folder, `::` for `/`.
+fn trial_name(root: &Path, path: &Path) -> String {
+    let below = path
+        .strip_prefix(root)
+        .ok()
+        .filter(|below| !below.as_os_str().is_empty());
+    let below = below
+        .unwrap_or_else(|| path.file_name().map_or(path, Path::new))
+        .with_extension("");
+    let parts = below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    parts.collect::<Vec<_>>().join("::")
 }

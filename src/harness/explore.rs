@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::collect::{PlannedFile, plan_file};
+use super::output::{complain, say};
+use super::runner::Runner;
 use super::runner::Trouble;
 use super::servers::INTERRUPTED;
-use super::{Runner, complain, say};
 use crate::connection::UrlTarget;
 use crate::explore::{Explored, across, blessed, compared, table};
 use crate::handler::Handlers;
@@ -208,7 +209,7 @@ fn with_runner(
     gently: bool,
     work: impl AsyncFnOnce(&Runner, Option<&Runner>) -> ExitCode,
 ) -> ExitCode {
-    super::init_tracing();
+    super::environment::init_tracing();
     let mut settings = match ServerSettings::from_vars(|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(error) => return complain(&error.to_string()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::say;
+use super::output::say;
 use crate::history::Status;
 use crate::run::{Live, LiveStatus};
 

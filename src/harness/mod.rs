@@ -2,16 +2,18 @@
 
 mod arguments;
 mod collect;
+mod environment;
 mod explore;
 mod kept;
 mod live;
+mod output;
 mod requires;
 mod runner;
 mod servers;
 mod trial;
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -28,6 +30,9 @@ use crate::plan::TrialPlan;
 use crate::report::{order_flags, shell_word};
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
+use environment::{history_folder, init_tracing, keep_databases, no_color, style, test_target};
+use output::complain;
+pub(crate) use output::say;
 use requires::Foreseen;
 
 /// Runs the scenarios of a folder as named tests.
@@ -266,98 +271,5 @@ pub fn check(paths: &[PathBuf]) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
-    }
-}
-
-/// The name of a trial before its variant: its path below the folder, `::` for `/`.
-fn trial_name(root: &Path, path: &Path) -> String {
-    let below = path
-        .strip_prefix(root)
-        .ok()
-        .filter(|below| !below.as_os_str().is_empty());
-    let below = below
-        .unwrap_or_else(|| path.file_name().map_or(path, Path::new))
-        .with_extension("");
-    let parts = below
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned());
-    parts.collect::<Vec<_>>().join("::")
-}
-
-fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
-    use libtest_mimic::ColorSetting;
-    let color = match args.color {
-        Some(ColorSetting::Always) => true,
-        Some(ColorSetting::Never) => false,
-        Some(ColorSetting::Auto) | None => std::io::stdout().is_terminal() && !no_color(),
-    };
-    RenderStyle { color, unicode: true }
-}
-
-fn no_color() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
-/// What `--keep-db` says, for where no arguments can be given.
-fn keep_databases() -> bool {
-    std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty() && value != "0")
-}
-
-/// What `--history` says, for where no arguments can be given.
-fn history_folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("TIDB_SCENARIOS_HISTORY").filter(|folder| !folder.is_empty());
-    folder.map(PathBuf::from)
-}
-
-/// The name of the test target that we are.
-fn test_target() -> String {
-    let program = std::env::current_exe().unwrap_or_default();
-    let file = program.file_stem().unwrap_or_default().to_string_lossy();
-    target_of(&file).to_owned()
-}
-
-/// Cargo calls a test's file by its target, with a hash behind.
-fn target_of(file: &str) -> &str {
-    match file.rsplit_once('-') {
-        Some((target, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            target
-        }
-        Some(_) | None => file,
-    }
-}
-
-/// One subscriber for the process; silent unless `RUST_LOG` asks.
-fn init_tracing() {
-    let off = tracing_subscriber::filter::LevelFilter::OFF.into();
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(off)
-        .from_env_lossy();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // A subscriber that somebody else has set is as good.
-    drop(subscriber.try_init());
-}
-
-/// A line on standard error.
-pub(crate) fn say(text: &str) {
-    // Nobody listens any more; there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "{text}"));
-}
-
-fn complain(message: &str) -> ExitCode {
-    say(&format!("error: {message}"));
-    ExitCode::from(101)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeat_command_names_the_test_target_of_the_package() {
-        assert_eq!(target_of("harness-d41d8cd98f00b204"), "harness");
-        assert_eq!(target_of("tidb-tests-d41d8cd98f00b204"), "tidb-tests");
-        assert_eq!(target_of("tidb-tests"), "tidb-tests");
     }
 }

@@ -259,7 +259,7 @@ impl Runner {
         }
         for server in own {
             if let Err(error) = server.stop().await {
-                super::say(&format!("warning: {}", with_causes(&error)));
+                super::output::say(&format!("warning: {}", with_causes(&error)));
             }
         }
         ended.map(Ok)

@@ -60,7 +60,7 @@ impl Servers {
             .choice
             .get_or_init(|| async {
                 let choice = choose(&self.settings).await.map_err(|error| error.to_string())?;
-                super::say(&choice.line);
+                super::output::say(&choice.line);
                 Ok(choice)
             })
             .await;
@@ -99,7 +99,7 @@ impl Servers {
         if dead.kind() != ProviderKind::Url
             && matches!(&*shared, Some(Ok(server)) if Arc::ptr_eq(server, dead))
         {
-            super::say("the server is gone; the next trial starts another one");
+            super::output::say("the server is gone; the next trial starts another one");
             *shared = None;
             self.given_up.lock().await.push(Arc::clone(dead));
         }
@@ -113,7 +113,7 @@ impl Servers {
             match Arc::try_unwrap(server) {
                 Ok(server) => {
                     if let Err(error) = server.stop().await {
-                        super::say(&format!("warning: {}", with_causes(&error)));
+                        super::output::say(&format!("warning: {}", with_causes(&error)));
                     }
                 }
                 // A trial that is still running holds it; it ends with the process.
@@ -145,14 +145,14 @@ impl Servers {
             };
             if let Some(stop) = gently {
                 stop.store(true, Ordering::Relaxed);
-                super::say("interrupted: no more orders are begun; once more to end at once");
+                super::output::say("interrupted: no more orders are begun; once more to end at once");
                 code = tokio::select! {
                     _ = interrupt.recv() => INTERRUPTED,
                     _ = terminate.recv() => TERMINATED,
                     () = tokio::time::sleep(GENTLY_MAX) => code,
                 };
             }
-            super::say("interrupted: stopping the server");
+            super::output::say("interrupted: stopping the server");
             drop(tokio::time::timeout(Duration::from_secs(10), servers.stop()).await);
             std::process::exit(code.into());
         });

@@ -62,7 +62,7 @@ impl Job {
                         Some(explored) => report::orders(&self.plan, explored),
                         None => report::timeline(&self.plan, &judged.history),
                     };
-                    super::say(&format!("{}\n{shown}", self.plan.name));
+                    super::output::say(&format!("{}\n{shown}", self.plan.name));
                 }
                 Ok(Completion::Completed)
             }

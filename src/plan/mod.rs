@@ -20,6 +20,7 @@ mod pattern;
 mod reach;
 mod shared;
 mod states;
+mod step_name;
 mod steps;
 mod transitions;
 mod trial;
@@ -45,11 +46,11 @@ pub use machine::{
     BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
-pub use names::step_name;
 pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
 pub use outcomes::{OutcomePlan, SawPlan};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 pub use shared::{EventsPattern, JobPattern, SeriesPattern};
+pub use step_name::step_name;
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,8 +1,9 @@
 //! Steps that are run in many orders: each connection's own order is kept.
 
 use super::context::Context;
-use super::names::{Scope, step_name};
+use super::names::Scope;
 use super::pattern::{BLOCKED, LIFECYCLE};
+use super::step_name::step_name;
 use super::{Action, ConnectionPlan, OutcomePlan, Step};
 use crate::scenario::{ChosenOrders, ListedOrder, Located, OrdersDecl, StateDecl};
 use crate::source::{Diagnostic, Span, nearest};

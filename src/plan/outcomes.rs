@@ -1,7 +1,8 @@
 //! What orders of steps may come to: the key `outcomes`.
 
 use super::context::Context;
-use super::names::{Scope, step_name};
+use super::names::Scope;
+use super::step_name::step_name;
 use super::{ConnectionPlan, Final, Step};
 use crate::expect::{Expectation, MATCHERS};
 use crate::scenario::keys;

@@ -1,6 +1,7 @@
 //! Reads `connections`.
 
-use super::read::{EXAMPLE, Reader};
+use super::read::EXAMPLE;
+use super::reader::Reader;
 use super::{ConnectionDecl, Located, keys};
 use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span};
 

@@ -3,9 +3,11 @@
 //! Reading finds mistakes of form (unknown keys, wrong types). What names mean is settled by `plan`.
 
 mod connections;
+mod coordination;
 pub mod keys;
 mod orders;
 mod read;
+mod reader;
 mod state;
 mod step;
 
@@ -13,10 +15,11 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
+pub use coordination::{BarrierDecl, RetriesDecl, UntilDecl, WantDecl};
 pub use orders::{ChosenOrders, ListedOrder, OrdersDecl};
-pub(crate) use read::lost_comment;
 pub use read::read_scenario;
-pub use state::{BarrierDecl, RetriesDecl, StateDecl, UntilDecl, WantDecl};
+pub(crate) use reader::lost_comment;
+pub use state::StateDecl;
 
 /// Something with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Reads `permutations`.
 
-use super::read::Reader;
+use super::reader::Reader;
 use super::{Located, keys};
 use crate::source::{MapReader, Node, NodeKind, Span, read};
 

@@ -1,7 +1,7 @@
 //! Reads one step of the script.
 
 use super::keys;
-use super::read::{Reader, when};
+use super::reader::{Reader, when};
 use super::{ActionDecl, Duplicates, ExpectDecl, LoadDecl, Located, StepDecl};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, read};
 

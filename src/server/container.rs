@@ -15,11 +15,13 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, Testcontainers
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
+use super::ServerSettings;
+use super::error::{FAILED_LINES, StartError};
 use super::lifeline;
 use super::probe::{self, Identity, NotReady};
 use super::progress::Progress;
 use super::reaper::{self, LABEL, REAPER_ARG};
-use super::{FAILED_LINES, ServerSettings, ServerSpec, StartError, Store, TOKEN_LIMIT};
+use super::spec::{ServerSpec, Store, TOKEN_LIMIT};
 use crate::connection::ConnectionConfig;
 
 const SQL_PORT: u16 = 4000;
@@ -261,9 +263,13 @@ async fn ready(
         }
         0
     };
-    match probe::wait_ready(&config, &super::own_options(), settings.start_max, ended, |_| {
-        true
-    })
+    match probe::wait_ready(
+        &config,
+        &super::spec::own_options(),
+        settings.start_max,
+        ended,
+        |_| true,
+    )
     .await
     {
         Ok(identity) => Ok((config, identity)),

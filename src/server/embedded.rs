@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
+use super::ServerSettings;
 use super::build::{Cache, Target};
+use super::error::{FAILED_LINES, StartError};
 use super::lifeline::{self, Lifeline};
 use super::probe::{self, Identity, NotReady};
-use super::{FAILED_LINES, ServerSettings, ServerSpec, StartError, Store, TOKEN_LIMIT};
+use super::spec::{ServerSpec, Store, TOKEN_LIMIT};
 use crate::connection::ConnectionConfig;
 
 /// How often a start is tried when another process takes one of the ports meanwhile.
@@ -65,7 +67,7 @@ async fn start_once(
     };
     let ready = probe::wait_ready(
         &config,
-        &super::own_options(),
+        &super::spec::own_options(),
         settings.start_max,
         line.ended(),
         is_ours,

@@ -14,200 +14,39 @@ mod build;
 mod choose;
 mod container;
 mod embedded;
+mod error;
 mod image;
 mod lifeline;
 mod probe;
 mod progress;
 mod reaper;
 mod settings;
+mod spec;
 mod store_patch;
 mod url;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use testcontainers::TestcontainersError;
 use tokio::sync::Mutex;
 
 pub use build::BuildError;
 pub use choose::{Choice, Known, NoServer, choose, known_before_start};
 pub use container::engine_answers;
+pub use error::{StartError, StopError};
 pub use image::{ImageError, build_image};
 pub use probe::StoreEngine;
 pub use progress::Progress;
 pub use reaper::{LABEL as CONTAINER_LABEL, run_reaper_if_asked};
 pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
+pub use spec::{ServerSpec, Store};
 pub use store_patch::StoreError;
 pub use url::UrlError;
 
-use crate::connection::{ConnectionConfig, ConnectionOptions, Tls};
-use crate::scenario::keys;
+use crate::connection::{ConnectionConfig, ConnectionOptions};
 use crate::sql::Product;
 use lifeline::Lifeline;
-use probe::{Identity, ProbeError};
-
-/// TiDB counts blocked statements against its token limit (1000 by default), so that a thousand
-/// waiters would keep out the very connection that looks at them.
-const TOKEN_LIMIT: u32 = 100_000;
-/// How much of a log a failed start carries, in lines.
-const FAILED_LINES: usize = 25;
-
-/// Where a server of ours keeps its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Store {
-    /// In memory.
-    #[default]
-    Memory,
-    /// In files, which go with the server. A start takes some seconds longer.
-    Persistent,
-}
-
-/// How a server of ours is to be started.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ServerSpec {
-    /// Where it keeps its data.
-    pub store: Store,
-    /// Flags of tidb-server without their dashes: name and value.
-    pub flags: Vec<(String, String)>,
-    /// Global variables that are set right after the start, in order: name and SQL literal.
-    pub vars: Vec<(String, String)>,
-}
-
-impl ServerSpec {
-    fn flag_args(&self) -> impl Iterator<Item = String> {
-        self.flags.iter().map(|(name, value)| format!("-{name}={value}"))
-    }
-
-    fn check(&self, kind: ProviderKind) -> Result<(), StartError> {
-        if kind == ProviderKind::Url && *self != Self::default() {
-            return Err(StartError::NotOurs);
-        }
-        let word = |name: &str, more: &str| {
-            !name.is_empty()
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-        };
-        for (name, _) in &self.flags {
-            if !word(name, "-.") || name.starts_with('-') || keys::OUR_FLAGS.contains(&name.as_str()) {
-                return Err(StartError::Flag { name: name.clone() });
-            }
-        }
-        match self.vars.iter().find(|(name, _)| !word(name, "_")) {
-            Some((name, _)) => Err(StartError::Variable { name: name.clone() }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// How to connect to a server of ours: it has no certificate, and where its host is not this machine (a
-/// container seen from within another one) it is the engine's own network.
-fn own_options() -> ConnectionOptions {
-    ConnectionOptions {
-        tls: Tls::Off,
-        ..ConnectionOptions::default()
-    }
-}
-
-/// Why no server came up. The text never holds a password.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The URL can't be used.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The server behind the URL can't be reached or does not answer as it should.
-    #[error("the server does not answer as it should")]
-    Probe(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A store, flags or variables are asked for, and the server is not ours.
-    #[error("a server given by TIDB_URL is not ours to configure (store, flags, global variables)")]
-    NotOurs,
-    /// A flag that is ours to give, or no flag at all.
-    #[error("the flag `{name}` cannot be given to the server")]
-    Flag {
-        /// The flag.
-        name: String,
-    },
-    /// Not a name of a variable.
-    #[error("`{name}` is no name of a global variable")]
-    Variable {
-        /// The name.
-        name: String,
-    },
-    /// There is no tidb-server to start.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// The process can't be started.
-    #[error("start {}", .path.display())]
-    Process {
-        /// The program.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// It ended before it answered.
-    #[error("{what} ended with code {code} before it answered; the end of its log:\n{log}")]
-    Ended {
-        /// `tidb-server` or `the container`.
-        what: &'static str,
-        /// Its exit code; 128 and the number of the signal that ended it.
-        code: i32,
-        /// The end of its log.
-        log: String,
-    },
-    /// It did not answer in time.
-    #[error("the server did not answer within {limit_s} s{last}; the end of its log:\n{log}")]
-    TooLate {
-        /// The limit in seconds.
-        limit_s: u64,
-        /// What the last try to connect said, after a blank; empty if there was none.
-        last: String,
-        /// The end of its log.
-        log: String,
-    },
-    /// No container can be made.
-    #[error("container: {reason}")]
-    Container {
-        /// Why.
-        reason: String,
-    },
-    /// The engine failed.
-    #[error("the container engine failed")]
-    Engine(#[source] Box<TestcontainersError>),
-    /// The process that removes our containers can't be started.
-    #[error("start the process that removes containers")]
-    Reaper(#[source] io::Error),
-}
-
-impl StartError {
-    fn probe(error: ProbeError) -> Self {
-        Self::Probe(Box::new(error))
-    }
-
-    fn late(limit: Duration, last: Option<ProbeError>, log: String) -> Self {
-        let last = last.map_or_else(String::new, |error| format!(" ({error})"));
-        Self::TooLate {
-            limit_s: limit.as_secs(),
-            last,
-            log,
-        }
-    }
-}
-
-/// Why a server is perhaps not gone.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StopError {
-    /// The process or its directory.
-    #[error("end tidb-server and remove its directory")]
-    Process(#[source] io::Error),
-    /// The container.
-    #[error("remove the container")]
-    Container(#[source] Box<TestcontainersError>),
-}
+use probe::Identity;
+use spec::own_options;
 
 /// A TiDB that answers. [`Server::stop`] ends it and waits for that; dropping it, and any death of this
 /// process, ends it too, but in the background.

@@ -1,0 +1,15 @@
+//! Lines on standard error.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// A line on standard error.
+pub(crate) fn say(text: &str) {
+    // Nobody listens any more; there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+pub(super) fn complain(message: &str) -> ExitCode {
+    say(&format!("error: {message}"));
+    ExitCode::from(101)
+}
