@@ -431,7 +431,7 @@ fn a_store_that_cannot_be_had_is_an_error() {
     ];
     let said = text(&run("embedded", &vars).stdout);
     assert!(
-        said.contains("cannot get and patch the in-memory store of TiDB: ")
+        said.contains("cannot get and patch the sources of TiDB: ")
             && said.contains("module lookup disabled by GOPROXY=off"),
         "{said}"
     );

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::lifeline::{self, Lifeline};
+use super::patches::{self, PATCHES, PatchError};
 use super::progress::{Progress, Task};
-use super::store_patch::{self, PATCH, StoreError};
 
 const GO_MOD: &str = include_str!("../../embedded/go.mod");
 const GO_SUM: &str = include_str!("../../embedded/go.sum");
@@ -56,9 +56,9 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
-    /// The patched copy of TiDB's in-memory store could not be made.
+    /// The sources could not be patched.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Patch(#[from] PatchError),
     /// `go build` failed.
     #[error("`go build` of TiDB {RELEASE} failed with code {code}; the end of its output:\n{output}")]
     Failed {
@@ -155,14 +155,9 @@ impl<'a> Cache<'a> {
     /// A hash of everything that makes the binary, but for the toolchain.
     fn sources_key(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [
-            GO_MOD,
-            GO_SUM,
-            PATCH,
-            &ldflags(),
-            self.target.os,
-            self.target.arch,
-        ] {
+        let flags = flags().join(" ");
+        let sources = [GO_MOD, GO_SUM, &flags, self.target.os, self.target.arch];
+        for part in sources.into_iter().chain(PATCHES.iter().map(|(_, text)| *text)) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -236,20 +231,12 @@ impl<'a> Cache<'a> {
             ("GOEXPERIMENT", None),
         ];
         let module = self.dir.join(format!("{key}.module"));
-        write_module(&module, &env).await?;
+        let overlay = write_module(&module, &env).await?;
         let fresh = dir.join("tidb-server");
-        let args: Vec<OsString> = vec![
-            "build".into(),
-            "-C".into(),
-            module.clone().into(),
-            "-v".into(),
-            "-trimpath".into(),
-            "-ldflags".into(),
-            ldflags().into(),
-            "-o".into(),
-            fresh.clone().into(),
-            PACKAGE.into(),
-        ];
+        let mut args: Vec<OsString> = vec!["build".into(), "-C".into(), module.clone().into(), "-v".into()];
+        args.extend(flags().map(OsString::from));
+        args.extend(["-overlay".into(), overlay.into()]);
+        args.extend(["-o".into(), fresh.clone().into(), PACKAGE.into()]);
         let line = Lifeline::start(&dir, "go".as_ref(), &args, &env)
             .await
             .map_err(|source| failed("build in", &dir, source))?;
@@ -285,8 +272,9 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> BuildError {
     }
 }
 
-/// Writes the module that names what is built, with the patched store below it.
-async fn write_module(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(), BuildError> {
+/// Writes the module that names what is built, and the overlay with what is patched of it. Returns the
+/// overlay's path.
+async fn write_module(module: &Path, env: &[(&str, Option<&str>)]) -> Result<PathBuf, BuildError> {
     let write = |name: &str, text: &str| {
         let path = module.join(name);
         std::fs::write(&path, text).map_err(|source| failed("write", &path, source))
@@ -294,8 +282,11 @@ async fn write_module(module: &Path, env: &[(&str, Option<&str>)]) -> Result<(),
     std::fs::create_dir_all(module).map_err(|source| failed("create", module, source))?;
     write("go.mod", GO_MOD)?;
     write("go.sum", GO_SUM)?;
-    store_patch::copy_patched(module, env).await?;
-    write("go.mod", &format!("{GO_MOD}{}", store_patch::replacement()))
+    // Go names files as the system does: without symbolic links.
+    let real = std::fs::canonicalize(module).map_err(|source| failed("find", module, source))?;
+    let overlay = patches::write_overlay(&real, env).await?;
+    write("go.mod", &format!("{GO_MOD}{}", patches::replacements()))?;
+    Ok(overlay)
 }
 
 async fn watch(line: &Lifeline, task: &mut Task) -> i32 {
@@ -345,6 +336,13 @@ async fn go_version() -> Result<String, BuildError> {
         let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(BuildError::Go { output })
     }
+}
+
+/// The flags of the build that make the binary what it is.
+fn flags() -> [String; 4] {
+    // Without `-buildvcs=false` the binary would be stamped with a repository that the cache lies in.
+    let [vcs, trim, link] = ["-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned);
+    [vcs, trim, link, ldflags()]
 }
 
 /// Stamps the binary with what it is. The branch and the release come from where the commit lies.

@@ -17,12 +17,12 @@ mod embedded;
 mod error;
 mod image;
 mod lifeline;
+mod patches;
 mod probe;
 mod progress;
 mod reaper;
 mod settings;
 mod spec;
-mod store_patch;
 mod url;
 
 use std::sync::Arc;
@@ -34,12 +34,12 @@ pub use choose::{Choice, Known, NoServer, choose, known_before_start};
 pub use container::engine_answers;
 pub use error::{StartError, StopError};
 pub use image::{ImageError, build_image};
+pub use patches::PatchError;
 pub use probe::StoreEngine;
 pub use progress::Progress;
 pub use reaper::{LABEL as CONTAINER_LABEL, run_reaper_if_asked};
 pub use settings::{DEFAULT_IMAGE, ProviderKind, ServerSettings, SettingsError};
 pub use spec::{ServerSpec, Store};
-pub use store_patch::StoreError;
 pub use url::UrlError;
 
 use crate::connection::{ConnectionConfig, ConnectionOptions};
