@@ -1,8 +1,8 @@
 //! Patches the sources of the TiDB that we build. The files `embedded/*.patch` say what is changed, and why.
 //!
 //! `go build -overlay` replaces single files, but none below Go's module cache. So a module that is patched
-//! is replaced by a folder that only the overlay knows: its files are those of the cache, but for the patched
-//! ones, and nothing is copied.
+//! is replaced by a folder with no files but those of the overlay: they are those of the cache, but for the
+//! patched ones, and nothing is copied.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -13,13 +13,23 @@ use diffy::patch_set::{FileOperation, ParseOptions, PatchSet};
 use tokio::process::Command;
 
 /// Each file of `embedded/` that is a patch, and its text. A path in it begins with that of the module.
-pub(super) const PATCHES: &[(&str, &str)] = &[(
-    "embedded/badger.patch",
-    include_str!("../../embedded/badger.patch"),
-)];
+pub(super) const PATCHES: &[(&str, &str)] = &[
+    (
+        "embedded/badger.patch",
+        include_str!("../../embedded/badger.patch"),
+    ),
+    (
+        "embedded/lock_waits.patch",
+        include_str!("../../embedded/lock_waits.patch"),
+    ),
+];
 /// The modules that have patched files.
-const MODULES: &[&str] = &["github.com/pingcap/badger"];
-/// The folder of the replaced modules: there is none, but for what the overlay says.
+const MODULES: &[&str] = &[
+    "github.com/pingcap/badger",
+    "github.com/pingcap/tidb",
+    "github.com/tikv/client-go/v2",
+];
+/// The folder of the replaced modules, which has no files but those of the overlay.
 const REPLACED: &str = "replaced";
 /// The folder of the patched files.
 const PATCHED: &str = "patched";
@@ -102,8 +112,10 @@ async fn download(dir: &Path, env: &[(&str, Option<&str>)]) -> Result<HashMap<St
     Ok(sources)
 }
 
-/// Takes down what each file that is to be there below `target` is: the one below `source`.
+/// Takes down what each file that is to be there below `target` is: the one below `source`. The folders
+/// have to be there, since the assembler works in them.
 fn list_folder(source: &Path, target: &Path, replace: &mut BTreeMap<PathBuf, PathBuf>) -> io::Result<()> {
+    std::fs::create_dir_all(target)?;
     for entry in std::fs::read_dir(source)? {
         let entry = entry?;
         let (name, path) = (entry.file_name(), entry.path());
