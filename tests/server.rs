@@ -564,6 +564,16 @@ fn embedded_answers_and_goes() {
                 .await
                 .contains(r#""token-limit": 100000"#)
         );
+        // What `embedded/unneeded.patch` leaves out is refused as by the whole server.
+        let mut session = Connection::open(server.config(), server.options()).await.unwrap();
+        let backup = session
+            .execute("backup database test to 'local:///nowhere'")
+            .await;
+        assert_eq!(
+            backup.error().map(|error| (error.code, error.message)),
+            Some((1105, "BACKUP requires tikv store, not unistore".to_owned()))
+        );
+        session.close().await;
         assert!(server.is_alive().await);
         assert!(server.log_tail(5).await.unwrap().lines().count() <= 5);
 

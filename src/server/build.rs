@@ -229,6 +229,8 @@ impl<'a> Cache<'a> {
             ("GOFLAGS", Some("-mod=readonly")),
             ("GOWORK", Some("off")),
             ("GOEXPERIMENT", None),
+            // The compilers take a quarter less time, and hardly more memory than the largest package takes anyway.
+            ("GOGC", Some("400")),
         ];
         let module = self.dir.join(format!("{key}.module"));
         let overlay = write_module(&module, &env).await?;
@@ -339,10 +341,16 @@ async fn go_version() -> Result<String, BuildError> {
 }
 
 /// The flags of the build that make the binary what it is.
-fn flags() -> [String; 4] {
-    // Without `-buildvcs=false` the binary would be stamped with a repository that the cache lies in.
-    let [vcs, trim, link] = ["-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned);
-    [vcs, trim, link, ldflags()]
+fn flags() -> [String; 5] {
+    [
+        // Without this the binary would be stamped with a repository that the cache lies in.
+        "-buildvcs=false".to_owned(),
+        "-trimpath".to_owned(),
+        // The linker would leave it out.
+        "-gcflags=all=-dwarf=false".to_owned(),
+        "-ldflags".to_owned(),
+        ldflags(),
+    ]
 }
 
 /// Stamps the binary with what it is. The branch and the release come from where the commit lies.

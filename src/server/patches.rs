@@ -22,6 +22,10 @@ pub(super) const PATCHES: &[(&str, &str)] = &[
         "embedded/lock_waits.patch",
         include_str!("../../embedded/lock_waits.patch"),
     ),
+    (
+        "embedded/unneeded.patch",
+        include_str!("../../embedded/unneeded.patch"),
+    ),
 ];
 /// The modules that have patched files.
 const MODULES: &[&str] = &[
