@@ -8,6 +8,7 @@ mod config;
 mod driver;
 mod layer_keys;
 mod layers;
+mod limits;
 mod pool;
 mod session;
 mod url;
@@ -15,6 +16,7 @@ mod value;
 
 pub use config::{ConnectionConfig, ConnectionOptions, Tls};
 pub use layers::{ConnectionLayers, LayerError};
+pub(crate) use limits::{KILL_MAX, ROLLBACK_MAX};
 pub use pool::{Lent, Pool};
 pub use session::{ConnectError, Connection};
 pub use url::{UrlError, UrlTarget};

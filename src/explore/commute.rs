@@ -339,11 +339,7 @@ fn footprints(
 /// The texts of a connection's statements, as they stand in the file.
 pub(super) fn texts(plan: &TrialPlan, own: usize) -> impl Iterator<Item = &str> {
     let steps = plan.steps.iter().filter(move |step| step.connection == own);
-    steps.flat_map(|step| match &step.action {
-        Action::Sql(statements) => statements.iter().map(|one| one.text.source()).collect(),
-        Action::Prepared(one, _) => vec![one.text.source()],
-        _ => Vec::new(),
-    })
+    steps.flat_map(|step| step.action.statements().iter().map(|one| one.text.source()))
 }
 
 /// For each table the first of those that are locked together with it, by whatever chain.

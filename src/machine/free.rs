@@ -9,13 +9,11 @@ use tokio::sync::{RwLock, mpsc, oneshot};
 
 use super::Machine;
 use super::action::Acted;
+use crate::connection::KILL_MAX;
 use crate::coordinator::waits::{InVain, Wanted};
 use crate::history::{Done, Outcome, SqlValue, Status, StepEnd, StepRecord, Went};
 use crate::plan::{self, Action, Next, Repetition, Step, TrialPlan};
 use crate::sql::QUERY_INTERRUPTED;
-
-/// How long the server may take to end a statement by KILL QUERY (it looks once a second).
-const KILL_MAX: Duration = Duration::from_secs(4);
 
 /// What a machine that runs freely shares with the task that has the control connection.
 #[derive(Debug, Clone)]

@@ -9,11 +9,11 @@ pub(crate) use action::explain;
 pub(crate) use free::{Around, KillRequest};
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions};
+use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions, ROLLBACK_MAX};
 use crate::coordinator::Coordinator;
 use crate::history::{Outcome, Status, StepEnd};
 use crate::plan::TrialPlan;
@@ -69,9 +69,6 @@ pub(crate) struct Machine {
     /// The schema change of a table that it followed last; before, the newest one of the server.
     pub followed_ddl: Option<i128>,
 }
-
-/// How long a session that was killed in a statement may take to roll back.
-const ROLLBACK_MAX: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// Connects.

@@ -1,6 +1,7 @@
 //! Connections with their settings resolved.
 
 use super::context::{Context, isolation, txn};
+use super::control::{MAIN, main_server};
 use super::names::Scope;
 use super::{ServerPlan, Value};
 use crate::expect::Template;
@@ -178,10 +179,10 @@ impl Context<'_> {
             name
         });
         let server = match &decl.server {
-            None => servers.iter().position(|server| server.name == "main"),
+            None => main_server(servers),
             Some(wanted) => {
                 let found = servers.iter().position(|server| server.name == wanted.value);
-                if found.is_none() && wanted.value != "main" {
+                if found.is_none() && wanted.value != MAIN {
                     self.unknown(
                         wanted,
                         "server",

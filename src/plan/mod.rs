@@ -6,6 +6,7 @@
 mod chosen;
 mod connections;
 mod context;
+mod control;
 mod file;
 mod finals;
 mod flow;
@@ -40,6 +41,7 @@ use crate::source::{SourceFile, Span};
 pub use chosen::ChosenOrder;
 pub use connections::ConnectionPlan;
 pub use context::label;
+pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use load::LoadContent;
 pub use machine::{
@@ -120,6 +122,8 @@ pub struct TrialPlan {
     pub timeout: Duration,
     /// Servers of the trial's own.
     pub servers: Vec<ServerPlan>,
+    /// The number of the one of them that stands in for the run's server, if there is one.
+    pub main_server: Option<usize>,
     /// Texts that no output may show.
     pub secrets: Vec<String>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connections::Connections;
 use super::context::{Context, Variant, label};
+use super::control::{MAIN, main_server};
 use super::names::Scope;
 use super::states::States;
 use super::{PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan};
@@ -147,6 +148,7 @@ impl Context<'_> {
             tags: self.scenario.tags.clone(),
             serial: self.scenario.serial,
             timeout: self.scenario.timeout.unwrap_or(TRIAL_TIMEOUT),
+            main_server: main_server(&servers),
             servers,
             secrets,
         };
@@ -259,17 +261,16 @@ impl Context<'_> {
             .scenario
             .servers
             .iter()
-            .any(|server| server.name.value == "main");
+            .any(|server| server.name.value == MAIN);
         let shared = |step: &&super::Step| {
             connections
                 .get(step.connection)
                 .is_some_and(|connection| connection.server.is_none())
         };
-        let in_steps = steps.iter().filter(shared).flat_map(|step| match &step.action {
-            super::Action::Sql(statements) => statements.as_slice(),
-            super::Action::Prepared(statement, _) => std::slice::from_ref(statement),
-            _ => &[],
-        });
+        let in_steps = steps
+            .iter()
+            .filter(shared)
+            .flat_map(|step| step.action.statements());
         let in_setup = setup.iter().filter(|_| !own);
         for statement in in_setup.chain(in_steps) {
             // A statement may come from the matrix whole; what only a run knows stands as it is written.

@@ -46,7 +46,7 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
         let named = |name: &Located<String>| name.value == server.name.value;
         let uses = |one: &ConnectionDecl| match &one.server {
             Some(name) => named(name),
-            None => server.name.value == "main",
+            None => server.name.value == super::control::MAIN,
         };
         if !scenario.connections.iter().any(uses) {
             unused(&server.name, "server", "no connection is on it");

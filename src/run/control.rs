@@ -1,25 +1,22 @@
-//! The connection that a trial's own statements go through: setup, who waits, final checks.
+//! The connections that a trial's own statements go through: setup, who waits, final checks.
 
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::error::TrialError;
+use super::limits::{CONTROL_MAX, TURN_MAX};
 use crate::connection::{Connection, ConnectionConfig, ConnectionOptions};
 use crate::history::{Outcome, SqlValue};
+use crate::plan::ControlId;
 use crate::server::Server;
 use crate::sql::{Kind, Product, TransactionMode, classify};
 use crate::transaction::mode_of;
 
-/// The limit for one statement of the setup, the teardown or a final query.
-const CONTROL_MAX: Duration = Duration::from_secs(60);
-/// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
-/// up the others for ever.
-const TURN_MAX: Duration = Duration::from_secs(10);
-
 /// A control connection with the endpoint that it is on.
-pub(super) struct Control {
+pub(crate) struct Control {
     pub connection: Connection,
     pub config: ConnectionConfig,
     pub options: ConnectionOptions,
@@ -77,6 +74,66 @@ impl Control {
                 limit_ms: u64::try_from(CONTROL_MAX.as_millis()).unwrap_or(u64::MAX),
                 in_vain: false,
             },
+        }
+    }
+}
+
+/// The control connections of a trial: one for each server that it may touch.
+pub(crate) struct Controls {
+    shared: Control,
+    own: Vec<Control>,
+}
+
+impl Controls {
+    /// Opens them; `own` are the servers of the trial's own, in the plan's order.
+    pub async fn open(server: &Server, own: &[Server]) -> Result<Self, TrialError> {
+        let mut controls = Self {
+            shared: Control::open(server).await?,
+            own: Vec::new(),
+        };
+        for server in own {
+            controls.own.push(Control::open(server).await?);
+        }
+        Ok(controls)
+    }
+
+    /// That of the run's server, which stays after the trial.
+    pub fn shared(&mut self) -> &mut Control {
+        &mut self.shared
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = ControlId> + use<> {
+        let own = (0..self.own.len()).map(|number| ControlId { server: Some(number) });
+        std::iter::once(ControlId::default()).chain(own)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Control> {
+        std::iter::once(&mut self.shared).chain(&mut self.own)
+    }
+
+    pub async fn close(self) {
+        for control in std::iter::once(self.shared).chain(self.own) {
+            control.connection.close().await;
+        }
+    }
+}
+
+impl Index<ControlId> for Controls {
+    type Output = Control;
+
+    fn index(&self, id: ControlId) -> &Control {
+        match id.server {
+            None => &self.shared,
+            Some(number) => &self.own[number],
+        }
+    }
+}
+
+impl IndexMut<ControlId> for Controls {
+    fn index_mut(&mut self, id: ControlId) -> &mut Control {
+        match id.server {
+            None => &mut self.shared,
+            Some(number) => &mut self.own[number],
         }
     }
 }

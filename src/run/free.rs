@@ -10,26 +10,17 @@ use tokio::sync::{RwLock, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
-use super::control::Control;
+use super::control::Controls;
+use super::limits::{HEALTH_EVERY, LOCK_WAITS_EVERY, LOCK_WAITS_MAX, SLOW, WATCHED_EVERY};
 use super::live::Live;
-use super::trial::{main_control, query_record};
+use super::trial::query_record;
+use crate::connection::KILL_MAX;
 use crate::coordinator::waits::{Map, Place};
 use crate::coordinator::{Coordinator, Reach};
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait;
 use crate::machine::{Around, KillRequest, Machine};
-use crate::plan::{Action, TrialPlan, Watch};
-
-/// Between two looks at who is blocked.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// A statement is asked about when it has run this long: most have returned by then.
-const SLOW: Duration = Duration::from_millis(100);
-/// Between two looks whether the sessions of connections that rest are there.
-const HEALTH_EVERY: Duration = Duration::from_secs(1);
-/// How long connections may take to end after the trial's limit: the server looks for a KILL once a second.
-const END_MAX: Duration = Duration::from_secs(4);
-/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
-const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_200);
+use crate::plan::{Action, ControlId, TrialPlan, Watch};
 
 /// What may come of each state, for the coordinator.
 pub(super) fn map(plan: &TrialPlan) -> Map {
@@ -77,7 +68,7 @@ pub(super) fn map(plan: &TrialPlan) -> Map {
 pub(super) struct Free<'c> {
     plan: Arc<TrialPlan>,
     coordinator: Arc<Coordinator>,
-    controls: &'c mut [Control],
+    controls: &'c mut Controls,
     live: Option<Live>,
     /// Held for reading by whoever runs a statement.
     idle: Arc<RwLock<()>>,
@@ -93,7 +84,7 @@ impl<'c> Free<'c> {
     pub fn new(
         plan: Arc<TrialPlan>,
         coordinator: Arc<Coordinator>,
-        controls: &'c mut [Control],
+        controls: &'c mut Controls,
         live: Option<Live>,
     ) -> Self {
         Self {
@@ -131,7 +122,7 @@ impl<'c> Free<'c> {
             numbers.insert(task.id(), number);
         }
         drop(around);
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut look = tokio::time::interval(WATCHED_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -196,11 +187,11 @@ impl<'c> Free<'c> {
             return;
         }
         self.checked = Instant::now();
-        for control in 0..self.controls.len() {
+        for control in self.controls.ids() {
             let resting: Vec<usize> = self.coordinator.resting();
             let resting = resting
                 .into_iter()
-                .filter(|number| self.control_of(*number) == control);
+                .filter(|number| self.plan.control_of(*number) == control);
             let sessions: Vec<(usize, u64)> = resting
                 .filter_map(|number| Some((number, self.coordinator.session(number)?)))
                 .collect();
@@ -231,18 +222,13 @@ impl<'c> Free<'c> {
         }
     }
 
-    fn control_of(&self, connection: usize) -> usize {
-        let server = self.plan.connections.get(connection).and_then(|own| own.server);
-        server.map_or_else(|| main_control(&self.plan), |server| server + 1)
-    }
-
     /// The number of the server's newest schema change, where a state follows those of a table.
     async fn newest_schema_change(&mut self) -> Option<i128> {
         let follows = |action: &Action| matches!(action, Action::Watch(Watch::DdlOf(_)));
         if !self.plan.steps.iter().any(|step| follows(&step.action)) {
             return None;
         }
-        let main = main_control(&self.plan);
+        let main = self.plan.main_control();
         let Outcome::Rows(set) = self.controls[main].execute("admin show ddl jobs 1").await else {
             return None;
         };
@@ -257,10 +243,10 @@ impl<'c> Free<'c> {
     async fn look(&mut self) {
         let slow = self.coordinator.slow(SLOW);
         self.waits.retain(|connection, _| slow.contains_key(connection));
-        let mut by_control: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut by_control: BTreeMap<ControlId, Vec<usize>> = BTreeMap::new();
         for connection in slow.keys() {
             by_control
-                .entry(self.control_of(*connection))
+                .entry(self.plan.control_of(*connection))
                 .or_default()
                 .push(*connection);
         }
@@ -295,7 +281,7 @@ impl<'c> Free<'c> {
 
     /// Ends a statement that is over its limit, and writes down whom it waits for.
     async fn kill(&mut self, request: KillRequest) {
-        let control = self.control_of(request.connection);
+        let control = self.plan.control_of(request.connection);
         if let Some(session) = self.coordinator.session(request.connection) {
             if !request.session {
                 self.note_wait(control, &request, session).await;
@@ -308,7 +294,7 @@ impl<'c> Free<'c> {
         let _ = request.done.send(());
     }
 
-    async fn note_wait(&mut self, control: usize, request: &KillRequest, session: u64) {
+    async fn note_wait(&mut self, control: ControlId, request: &KillRequest, session: u64) {
         let count = self.plan.connections.len();
         let sessions: Vec<Option<u64>> = (0..count)
             .map(|number| self.coordinator.session(number))
@@ -328,7 +314,7 @@ impl<'c> Free<'c> {
                 while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
                     found = lock_wait::lock_wait(control, own.id).await;
                     if found.is_none() {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        tokio::time::sleep(LOCK_WAITS_EVERY).await;
                     }
                 }
                 let (holder, key) = found.unwrap_or_default();
@@ -386,7 +372,7 @@ impl<'c> Free<'c> {
         let running = self.coordinator.slow(Duration::ZERO);
         let running: Vec<usize> = running.into_keys().collect();
         for connection in &running {
-            let control = self.control_of(*connection);
+            let control = self.plan.control_of(*connection);
             if let Some(session) = self.coordinator.session(*connection) {
                 self.controls[control]
                     .execute(&format!("kill query {session}"))
@@ -394,7 +380,7 @@ impl<'c> Free<'c> {
             }
         }
         self.coordinator.end_all_waits();
-        let deadline = tokio::time::Instant::now() + END_MAX;
+        let deadline = tokio::time::Instant::now() + KILL_MAX;
         loop {
             tokio::select! {
                 ended = tasks.join_next_with_id() => match ended {
@@ -424,7 +410,7 @@ impl<'c> Free<'c> {
     /// Asks `always`; whoever calls it knows that no statement runs.
     async fn always(&mut self) {
         let plan = Arc::clone(&self.plan);
-        let main = main_control(&plan);
+        let main = plan.main_control();
         for (number, one) in plan.finals.iter().enumerate() {
             for (index, query) in one.always.iter().enumerate() {
                 let check = CheckId::Always {

@@ -14,12 +14,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::history::{Outcome, StepRecord};
-use crate::plan::{Action, Step as PlanStep, TrialPlan};
-use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, TransactionMode, classify};
+use crate::plan::{Step as PlanStep, TrialPlan};
+use crate::sql::{
+    DEADLOCK, Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, TransactionMode, classify,
+};
 use crate::transaction::Transaction;
-
-/// `ER_LOCK_DEADLOCK`: whoever waits may be the victim of a circle that another closes.
-const DEADLOCK: u16 = 1213;
 
 /// So many places are kept; what comes after them is looked at with care each time.
 const PLACES_MAX: usize = 20_000;
@@ -182,14 +181,7 @@ impl Known {
 /// Each step, whether it is the same whenever it is done: the BEGIN of a pessimistic transaction of a connection
 /// that never reads what was there at the BEGIN, but locks whatever it looks at.
 fn timeless(plan: &TrialPlan) -> Vec<bool> {
-    let texts = |step: &PlanStep| match &step.action {
-        Action::Sql(statements) => statements
-            .iter()
-            .map(|one| one.text.source().to_owned())
-            .collect(),
-        _ => Vec::new(),
-    };
-    let locks_only = |text: &String| match classify(text).kind {
+    let locks_only = |text: &str| match classify(text).kind {
         Kind::Begin(mode) => mode != TransactionMode::Optimistic,
         Kind::Select { locking } => locking,
         // A query in it may read what was there at the BEGIN.
@@ -211,14 +203,14 @@ fn timeless(plan: &TrialPlan) -> Vec<bool> {
                 .connections
                 .get(step.connection)
                 .map(|own| own.vars.as_slice());
-            let begins = |text: &String| matches!(classify(text).kind, Kind::Begin(_));
-            let (mine, all) = (texts(step), |texts: Vec<String>| {
-                !texts.is_empty() && texts.iter().all(locks_only)
-            });
-            !mine.is_empty()
-                && mine.iter().all(begins)
+            let begins = |text: &str| matches!(classify(text).kind, Kind::Begin(_));
+            let all = |step: &PlanStep, is: &dyn Fn(&str) -> bool| {
+                let statements = step.action.statements();
+                !statements.is_empty() && statements.iter().all(|one| is(one.text.source()))
+            };
+            all(step, &begins)
                 && pessimistic(vars.unwrap_or_default())
-                && own.all(|step| all(texts(step)))
+                && own.all(|step| all(step, &locks_only))
         })
         .collect()
 }
@@ -242,6 +234,7 @@ impl Belief {
         let gave_up = match &end.outcome {
             Outcome::TimedOut { .. } | Outcome::Lost { .. } => true,
             Outcome::Refused(error) => {
+                // Whoever waits may be the victim of a cycle that another one closes.
                 [DEADLOCK, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT].contains(&error.code)
             }
             Outcome::Rows(_) | Outcome::Done(_) => false,

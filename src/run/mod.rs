@@ -4,6 +4,7 @@ mod control;
 mod error;
 mod free;
 mod known;
+mod limits;
 mod live;
 mod order;
 mod script;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::script::{Fate, RETURN_MAX, Script};
-use super::watch::{LOOK_EVERY, Waiting};
+use super::limits::{POLL_EVERY, RETURN_MAX};
+use super::script::{Fate, Script};
+use super::watch::Waiting;
 use crate::history::{Status, Stopped};
 use crate::lock_wait::TrxRow;
 use crate::machine::Command;
@@ -158,7 +159,7 @@ impl Script<'_> {
             // Most who are let go are back before the server could be asked.
             if !asked && busy.iter().any(|own| !self.is_known_to_wait(*own)) {
                 asked = true;
-                self.next_report(Instant::now() + LOOK_EVERY).await;
+                self.next_report(Instant::now() + POLL_EVERY).await;
                 continue;
             }
             let mut open = false;
@@ -201,7 +202,7 @@ impl Script<'_> {
                 }
                 return Ok(());
             }
-            self.next_report(Instant::now() + LOOK_EVERY).await;
+            self.next_report(Instant::now() + POLL_EVERY).await;
         }
     }
 

@@ -7,25 +7,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use super::control::Control;
+use super::control::Controls;
 use super::known::{Belief, Known, Place, Seen, Track};
+use super::limits::{POLL_EVERY, RELEASE_MAX, RETURN_MAX};
 use super::order::Taken;
 use super::trial::query_record;
-use super::watch::{LOOK_EVERY, Waiting};
+use super::watch::Waiting;
+use crate::connection::KILL_MAX;
 use crate::coordinator::Coordinator;
 use crate::history::{CheckId, History, Outcome, Skipped, Status, StepEnd, StepRecord, Stopped, WaitRule};
 use crate::lock_wait::{self, TrxRow};
 use crate::machine::{Command, Machine, Report};
-use crate::plan::{Action, Step, TrialPlan, describe_action};
+use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
 use crate::sql::{Kind, classify};
 use crate::transaction::Transaction;
-
-/// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms.
-const RELEASE_MAX: Duration = Duration::from_secs(3);
-/// How long a statement that no longer waits may take to return, or to wait again.
-pub(super) const RETURN_MAX: Duration = Duration::from_secs(3);
-/// How long the server may take to end a statement by KILL QUERY (it looks once a second).
-const KILL_MAX: Duration = Duration::from_secs(4);
 
 pub(super) struct Seat {
     pub commands: mpsc::UnboundedSender<Command>,
@@ -35,13 +30,13 @@ pub(super) struct Seat {
     /// Why the connection takes no more steps.
     pub failed: Option<String>,
     pub transaction: Transaction,
-    pub control: usize,
+    pub control: ControlId,
 }
 
 pub(super) struct Script<'c> {
     pub(super) plan: Arc<TrialPlan>,
     pub(super) coordinator: Arc<Coordinator>,
-    pub(super) controls: &'c mut [Control],
+    pub(super) controls: &'c mut Controls,
     inbox: mpsc::UnboundedReceiver<Report>,
     pub(super) seats: Vec<Seat>,
     pub(super) history: History,
@@ -70,7 +65,7 @@ impl<'c> Script<'c> {
     pub fn new(
         plan: Arc<TrialPlan>,
         coordinator: Arc<Coordinator>,
-        controls: &'c mut [Control],
+        controls: &'c mut Controls,
         inbox: mpsc::UnboundedReceiver<Report>,
     ) -> Self {
         Self {
@@ -94,7 +89,7 @@ impl<'c> Script<'c> {
     pub fn take_up(
         plan: Arc<TrialPlan>,
         coordinator: Arc<Coordinator>,
-        controls: &'c mut [Control],
+        controls: &'c mut Controls,
         inbox: mpsc::UnboundedReceiver<Report>,
         seats: Vec<Seat>,
         known: Arc<Known>,
@@ -119,17 +114,7 @@ impl<'c> Script<'c> {
     }
 
     pub fn start_machine(&mut self, machine: Machine, reports: mpsc::UnboundedSender<Report>) {
-        let main = self
-            .plan
-            .servers
-            .iter()
-            .position(|server| server.name == "main")
-            .map_or(0, |own| own + 1);
-        let server = self
-            .plan
-            .connections
-            .get(machine.number)
-            .and_then(|own| own.server);
+        let control = self.plan.control_of(machine.number);
         let settings = self.plan.connections.get(machine.number);
         let settings = settings.map(|own| own.vars.as_slice()).unwrap_or_default();
         let transaction = Transaction::of_session(settings);
@@ -137,7 +122,6 @@ impl<'c> Script<'c> {
         // A task of its own has no span around it, so the scenario's is handed on.
         let span = tracing::info_span!("connection", name = %machine.config.id);
         let task = tokio::spawn(machine.run(inbox, reports).instrument(span));
-        let control = server.map_or(main, |server| server + 1);
         self.seats.push(Seat {
             commands,
             task,
@@ -313,7 +297,7 @@ impl<'c> Script<'c> {
             .collect()
     }
 
-    pub(super) async fn rows(&mut self, control: usize) -> Result<Vec<TrxRow>, Stopped> {
+    pub(super) async fn rows(&mut self, control: ControlId) -> Result<Vec<TrxRow>, Stopped> {
         let sessions = self.sessions();
         match lock_wait::transactions(&mut self.controls[control].connection, &sessions).await {
             Ok(rows) => Ok(rows),
@@ -401,7 +385,7 @@ impl<'c> Script<'c> {
                     }
                     break;
                 }
-                self.next_report(Instant::now() + LOOK_EVERY).await;
+                self.next_report(Instant::now() + POLL_EVERY).await;
             }
         }
         Ok(())
@@ -526,11 +510,7 @@ impl<'c> Script<'c> {
             return;
         }
         let plan = Arc::clone(&self.plan);
-        let main = plan
-            .servers
-            .iter()
-            .position(|server| server.name == "main")
-            .map_or(0, |own| own + 1);
+        let main = plan.main_control();
         for (number, one) in plan.finals.iter().enumerate() {
             for (index, query) in one.always.iter().enumerate() {
                 let check = CheckId::Always {

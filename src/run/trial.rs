@@ -7,9 +7,10 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
-use super::control::Control;
+use super::control::{Control, Controls};
 use super::error::TrialError;
 use super::free::{self, Free};
+use super::limits::FORGET_MAX;
 use super::live::Live;
 use super::script::Script;
 use crate::connection::ConnectionOptions;
@@ -17,7 +18,7 @@ use crate::coordinator::Coordinator;
 use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue, Vars};
 use crate::lock_wait;
 use crate::machine::{Machine, Report};
-use crate::plan::{Query, Statement, TrialPlan};
+use crate::plan::{ControlId, Query, Statement, TrialPlan};
 use crate::server::Server;
 
 /// At most this many connections are opened at the same time.
@@ -28,8 +29,6 @@ const FILES_BESIDE: u64 = 500;
 const FEW: usize = 100;
 /// The limit that a process is given at least, if it may have it.
 const FILES_USUAL: u64 = 4_096;
-/// How long tear-down waits until the server has forgotten the trial's transactions.
-const FORGET_MAX: Duration = Duration::from_secs(10);
 
 /// What a run needs beside the plan.
 #[derive(Debug, Clone)]
@@ -73,14 +72,11 @@ pub async fn run(
     async {
         tracing::info!(database = settings.database, "begins");
         let mut clock = Clock::start();
-        let mut controls = vec![Control::open(server).await?];
-        for server in own {
-            controls.push(Control::open(server).await?);
-        }
+        let mut controls = Controls::open(server, own).await?;
         clock.ends("control");
         let result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
         clock = Clock::start();
-        let main = main_control(&plan);
+        let main = plan.main_control();
         for statement in &plan.teardown {
             let outcome =
                 control_statement(&mut controls[main], statement, &vars_with_names(&plan, settings)).await;
@@ -89,12 +85,10 @@ pub async fn run(
             }
         }
         if !settings.keep_databases {
-            drop_on(&mut controls[0], &plan, settings).await;
+            drop_on(controls.shared(), &plan, settings).await;
         }
         clock.ends("drop");
-        for control in controls {
-            control.connection.close().await;
-        }
+        controls.close().await;
         match &result {
             Ok(history) => {
                 tracing::info!(took_ms = history.took_us / 1_000, stopped = ?history.stopped, "ends");
@@ -105,13 +99,6 @@ pub async fn run(
     }
     .instrument(span)
     .await
-}
-
-pub(super) fn main_control(plan: &TrialPlan) -> usize {
-    plan.servers
-        .iter()
-        .position(|server| server.name == "main")
-        .map_or(0, |own| own + 1)
 }
 
 /// The names of the trial's databases: its own and those that connections name.
@@ -185,10 +172,10 @@ pub(super) async fn control_statement(
 /// Makes the trial's databases and runs its setup; returns the variables.
 pub(super) async fn prepare(
     plan: &TrialPlan,
-    controls: &mut [Control],
+    controls: &mut Controls,
     settings: &RunSettings,
 ) -> Result<Vars, TrialError> {
-    let main = main_control(plan);
+    let main = plan.main_control();
     let mut clock = Clock::start();
     for control in controls.iter_mut() {
         for database in databases(plan, &settings.database) {
@@ -214,8 +201,9 @@ pub(super) async fn prepare(
         control_statement(&mut controls[main], statement, &vars).await?;
     }
     for (number, own) in plan.servers.iter().enumerate() {
+        let control = ControlId { server: Some(number) };
         for statement in &own.setup {
-            control_statement(&mut controls[number + 1], statement, &vars).await?;
+            control_statement(&mut controls[control], statement, &vars).await?;
         }
     }
     // A `use` in the setup must not move the final queries.
@@ -228,11 +216,11 @@ pub(super) async fn prepare(
 
 async fn run_in_databases(
     plan: Arc<TrialPlan>,
-    controls: &mut [Control],
+    controls: &mut Controls,
     server: &Server,
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
-    let main = main_control(&plan);
+    let main = plan.main_control();
     let vars = prepare(&plan, controls, settings).await?;
     let globals = if plan.serial {
         Some(global_variables(&mut controls[main]).await)
@@ -278,7 +266,7 @@ pub(super) async fn restore_globals(control: &mut Control, before: &[(String, Sq
 
 async fn connect_and_run(
     plan: Arc<TrialPlan>,
-    controls: &mut [Control],
+    controls: &mut Controls,
     vars: Vars,
     settings: &RunSettings,
     server: &Server,
@@ -291,7 +279,7 @@ async fn connect_and_run(
     } else {
         Coordinator::new(names, vars)
     });
-    let main = main_control(&plan);
+    let main = plan.main_control();
     let machines = connect(&plan, &coordinator, controls, settings).await?;
     clock.ends("connect");
     let mut history = if plan.is_free() {
@@ -352,14 +340,13 @@ fn check_files(connections: usize) -> Result<(), TrialError> {
 pub(super) async fn connect(
     plan: &Arc<TrialPlan>,
     coordinator: &Arc<Coordinator>,
-    controls: &[Control],
+    controls: &Controls,
     settings: &RunSettings,
 ) -> Result<Vec<Machine>, TrialError> {
     check_files(plan.connections.len())?;
-    let main = main_control(plan);
     let mut machines = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {
-        let control = &controls[own.server.map_or(main, |server| server + 1)];
+        let control = &controls[plan.control_of(number)];
         let mut config = control.config.clone();
         config.id.clone_from(&own.name);
         let database = own
@@ -428,13 +415,13 @@ pub(super) async fn connect(
 
 /// Waits until the server has no transaction of the trial's sessions any more: a session whose client is
 /// gone keeps its locks until its wait ends.
-async fn forget(controls: &mut [Control], history: &History) {
+async fn forget(controls: &mut Controls, history: &History) {
     let sessions: Vec<u64> = history
         .connections
         .iter()
         .flat_map(|record| record.sessions.clone())
         .collect();
-    for control in controls {
+    for control in controls.iter_mut() {
         let deadline = Instant::now() + FORGET_MAX;
         while Instant::now() < deadline {
             match lock_wait::transactions(&mut control.connection, &sessions).await {

@@ -81,12 +81,7 @@ pub(super) fn waits_for_its_limit(plan: &TrialPlan) -> bool {
     let mut names = settings.map(|(name, _)| name.as_str());
     let servers = plan.servers.iter().flat_map(|own| &own.setup);
     let setup = plan.setup.iter().chain(servers);
-    let steps = plan.steps.iter().flat_map(|step| match &step.action {
-        Action::Sql(statements) => statements.iter().collect(),
-        Action::Prepared(one, _) | Action::Load { statement: one, .. } => vec![one],
-        _ => Vec::new(),
-    });
-    let mut statements = setup.chain(steps);
+    let mut statements = setup.chain(plan.statements());
     let plain = plan.steps.iter().all(|step| match step.action {
         Action::Sql(_) | Action::Prepared(..) | Action::Load { .. } | Action::Set | Action::Nothing => true,
         Action::Sleep(_) | Action::Kill { .. } | Action::Disconnect | Action::Reconnect => true,

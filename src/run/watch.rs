@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::known::Seen;
+use super::limits::{LOCK_WAITS_EVERY, LOCK_WAITS_MAX, POLL_EVERY};
 use super::script::{Fate, Script, Seat};
 use crate::history::{Evidence, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait::{self, Sight, Sights, TrxRow};
@@ -18,15 +19,10 @@ const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
 const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(1_200);
 /// The same where nobody has a transaction open.
 const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
-/// Between looks.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// From one question to the next, so that many looks are had in little time also where answers are slow.
 const LOOK_EVERY_OF_MANY: Duration = Duration::from_millis(3);
 const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
 const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
-/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS.
-const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
-const LOCK_WAITS_EVERY: Duration = Duration::from_millis(50);
 
 /// How it is now with a statement that was seen to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +62,7 @@ impl Script<'_> {
             + if self.one_of_many {
                 self.first_look(connection, known)
             } else if expected {
-                LOOK_EVERY / 4
+                POLL_EVERY / 4
             } else {
                 FIRST_LOOK
             };
@@ -147,8 +143,8 @@ impl Script<'_> {
                     let left = sights.left(now).unwrap_or(LOOK_EVERY_KNOWN);
                     now + left.max(LOOK_EVERY_KNOWN / 2)
                 }
-                (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + LOOK_EVERY / 4),
-                (true, _) => now + LOOK_EVERY,
+                (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + POLL_EVERY / 4),
+                (true, _) => now + POLL_EVERY,
                 (false, _) => now + LOOK_EVERY_UNEXPECTED,
             };
         }

@@ -11,8 +11,8 @@ mod tables;
 mod verb;
 
 pub use error::{
-    LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TransactionEffect,
-    by_code, by_name, effect_on_transaction, nearest, retry_class,
+    DEADLOCK, LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass,
+    TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use error_table::ErrorEntry;
 pub use product::Product;

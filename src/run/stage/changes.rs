@@ -4,37 +4,16 @@ use crate::plan::{Action, TrialPlan};
 use crate::sql::{Kind, classify};
 
 /// The texts of all statements of the steps, as far as they are known before a run.
-fn texts(plan: &TrialPlan) -> Vec<Option<String>> {
-    let mut texts = Vec::new();
-    for step in &plan.steps {
-        match &step.action {
-            Action::Sql(statements) => {
-                texts.extend(statements.iter().map(|one| one.text.fill(&plan.vars).ok()));
-            }
-            Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
-                texts.push(one.text.fill(&plan.vars).ok());
-            }
-            _ => {}
-        }
-    }
-    // One whose variables are filled in later is still told by its verb.
-    let sources = plan.steps.iter().flat_map(|step| match &step.action {
-        Action::Sql(statements) => statements
-            .iter()
-            .map(|one| one.text.source().to_owned())
-            .collect(),
-        Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
-            vec![one.text.source().to_owned()]
-        }
-        _ => Vec::new(),
-    });
-    texts
-        .into_iter()
-        .zip(sources)
-        .map(|(filled, source)| {
-            filled.or(Some(source).filter(|source| !source.trim_start().starts_with('$')))
-        })
-        .collect()
+fn texts(plan: &TrialPlan) -> impl Iterator<Item = Option<String>> {
+    plan.statements().map(|one| {
+        // One whose variables are filled in later is still told by its verb.
+        let source = || one.text.source().to_owned();
+        let told = |source: &String| !source.trim_start().starts_with('$');
+        one.text
+            .fill(&plan.vars)
+            .ok()
+            .or_else(|| Some(source()).filter(told))
+    })
 }
 
 /// Whether the steps change nothing but rows, so that rows are all that has to be put back.
@@ -45,7 +24,7 @@ pub(super) fn changes_rows_only(plan: &TrialPlan) -> bool {
         .iter()
         .any(|step| matches!(step.action, Action::Handler(_)));
     known
-        && texts(plan).into_iter().all(|text| {
+        && texts(plan).all(|text| {
             text.is_some_and(|text| {
                 let statement = classify(&text);
                 !statement.changes_whole_server()
@@ -65,7 +44,7 @@ pub(super) fn sessions_stay(plan: &TrialPlan) -> bool {
             Action::Kill { .. } | Action::Disconnect | Action::Reconnect
         )
     });
-    acts && texts(plan).into_iter().all(|text| {
+    acts && texts(plan).all(|text| {
         text.is_some_and(|text| {
             let statement = classify(&text);
             let plain = matches!(

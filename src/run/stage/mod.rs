@@ -13,19 +13,19 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::control::Control;
+use super::control::{Control, Controls};
 use super::error::TrialError;
 use super::known::Known;
 use super::order::{Chooser, Taken};
 use super::script::{Script, Seat};
 use super::trial::{
-    RunSettings, connect, control_statement, drop_on, final_checks, global_variables, main_control, prepare,
+    RunSettings, connect, control_statement, drop_on, final_checks, global_variables, prepare,
     restore_globals, vars_with_names,
 };
 use crate::coordinator::Coordinator;
 use crate::history::{History, Outcome, RowSet, SqlValue, Vars};
 use crate::machine::{Command, Report};
-use crate::plan::TrialPlan;
+use crate::plan::{ControlId, TrialPlan};
 use crate::server::Server;
 use crate::sql::{Product, TransactionMode};
 use crate::transaction::Transaction;
@@ -50,7 +50,7 @@ pub struct Ran {
 pub struct Stage {
     plan: Arc<TrialPlan>,
     settings: RunSettings,
-    controls: Vec<Control>,
+    controls: Controls,
     coordinator: Arc<Coordinator>,
     seats: Vec<Seat>,
     inbox: Option<mpsc::UnboundedReceiver<Report>>,
@@ -94,10 +94,7 @@ impl Stage {
         own: &[Server],
         settings: RunSettings,
     ) -> Result<Self, TrialError> {
-        let mut controls = vec![Control::open(server).await?];
-        for server in own {
-            controls.push(Control::open(server).await?);
-        }
+        let controls = Controls::open(server, own).await?;
         let coordinator = coordinator(&plan, Vars::new());
         let server_name = (server.title(), server.product());
         let mut stage = Self {
@@ -155,7 +152,7 @@ impl Stage {
 
     /// What the server begins transactions with, where that is known.
     pub(crate) fn txn_mode(&self) -> Option<TransactionMode> {
-        self.controls.first().and_then(|control| control.txn_mode)
+        self.controls[ControlId::default()].txn_mode
     }
 
     /// Whether rows are put back between two orders, rather than databases made anew.
@@ -165,7 +162,7 @@ impl Stage {
     }
 
     fn main(&mut self) -> &mut Control {
-        let main = main_control(&self.plan);
+        let main = self.plan.main_control();
         &mut self.controls[main]
     }
 
@@ -175,7 +172,7 @@ impl Stage {
         }
         self.vars = prepare(&self.plan, &mut self.controls, &self.settings).await?;
         self.look_at_tables().await?;
-        for control in &mut self.controls {
+        for control in self.controls.iter_mut() {
             control.ask_txn_mode().await;
             control.ask_patience().await;
         }
@@ -246,7 +243,7 @@ impl Stage {
                 self.find_tables().await?;
             }
             self.read_tables(&mut history).await;
-            let main = main_control(&self.plan);
+            let main = self.plan.main_control();
             let plan = Arc::clone(&self.plan);
             final_checks(&plan, &mut self.controls[main], &mut history).await;
         }
@@ -321,7 +318,7 @@ impl Stage {
 
     async fn begin_anew(&mut self) -> Result<(), TrialError> {
         self.restore_globals().await;
-        for control in &mut self.controls {
+        for control in self.controls.iter_mut() {
             drop_on(control, &self.plan, &self.settings).await;
         }
         let puts_back = self.kept.is_some();
@@ -362,7 +359,7 @@ impl Stage {
     /// Runs the teardown and drops the databases, unless they are to be left.
     pub async fn close(mut self) {
         self.stand_up().await;
-        let main = main_control(&self.plan);
+        let main = self.plan.main_control();
         let vars = vars_with_names(&self.plan, &self.settings);
         for statement in &self.plan.teardown {
             if let Err(error) = control_statement(&mut self.controls[main], statement, &vars).await {
@@ -371,11 +368,9 @@ impl Stage {
         }
         self.restore_globals().await;
         if !self.settings.keep_databases {
-            drop_on(&mut self.controls[0], &self.plan, &self.settings).await;
+            drop_on(self.controls.shared(), &self.plan, &self.settings).await;
         }
-        for control in self.controls {
-            control.connection.close().await;
-        }
+        self.controls.close().await;
     }
 }
 

@@ -1,0 +1,32 @@
+//! How long what is waited for may take, and how often it is asked about.
+
+use std::time::Duration;
+
+/// The limit for one statement of the setup, the teardown or a final query.
+pub(super) const CONTROL_MAX: Duration = Duration::from_secs(60);
+/// How long a schema change waits for its turn. Turns are for speed only, so that one that hangs must not hold
+/// up the others for ever.
+pub(super) const TURN_MAX: Duration = Duration::from_secs(10);
+/// How long tear-down waits until the server has forgotten the trial's transactions: a session whose client is gone
+/// keeps its locks until its wait ends, which a KILL does within a second.
+pub(super) const FORGET_MAX: Duration = Duration::from_secs(10);
+/// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms, and a busy machine makes
+/// seconds of them.
+pub(super) const RELEASE_MAX: Duration = Duration::from_secs(3);
+/// How long a statement that is no longer blocked may take to return, or to be blocked again.
+pub(crate) const RETURN_MAX: Duration = Duration::from_secs(3);
+/// Between two polls of a statement that may be blocked, or of one that was: a poll costs 0.3 to 0.5 ms.
+pub(crate) const POLL_EVERY: Duration = Duration::from_millis(2);
+/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS: the waiter asks for its lock anew once a
+/// second, and is entered then.
+pub(super) const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
+/// Between two looks at that table.
+pub(super) const LOCK_WAITS_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks at which concurrent connections are blocked. Nothing waits for them: they are for whoever
+/// watches, so that they may be rare.
+pub(super) const WATCHED_EVERY: Duration = Duration::from_millis(50);
+/// A statement of a concurrent connection is asked about when it has run this long: most have returned by then.
+pub(super) const SLOW: Duration = Duration::from_millis(100);
+/// Between two looks whether the sessions of connections that rest are there: a lost one is to be known within
+/// about a second.
+pub(super) const HEALTH_EVERY: Duration = Duration::from_secs(1);
