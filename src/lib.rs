@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` has the table of the modules and the layers between them.
 #![forbid(unsafe_code)]
 
+mod bless;
 pub mod connection;
 pub mod coordinator;
 pub mod expect;

@@ -251,10 +251,10 @@ impl Bench {
         let explored = tokio::spawn(run).await??;
         println!(
             "  the same, pruned: {} runs for {} orders in {:.2} s ({:.0} runs a second)",
-            explored.run,
-            explored.stands_for,
+            explored.executed,
+            explored.trace_size,
             explored.took.as_secs_f64(),
-            explored.run as f64 / explored.took.as_secs_f64()
+            explored.executed as f64 / explored.took.as_secs_f64()
         );
         Ok(())
     }

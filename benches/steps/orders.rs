@@ -66,7 +66,7 @@ pub async fn engine(
             database,
             keep_databases: false,
         },
-        stages,
+        sandboxes: stages,
         shrink_max: Duration::ZERO,
         stop: std::sync::Arc::default(),
     };

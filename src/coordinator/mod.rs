@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::history::{ConnectionRecord, EventRecord, JobRecord, SqlValue, Status, StepRecord, Vars};
+use crate::history::{ConnectionRecord, EventRecord, History, JobRecord, SqlValue, Status, StepRecord, Vars};
 
 pub use shared::JobSeen;
 pub use waits::Reach;
@@ -35,7 +35,7 @@ pub struct SharedState {
     pub vars: Vars,
     /// One for each connection, in the plan's order.
     pub connections: Vec<ConnectionRecord>,
-    /// Steps of connections that run freely, in the order in which they began.
+    /// Steps, in the order in which they began.
     pub steps: Vec<StepRecord>,
     /// Events in the order in which they came.
     pub events: Vec<EventRecord>,
@@ -110,6 +110,23 @@ impl Coordinator {
             };
         }
         shared.vars = vars;
+        shared.steps.clear();
+        shared.running.clear();
+    }
+
+    /// What happened, as far as the connections' shared state tells: it is taken out.
+    #[must_use]
+    pub fn take_history(&self) -> History {
+        let mut shared = self.lock();
+        History {
+            connections: shared.connections.clone(),
+            vars: shared.vars.clone(),
+            steps: std::mem::take(&mut shared.steps),
+            events: std::mem::take(&mut shared.events),
+            series: std::mem::take(&mut shared.series),
+            jobs: std::mem::take(&mut shared.jobs),
+            ..History::default()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, SharedState> {

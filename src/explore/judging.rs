@@ -1,31 +1,31 @@
-//! Judges orders by what the file says of them. Pure, so that histories can be judged anew.
+//! Judges schedules by what the file says of them. Pure, so that histories can be judged anew.
 
 use std::collections::BTreeSet;
 
-use super::Came;
+use super::outcome::OrderOutcome;
 use crate::history::History;
 use crate::plan::{OrdersPlan, TrialPlan};
 use crate::verdict::{Finding, Verdict, judge, outcome as fits_outcome};
 
-/// Of so many outcomes it is said why an order is none of them.
+/// Of so many outcomes it is said why a schedule has none of them.
 const NAMES_MAX: usize = 6;
 
-/// One order by what the file says.
+/// One schedule by what the file says.
 #[derive(Debug)]
-pub struct JudgedOrder {
-    /// The outcomes that it came to, by their numbers.
+pub struct JudgedSchedule {
+    /// The outcomes that it has, by their numbers.
     pub outcomes: Vec<usize>,
     /// What did not hold.
     pub findings: Vec<Finding>,
     /// Why it is none of the outcomes, where that is all that is wrong.
-    pub(super) misfits: Option<Misfits>,
+    pub(super) mismatches: Option<Mismatches>,
 }
 
 /// For each outcome what does not hold of it: the places in the file, and what was there instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misfits(Vec<BTreeSet<(usize, String)>>);
+pub(super) struct Mismatches(Vec<BTreeSet<(usize, String)>>);
 
-impl Misfits {
+impl Mismatches {
     /// Of a history that is none of the outcomes; nothing for one that is, or where the file names none.
     pub(super) fn of(plan: &TrialPlan, history: &History) -> Option<Self> {
         Self::from(&missed(plan, history))
@@ -50,16 +50,16 @@ impl Misfits {
     }
 }
 
-/// What does not hold of each outcome; nothing of those that the history came to.
+/// What does not hold of each outcome; nothing of those that the history has.
 fn missed(plan: &TrialPlan, history: &History) -> Vec<Vec<Finding>> {
     (0..plan.outcomes.len())
         .map(|number| fits_outcome(plan, number, history))
         .collect()
 }
 
-/// Judges one order.
+/// Judges one schedule.
 #[must_use]
-pub fn judge_order(plan: &TrialPlan, history: &History) -> JudgedOrder {
+pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
     let mut findings = match judge(plan, history) {
         Verdict::Passed => Vec::new(),
         Verdict::Failed(findings) => findings,
@@ -68,16 +68,16 @@ pub fn judge_order(plan: &TrialPlan, history: &History) -> JudgedOrder {
     let outcomes: Vec<usize> = (0..missed.len())
         .filter(|number| missed[*number].is_empty())
         .collect();
-    // What fails in another way as well says nothing of what it came to.
-    let misfits = Misfits::from(&missed).filter(|_| findings.is_empty());
+    // What fails in another way as well says nothing of its outcome.
+    let mismatches = Mismatches::from(&missed).filter(|_| findings.is_empty());
     if let (true, Some(orders), [first, ..]) = (findings.is_empty(), &plan.orders, outcomes.as_slice()) {
         findings.extend(another_outcome(plan, orders, *first, &missed));
     }
     match (outcomes.as_slice(), &plan.orders) {
-        ([], Some(orders)) if misfits.is_some() => {
+        ([], Some(orders)) if mismatches.is_some() => {
             let mut finding = Finding::at(orders.span, "an outcome that no name fits");
             finding.label = "not among `outcomes`".to_owned();
-            let facts = Came::of(plan, history).facts();
+            let facts = OrderOutcome::of(plan, history).facts();
             let facts = facts.into_iter().map(|(what, how)| format!("  {what}: {how}"));
             let reasons = (0..missed.len()).take(NAMES_MAX);
             let reasons = reasons.filter_map(|number| why_not(plan, number, &missed));
@@ -96,10 +96,10 @@ pub fn judge_order(plan: &TrialPlan, history: &History) -> JudgedOrder {
         }
         _ => {}
     }
-    JudgedOrder {
+    JudgedSchedule {
         outcomes,
         findings,
-        misfits,
+        mismatches,
     }
 }
 
@@ -113,7 +113,7 @@ fn why_not(plan: &TrialPlan, number: usize, missed: &[Vec<Finding>]) -> Option<S
     ))
 }
 
-/// That an order came to another outcome than the list says of it.
+/// That a schedule has another outcome than the list says of it.
 fn another_outcome(
     plan: &TrialPlan,
     orders: &OrdersPlan,
@@ -129,23 +129,19 @@ fn another_outcome(
         .clone()
         .map(|number| format!("`{}`", plan.outcomes[number].name))
         .collect();
-    let came = &plan.outcomes[got];
-    let message = format!(
-        "this order came to `{}`, not to {}",
-        came.name,
-        names.join(" or ")
-    );
+    let has = &plan.outcomes[got];
+    let message = format!("this order came to `{}`, not to {}", has.name, names.join(" or "));
     let mut finding = Finding::at(*span, message);
     finding.label = "not this one".to_owned();
-    finding.also.push((came.span, "but this".to_owned()));
+    finding.also.push((has.span, "but this".to_owned()));
     let reasons = wanted.filter_map(|number| why_not(plan, number, missed));
     finding.detail = Some(reasons.collect::<Vec<_>>().join("\n"));
     Some(finding)
 }
 
-/// The outcomes that have to be seen and that no order came to; `seen` are the numbers of those that were.
+/// The outcomes that have to be seen and that no schedule has; `seen` are the numbers of those that were.
 pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<Finding> {
-    // One order has one outcome; which of them were to be seen is asked of all.
+    // One schedule has one outcome; which of them were to be seen is asked of all.
     if plan.has_one_order() {
         return Vec::new();
     }
@@ -161,12 +157,12 @@ pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<
         .collect()
 }
 
-/// Judges orders that have been run, all together.
+/// Judges schedules that have been run, all together.
 #[must_use]
-pub fn judge_orders(plan: &TrialPlan, histories: &[History]) -> Verdict {
-    let judged: Vec<JudgedOrder> = histories
+pub fn judge_schedules(plan: &TrialPlan, histories: &[History]) -> Verdict {
+    let judged: Vec<JudgedSchedule> = histories
         .iter()
-        .map(|history| judge_order(plan, history))
+        .map(|history| judge_schedule(plan, history))
         .collect();
     let seen = |number: usize| judged.iter().any(|one| one.outcomes.contains(&number));
     let mut findings = never_seen(plan, seen);

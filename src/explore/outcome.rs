@@ -1,21 +1,20 @@
-//! What an order of steps came to, so that orders can be compared.
+//! The outcome of a schedule, so that schedules can be compared.
 
 use serde::Serialize;
 
-use crate::history::show;
-use crate::history::{CheckId, History, Outcome, RowSet, SERVER_LOST, StepRecord, Stopped};
+use crate::history::{CheckId, History, Outcome, RowSet, SERVER_LOST, StepRecord, Stopped, show};
 use crate::plan::{TrialPlan, step_name};
 use crate::sql::classify;
 
-/// What one order came to. Two orders with the same are the same to whoever looks at the data, at the answers
-/// and at who had to wait.
+/// The outcome of one schedule. Two schedules with the same are the same to whoever looks at the data, at the answers
+/// and at which steps were blocked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Came {
+pub struct OrderOutcome {
     /// The rows, sorted, of each table that was there at the end.
     pub tables: Vec<(String, Vec<String>)>,
     /// What each step was answered: rows, how many were changed, or an error's number.
     pub answers: Vec<(String, String)>,
-    /// The steps that had to wait, in the order of the file.
+    /// The steps that were blocked, in the order of the file.
     pub blocked: Vec<String>,
     /// Variables that steps have set.
     pub vars: Vec<(String, String)>,
@@ -42,7 +41,7 @@ fn rows(set: &RowSet, sort: bool) -> Vec<String> {
     rows
 }
 
-/// Why an order was not run to its end, in words that are the same each time.
+/// Why a schedule was not run to its end, in words that are the same each time.
 fn stopped(stopped: &Stopped) -> String {
     match stopped {
         Stopped::OverTime { limit_ms } => format!("the trial's limit of {limit_ms} ms was over"),
@@ -72,8 +71,8 @@ fn answer(record: &StepRecord) -> String {
     }
 }
 
-impl Came {
-    /// What a history came to.
+impl OrderOutcome {
+    /// The outcome that a history shows.
     #[must_use]
     pub fn of(plan: &TrialPlan, history: &History) -> Self {
         let name = |step: usize| step_name(step, &plan.connections, &plan.steps);

@@ -1,27 +1,19 @@
-//! Looks for a shorter story that fails as well: fewer connections, fewer steps, fewer changes of connection.
+//! Looks for a smaller schedule that fails as well, by delta debugging: fewer connections, fewer steps, fewer changes of
+//! connection.
 
 use std::time::Instant;
 
-use super::judging::Misfits;
-use super::{FailingOrder, Given, once, switches};
-use crate::plan::{Action, TrialPlan};
-use crate::run::Stage;
+use super::explored::{FailingSchedule, Shrunk, switches};
+use super::judging::Mismatches;
+use super::replay::ReplayScheduler;
+use super::sandbox::Sandbox;
+use crate::plan::TrialPlan;
 use crate::sql::classify;
+use crate::verdict::{Finding, Verdict, judge};
 
-/// A shorter order that fails in the same way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shrunk {
-    /// The connections by their numbers.
-    pub order: Vec<usize>,
-    /// Steps that are left out.
-    pub without: Vec<usize>,
-    /// How many shorter ones were tried.
-    pub tried: usize,
-}
-
-/// The places in the file at which something did not hold: a shorter story fails as well if one of them fails
+/// The places in the file at which something did not hold: a smaller schedule fails as well if one of them fails
 /// again.
-fn places(failing: &FailingOrder) -> Vec<usize> {
+fn places(failing: &FailingSchedule) -> Vec<usize> {
     failing
         .findings
         .iter()
@@ -29,24 +21,24 @@ fn places(failing: &FailingOrder) -> Vec<usize> {
         .collect()
 }
 
-/// Looks until this moment. `None`, where nothing shorter was found.
+/// Looks until this moment. `None`, where nothing smaller was found.
 pub(super) async fn shrink(
     plan: &TrialPlan,
-    stage: &mut Stage,
-    failing: &FailingOrder,
+    sandbox: &mut Sandbox,
+    failing: &FailingSchedule,
     until: Instant,
 ) -> Option<Shrunk> {
     let places = places(failing);
     let mut found = Shrunk {
-        order: failing.order.clone(),
+        schedule: failing.schedule.clone(),
         without: Vec::new(),
         tried: 0,
     };
     let mut look = Look {
         plan,
-        stage,
+        sandbox,
         places,
-        misfits: failing.misfits.as_ref(),
+        mismatches: failing.mismatches.as_ref(),
         until,
     };
     // Whole connections first, then single steps, then changes of connection.
@@ -55,7 +47,7 @@ pub(super) async fn shrink(
         look.without(&mut found, &own.collect::<Vec<_>>()).await;
     }
     for step in (0..plan.steps.len()).rev() {
-        // Without the end of its transaction a connection holds its locks until the limit of whoever waits.
+        // Without the end of its transaction a connection holds its locks until the limit of the step that waits.
         if !found.without.contains(&step) && !ends_transaction(plan, step) {
             look.without(&mut found, &[step]).await;
         }
@@ -63,36 +55,33 @@ pub(super) async fn shrink(
     let mut better = true;
     while better {
         better = false;
-        for at in 0..found.order.len().saturating_sub(1) {
-            let mut order = found.order.clone();
+        for at in 0..found.schedule.len().saturating_sub(1) {
+            let mut order = found.schedule.clone();
             if order[at] == order[at + 1] {
                 continue;
             }
             order.swap(at, at + 1);
-            if switches(&order) < switches(&found.order) && look.fails(&mut found, &order, None).await {
+            if switches(&order) < switches(&found.schedule) && look.fails(&mut found, &order, None).await {
                 better = true;
             }
         }
     }
-    let shorter =
-        found.order.len() < failing.order.len() || switches(&found.order) < switches(&failing.order);
+    let shorter = found.schedule.len() < failing.schedule.len()
+        || switches(&found.schedule) < switches(&failing.schedule);
     shorter.then_some(found)
 }
 
 fn ends_transaction(plan: &TrialPlan, step: usize) -> bool {
-    match plan.steps.get(step).map(|step| &step.action) {
-        Some(Action::Sql(statements)) => statements
-            .iter()
-            .any(|one| classify(one.text.source()).ends_transaction()),
-        _ => false,
-    }
+    let statements = plan.steps.get(step).map(|step| step.action.statements());
+    let mut statements = statements.unwrap_or_default().iter();
+    statements.any(|one| classify(one.text.source()).ends_transaction())
 }
 
 struct Look<'l> {
     plan: &'l TrialPlan,
-    stage: &'l mut Stage,
+    sandbox: &'l mut Sandbox,
     places: Vec<usize>,
-    misfits: Option<&'l Misfits>,
+    mismatches: Option<&'l Mismatches>,
     until: Instant,
 }
 
@@ -107,7 +96,7 @@ impl Look<'_> {
         let mut order = Vec::new();
         let mut skipped = found.without.clone();
         skipped.sort_unstable();
-        for pick in &found.order {
+        for pick in &found.schedule {
             while skipped.contains(&at[*pick]) {
                 at[*pick] += 1;
             }
@@ -116,7 +105,7 @@ impl Look<'_> {
             }
             at[*pick] += 1;
         }
-        if order.len() == found.order.len() || order.is_empty() {
+        if order.len() == found.schedule.len() || order.is_empty() {
             return;
         }
         let mut serial = order.clone();
@@ -135,9 +124,24 @@ impl Look<'_> {
         if self.run(found, order, &without).await != Some(true) {
             return false;
         }
-        found.order = order.to_vec();
+        found.schedule = order.to_vec();
         found.without = without;
         true
+    }
+
+    /// What does not hold of one schedule, and why it is no outcome.
+    async fn once(
+        &mut self,
+        order: &[usize],
+        without: &[usize],
+    ) -> Option<(Vec<Finding>, Option<Mismatches>)> {
+        let mut scheduler = ReplayScheduler::new(order);
+        let execution = self.sandbox.run(&mut scheduler, without).await.ok()?;
+        let findings = match judge(self.plan, &execution.history) {
+            Verdict::Passed => Vec::new(),
+            Verdict::Failed(findings) => findings,
+        };
+        Some((findings, Mismatches::of(self.plan, &execution.history)))
     }
 
     /// Whether it fails in this order; `None` when time is up.
@@ -146,11 +150,11 @@ impl Look<'_> {
             return None;
         }
         found.tried += 1;
-        let (findings, misfits) = once(self.plan, self.stage, &mut Given::new(order), without).await?;
+        let (findings, mismatches) = self.once(order, without).await?;
         let at_same_place = findings
             .iter()
             .any(|finding| self.places.contains(&finding.span.start));
-        let misfits = self.misfits.zip(misfits.as_ref());
-        Some(at_same_place || misfits.is_some_and(|(wanted, got)| wanted.are_those_of(got)))
+        let mismatches = self.mismatches.zip(mismatches.as_ref());
+        Some(at_same_place || mismatches.is_some_and(|(wanted, got)| wanted.are_those_of(got)))
     }
 }

@@ -1,4 +1,4 @@
-//! What stages that run orders share: what is still to be run, and what has been.
+//! What sandboxes that run schedules share: what is still to be run, and what has been.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,50 +7,56 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::judging::Misfits;
-use super::turns::Open;
-use super::{Beginning, Came, Dependence, Given, JudgedOrder, LeftOut, Search, judge_order};
+use super::dpor::{DporSearch, Prefix};
+use super::explored::LeftOut;
+use super::frontier::Frontier;
+use super::independence::DependencyRelation;
+use super::judging::{JudgedSchedule, Mismatches, judge_schedule};
+use super::outcome::OrderOutcome;
+use super::replay::ReplayScheduler;
+use super::sandbox::{Execution, Sandbox};
+use super::trace_count::trace_size;
 use crate::history::{History, StepRecord};
 use crate::plan::{OrderChoice, TrialPlan};
-use crate::run::{Ran, Stage, TrialError};
+use crate::run::TrialError;
 use crate::verdict::Finding;
 
-/// So often a way is tried once more on which somebody waited, or did not, other than the time before.
-const STRAYED_MAX: usize = 20;
-/// So often an order is run again in which somebody was believed to wait who did not.
-const DOUBTED_MAX: usize = 20;
+/// So often a prefix is run once more on which the server blocked other connections than the time before.
+const DIVERGED_MAX: usize = 20;
+/// So often a schedule is run again in which a step was taken to be blocked that was not.
+const RETRIED_MAX: usize = 20;
 /// So many outcomes that rest on a wait which only its length tells are run a second time before they are believed.
-const GUESSED_MAX: usize = 40;
+const BY_TIMING_MAX: usize = 40;
 
-/// One order, judged.
+/// One schedule, judged.
 pub(super) struct Judged {
-    pub order: Vec<usize>,
-    pub came: Came,
-    pub stands_for: u128,
+    pub schedule: Vec<usize>,
+    pub outcome: OrderOutcome,
+    pub trace_size: u128,
     pub names: Vec<usize>,
     pub findings: Vec<Finding>,
-    pub misfits: Option<Misfits>,
+    pub mismatches: Option<Mismatches>,
     pub history: History,
 }
 
-/// What the stages share.
+/// What the sandboxes share.
 pub(super) struct Shared {
-    open: Open,
-    /// For what is drawn, where orders may be left out.
+    frontier: Frontier,
+    /// For what is drawn, where schedules may be left out.
     seed: Option<u64>,
     given: Vec<Vec<usize>>,
-    dependence: Arc<Dependence>,
+    relation: Arc<DependencyRelation>,
     /// How often all was begun anew.
     renewed: usize,
-    /// Stages that have an order under way, and may bring more beginnings.
+    /// Sandboxes that have a schedule under way, and may bring more prefixes.
     under_way: usize,
     pub started: usize,
-    strayed: usize,
-    doubted: usize,
-    /// What orders came to in which only its length told that somebody waited.
-    guessed: BTreeSet<Came>,
-    /// Beginnings that were given up, since nobody could be found to go on as the time before.
-    pub astray: usize,
+    diverged: usize,
+    retried: usize,
+    /// Outcomes of schedules in which only its length told that a step was blocked.
+    by_timing: BTreeSet<OrderOutcome>,
+    /// Prefixes that were dropped, since the server blocked other connections on replay again and again.
+    pub dropped: usize,
     pub all: Vec<Judged>,
     seen: BTreeMap<Vec<usize>, usize>,
     pub cut: Option<LeftOut>,
@@ -58,23 +64,23 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// For the orders that are given, or for all of them, by the seed where some may be left out.
-    pub fn new(given: Option<Vec<Vec<usize>>>, seed: Option<u64>, dependence: Dependence) -> Self {
+    /// For the schedules that are given, or for all of them, by the seed where some may be left out.
+    pub fn new(given: Option<Vec<Vec<usize>>>, seed: Option<u64>, relation: DependencyRelation) -> Self {
         Self {
-            open: match given {
-                Some(_) => Open::All(Vec::new()),
-                None => Open::new(seed),
+            frontier: match given {
+                Some(_) => Frontier::All(Vec::new()),
+                None => Frontier::new(seed),
             },
             seed,
             given: given.unwrap_or_default(),
-            dependence: Arc::new(dependence),
+            relation: Arc::new(relation),
             renewed: 0,
             under_way: 0,
             started: 0,
-            strayed: 0,
-            doubted: 0,
-            guessed: BTreeSet::new(),
-            astray: 0,
+            diverged: 0,
+            retried: 0,
+            by_timing: BTreeSet::new(),
+            dropped: 0,
             all: Vec::new(),
             seen: BTreeMap::new(),
             cut: None,
@@ -82,8 +88,8 @@ impl Shared {
         }
     }
 
-    /// Begins anew if an order was not as what is left out relies on; from then on nothing is left out.
-    fn begins_anew(&mut self, plan: &TrialPlan, ran: &Result<Ran, TrialError>) -> bool {
+    /// Begins anew if a schedule was not as what is left out relies on; from then on nothing is left out.
+    fn begins_anew(&mut self, plan: &TrialPlan, ran: &Result<Execution, TrialError>) -> bool {
         let Ok(ran) = ran else {
             return false;
         };
@@ -92,34 +98,34 @@ impl Shared {
             failed && !plan.steps[record.step].wants_error()
         };
         let mut failed = ran.history.steps.iter().filter(fails).map(|record| record.step);
-        if self.dependence.holds(&mut failed) {
+        if self.relation.holds(&mut failed) {
             return false;
         }
-        tracing::debug!("an unexpected error lets go of locks; all orders are run");
+        tracing::debug!("an unexpected error releases locks; all schedules are run");
         *self = Self {
             renewed: self.renewed + 1,
             under_way: self.under_way,
-            guessed: std::mem::take(&mut self.guessed),
-            ..Self::new(None, self.seed, Dependence::everything(plan.steps.len()))
+            by_timing: std::mem::take(&mut self.by_timing),
+            ..Self::new(None, self.seed, DependencyRelation::everything(plan.steps.len()))
         };
         true
     }
 
-    /// Whether an order is to be run again, since it cannot have been as it was seen, or may not have been. It
+    /// Whether a schedule is to be run again, since it cannot have been as it was seen, or may not have been. It
     /// counts as not run then.
-    fn doubts(&mut self, plan: &TrialPlan, ran: &Result<Ran, TrialError>) -> bool {
+    fn retries(&mut self, plan: &TrialPlan, ran: &Result<Execution, TrialError>) -> bool {
         let Ok(ran) = ran else {
             return false;
         };
-        let again = if ran.doubtful {
-            self.doubted += 1;
-            self.doubted <= DOUBTED_MAX
+        let again = if ran.suspect {
+            self.retried += 1;
+            self.retried <= RETRIED_MAX
         } else {
             let mut waits = ran.history.steps.iter().filter_map(|step| step.wait.as_ref());
             ran.complete
                 && waits.any(|wait| wait.rule.is_told_by_length())
-                && self.guessed.len() < GUESSED_MAX
-                && self.guessed.insert(Came::of(plan, &ran.history))
+                && self.by_timing.len() < BY_TIMING_MAX
+                && self.by_timing.insert(OrderOutcome::of(plan, &ran.history))
         };
         if again {
             self.started -= 1;
@@ -142,12 +148,12 @@ pub(super) struct Work {
     pub most: u32,
     /// Steps that are left out.
     pub without: Vec<usize>,
-    /// Set where no more orders are to be begun.
+    /// Set where no more schedules are to be begun.
     pub stop: Arc<AtomicBool>,
 }
 
 enum Next {
-    Begin(Beginning, Arc<Dependence>, usize),
+    Begin(Prefix, Arc<DependencyRelation>, usize),
     Given(Vec<usize>),
     /// Others may still find more.
     Later,
@@ -155,8 +161,8 @@ enum Next {
 }
 
 impl Work {
-    /// Runs orders on a stage as long as there are any.
-    pub async fn run(self, mut stage: Stage) -> Stage {
+    /// Runs schedules in a sandbox as long as there are any.
+    pub async fn run(self, mut sandbox: Sandbox) -> Sandbox {
         let steps: Vec<_> = self
             .plan
             .connections
@@ -168,45 +174,24 @@ impl Work {
             // Asked for before it is looked what there is to do, so that none is missed.
             let told = news.notified();
             let ran = match self.next() {
-                Next::Nothing => return stage,
+                Next::Nothing => return sandbox,
                 Next::Later => {
                     told.await;
                     continue;
                 }
-                Next::Begin(beginning, dependence, renewed) => {
-                    let mut search = Search::new(beginning.clone(), &dependence, &steps);
-                    let ran = stage.run(&mut search, &[]).await;
-                    let found = std::mem::take(&mut search.others);
-                    let mut shared = lock(&self.shared);
-                    let old = shared.renewed != renewed || shared.begins_anew(&self.plan, &ran);
-                    let again = !old && shared.doubts(&self.plan, &ran);
-                    if old {
-                        // Nothing of it is used.
-                    } else if again {
-                        // Who could go on was not seen as it is, so what was found from there is not used either.
-                        shared.open.again(beginning);
-                    } else {
-                        shared.open.extend(found);
-                        if search.strayed {
-                            // Somebody waited, or did not, other than the time before: the way is tried once more.
-                            shared.strayed += 1;
-                            if shared.strayed <= STRAYED_MAX {
-                                shared.started -= 1;
-                                shared.open.again(beginning);
-                            } else {
-                                shared.astray += 1;
-                            }
-                        }
-                        self.news.notify_waiters();
-                    }
-                    ran.map(|ran| (ran, old || again || search.redundant || search.strayed))
+                Next::Begin(prefix, relation, renewed) => {
+                    let mut search = DporSearch::new(prefix.clone(), &relation, &steps);
+                    let ran = sandbox.run(&mut search, &[]).await;
+                    let unused = self.searched(&ran, prefix, search, renewed);
+                    ran.map(|ran| (ran, unused))
                 }
-                Next::Given(order) => {
-                    let ran = stage.run(&mut Given::new(&order), &self.without).await;
+                Next::Given(schedule) => {
+                    let mut replay = ReplayScheduler::new(&schedule);
+                    let ran = sandbox.run(&mut replay, &self.without).await;
                     let mut shared = lock(&self.shared);
-                    let again = shared.doubts(&self.plan, &ran);
+                    let again = shared.retries(&self.plan, &ran);
                     if again {
-                        shared.given.push(order);
+                        shared.given.push(schedule);
                     }
                     ran.map(|ran| (ran, again))
                 }
@@ -215,12 +200,44 @@ impl Work {
         }
     }
 
+    /// Takes note of what a run of the search has found; tells whether the run itself is not to be used.
+    fn searched(
+        &self,
+        ran: &Result<Execution, TrialError>,
+        prefix: Prefix,
+        search: DporSearch<'_>,
+        renewed: usize,
+    ) -> bool {
+        let mut shared = lock(&self.shared);
+        if shared.renewed != renewed || shared.begins_anew(&self.plan, ran) {
+            return true;
+        }
+        if shared.retries(&self.plan, ran) {
+            // Which connections were enabled was not seen as it is, so what was found from there is not used either.
+            shared.frontier.again(prefix);
+            return true;
+        }
+        shared.frontier.extend(search.others);
+        if search.diverged {
+            // The server blocked other connections than the time before: the prefix is run once more.
+            shared.diverged += 1;
+            if shared.diverged <= DIVERGED_MAX {
+                shared.started -= 1;
+                shared.frontier.again(prefix);
+            } else {
+                shared.dropped += 1;
+            }
+        }
+        self.news.notify_waiters();
+        search.sleep_blocked || search.diverged
+    }
+
     fn next(&self) -> Next {
         let mut shared = lock(&self.shared);
         if shared.trouble.is_some() {
             return Next::Nothing;
         }
-        let more = !shared.open.is_empty() || !shared.given.is_empty();
+        let more = !shared.frontier.is_empty() || !shared.given.is_empty();
         let left = (self.most as usize).saturating_sub(shared.started);
         let idle = shared.under_way == 0;
         if more && left == 0 {
@@ -239,10 +256,10 @@ impl Work {
             shared.cut = Some(LeftOut::Time(self.plan.timeout));
             return Next::Nothing;
         }
-        let next = if let Some(beginning) = shared.open.next(idle, left) {
-            Next::Begin(beginning, Arc::clone(&shared.dependence), shared.renewed)
-        } else if let Some(order) = shared.given.pop() {
-            Next::Given(order)
+        let next = if let Some(prefix) = shared.frontier.next(idle, left) {
+            Next::Begin(prefix, Arc::clone(&shared.relation), shared.renewed)
+        } else if let Some(schedule) = shared.given.pop() {
+            Next::Given(schedule)
         } else if !idle && shared.cut.is_none() {
             return Next::Later;
         } else {
@@ -253,16 +270,16 @@ impl Work {
         next
     }
 
-    fn take(&self, ran: Result<(Ran, bool), TrialError>) {
-        let judged = ran.map(|(ran, redundant)| (!redundant).then(|| self.judge(ran)));
+    fn take(&self, ran: Result<(Execution, bool), TrialError>) {
+        let judged = ran.map(|(ran, unused)| (!unused).then(|| self.judge(ran)));
         let mut shared = lock(&self.shared);
         shared.under_way -= 1;
         match judged {
             Ok(None) => {}
             Ok(Some(judged)) => {
                 let number = shared.all.len();
-                // The order that really happened is what counts, and equal ones count once.
-                if shared.seen.insert(judged.order.clone(), number).is_none() {
+                // The schedule that really happened is what counts, and equal ones count once.
+                if shared.seen.insert(judged.schedule.clone(), number).is_none() {
                     shared.all.push(judged);
                 }
             }
@@ -272,38 +289,38 @@ impl Work {
         self.news.notify_waiters();
     }
 
-    fn judge(&self, ran: Ran) -> Judged {
+    fn judge(&self, ran: Execution) -> Judged {
         let plan = &self.plan;
-        let order: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
-        let steps: Vec<usize> = ran.taken.iter().map(|taken| taken.step).collect();
-        let came = Came::of(plan, &ran.history);
-        let JudgedOrder {
+        let steps: Vec<usize> = ran.scheduled.iter().map(|one| one.step).collect();
+        let JudgedSchedule {
             outcomes,
             findings,
-            misfits,
-        } = judge_order(plan, &ran.history);
-        let stands_for = match plan.orders.as_ref().map(|orders| &orders.choice) {
-            Some(OrderChoice::All) => {
-                lock(&self.shared)
-                    .dependence
-                    .stands_for(&steps, &let_go(&ran.history), |step| plan.steps[step].connection)
-            }
-            _ => 1,
-        };
+            mismatches,
+        } = judge_schedule(plan, &ran.history);
+        let searched = matches!(
+            plan.orders.as_ref().map(|orders| &orders.choice),
+            Some(OrderChoice::All)
+        );
+        let relation = Arc::clone(&lock(&self.shared).relation);
+        let connection_of = |step: usize| plan.steps[step].connection;
         Judged {
-            order,
-            came,
-            stands_for,
+            schedule: ran.scheduled.iter().map(|one| one.connection).collect(),
+            outcome: OrderOutcome::of(plan, &ran.history),
+            trace_size: if searched {
+                trace_size(&relation, &steps, &unblocked(&ran.history), connection_of)
+            } else {
+                1
+            },
             names: outcomes,
             findings,
-            misfits,
+            mismatches,
             history: ran.history,
         }
     }
 }
 
-/// For each step that waited: the one that let it go on, and what its own connection did next.
-fn let_go(history: &History) -> Vec<(usize, usize)> {
+/// For each step that was blocked: the one that unblocked it, and what its own connection did next.
+fn unblocked(history: &History) -> Vec<(usize, usize)> {
     let steps = &history.steps;
     let pairs = steps.iter().enumerate().filter_map(|(number, record)| {
         let ended = record.wait.as_ref().and(record.end.as_ref())?.at_us;
@@ -322,7 +339,7 @@ mod tests {
     use super::*;
     use crate::history::{Wait, WaitRule};
 
-    fn ran(step: usize, rule: WaitRule) -> Result<Ran, TrialError> {
+    fn ran(step: usize, rule: WaitRule) -> Result<Execution, TrialError> {
         let wait = Wait {
             seen_us: 0,
             rule,
@@ -341,10 +358,10 @@ mod tests {
             steps: vec![record],
             ..History::default()
         };
-        Ok(Ran {
-            taken: Vec::new(),
+        Ok(Execution {
+            scheduled: Vec::new(),
             complete: true,
-            doubtful: false,
+            suspect: false,
             history,
         })
     }
@@ -358,20 +375,20 @@ mod tests {
         let plan = planned.trials.remove(0);
         let mut shared = Shared {
             started: 10,
-            ..Shared::new(None, None, Dependence::everything(plan.steps.len()))
+            ..Shared::new(None, None, DependencyRelation::everything(plan.steps.len()))
         };
-        let mut doubts = |ran| shared.doubts(&plan, &ran);
+        let mut retries = |ran| shared.retries(&plan, &ran);
         let (slow, silent) = (
             WaitRule::Committing { for_us: 300_000 },
             WaitRule::NoAnswer { for_us: 300_000 },
         );
-        assert!(doubts(ran(0, slow)));
-        assert!(!doubts(ran(0, slow)));
+        assert!(retries(ran(0, slow)));
+        assert!(!retries(ran(0, slow)));
         // Another outcome: another one waited.
-        assert!(doubts(ran(1, silent)));
-        assert!(!doubts(ran(1, slow)));
-        assert!(!doubts(ran(0, WaitRule::SameLockWaitTwice { apart_us: 24_000 })));
-        assert!(!doubts(ran(0, WaitRule::MetadataLock)));
+        assert!(retries(ran(1, silent)));
+        assert!(!retries(ran(1, slow)));
+        assert!(!retries(ran(0, WaitRule::SameLockWaitTwice { apart_us: 24_000 })));
+        assert!(!retries(ran(0, WaitRule::MetadataLock)));
         assert_eq!(shared.started, 8, "what is run again counts once");
     }
 }

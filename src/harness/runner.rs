@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::kept::Left;
 use super::requires;
 use super::servers::{Servers, with_causes};
-use crate::explore::{ExploreSettings, Explored, STAGES, explore};
+use crate::explore::{ExploreSettings, Explored, SANDBOXES, explore};
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
@@ -148,7 +148,7 @@ impl Runner {
                 database: self.servers.database(),
                 keep_databases: server.kind() != ProviderKind::Url,
             },
-            stages: STAGES,
+            sandboxes: SANDBOXES,
             shrink_max,
             stop: Arc::clone(&self.stop),
         };

@@ -5,6 +5,6 @@ mod innodb;
 mod query;
 mod trx;
 
-pub(crate) use detector::{Sight, Sights};
+pub(crate) use detector::{BlockDetector, Confidence, Detection};
 pub(crate) use query::{is_running, lock_wait, metadata_lock_waits, same_statement, transactions};
 pub(crate) use trx::TrxRow;

@@ -55,6 +55,13 @@ impl TrialPlan {
         Ok(without.is_empty() && matches!(choice, Some(OrderChoice::One(own)) if *own == picks))
     }
 
+    /// An order by the names of its connections, as `--order` takes it.
+    #[must_use]
+    pub fn order_in_words(&self, order: &[usize]) -> String {
+        let name = |number: &usize| self.connections.get(*number).map_or("?", |own| own.name.as_str());
+        order.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
     /// An order as `--order` takes it: after what happened, the steps that connections did not come to since they
     /// had got an error.
     #[must_use]

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::redact;
-use crate::explore::{Explored, order_in_words};
+use super::redact::redact;
+use crate::explore::{Explored, OrderOutcome};
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::verdict::{Finding, Verdict};
@@ -23,22 +23,22 @@ struct Record<'a> {
     history: &'a History,
 }
 
-/// What the orders of a trial with `permutations` came to; the history is that of one that failed.
+/// The outcomes of a trial with `permutations`; the history is that of a schedule that failed.
 #[derive(Serialize)]
 struct Orders<'a> {
     orders: u128,
     run: usize,
     stands_for: u128,
     failed: usize,
-    outcomes: Vec<Came<'a>>,
+    outcomes: Vec<Class<'a>>,
 }
 
 #[derive(Serialize)]
-struct Came<'a> {
+struct Class<'a> {
     names: &'a [String],
     orders: u128,
     order: String,
-    came: &'a crate::explore::Came,
+    came: &'a OrderOutcome,
 }
 
 #[derive(Serialize)]
@@ -87,18 +87,18 @@ pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict, explored: 
             })
             .collect(),
         orders: explored.map(|explored| Orders {
-            orders: explored.orders,
+            orders: explored.schedules,
             run: explored.distinct,
-            stands_for: explored.stands_for,
+            stands_for: explored.trace_size,
             failed: explored.failed,
             outcomes: explored
                 .outcomes
                 .iter()
-                .map(|group| Came {
-                    names: &group.names,
-                    orders: group.stands_for,
-                    order: order_in_words(plan, &group.order),
-                    came: &group.came,
+                .map(|class| Class {
+                    names: &class.names,
+                    orders: class.trace_size,
+                    order: plan.order_in_words(&class.schedule),
+                    came: &class.outcome,
                 })
                 .collect(),
         }),

@@ -1,7 +1,7 @@
 //! One column for each connection, one line for each thing that happened, with milliseconds.
 
-use crate::history::describe;
-use crate::history::{History, Wait, Went};
+use super::redact::redact;
+use crate::history::{History, Wait, Went, describe};
 use crate::plan::{Action, TrialPlan};
 use crate::verdict::{evidence_in_words, rule_in_words};
 
@@ -23,8 +23,13 @@ struct Line {
     text: String,
 }
 
-/// Draws the timeline.
-pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
+/// What each connection did, one column each, with milliseconds.
+#[must_use]
+pub fn timeline(plan: &TrialPlan, history: &History) -> String {
+    redact(&draw(plan, history), &plan.secrets)
+}
+
+fn draw(plan: &TrialPlan, history: &History) -> String {
     let mut lines = Vec::new();
     for record in &history.steps {
         let line = plan

@@ -2,7 +2,6 @@
 
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -22,8 +21,6 @@ pub(crate) struct Control {
     pub options: ConnectionOptions,
     /// The mode that sessions begin transactions with, where it was asked for.
     pub txn_mode: Option<TransactionMode>,
-    /// After how long the server ends a wait at the soonest, where it was asked for.
-    pub patience: Option<Duration>,
     schema_changes: Option<Arc<Mutex<()>>>,
 }
 
@@ -44,7 +41,6 @@ impl Control {
             config,
             options,
             txn_mode: None,
-            patience: None,
             schema_changes: server.schema_changes(),
         })
     }

@@ -14,7 +14,7 @@ pub struct TrialError {
 }
 
 impl TrialError {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             span: None,
             message: message.into(),

@@ -1,22 +1,37 @@
 //! Drives a plan's machines on a server and records what happens.
 
+mod checks;
+mod clock;
+mod concurrent;
+mod connect;
 mod control;
+mod database;
+mod driver;
+mod ending;
 mod error;
-mod free;
-mod known;
+mod events;
+mod globals;
+mod holder;
 mod limits;
 mod live;
-mod order;
-mod script;
-mod stage;
+mod scripted;
+mod settings;
+mod state_graph;
 mod trial;
-mod vain;
 mod watch;
 
+pub(crate) use checks::final_checks;
+pub(crate) use connect::connect;
+pub(crate) use control::{Control, Controls};
+pub(crate) use database::{control_statement, drop_on, prepare, vars_with_names};
+pub use database::{databases, drop_databases};
+pub(crate) use driver::{Driver, SessionSlot};
 pub use error::TrialError;
-pub(crate) use known::Known;
+pub(crate) use events::{DriverEvent, OnFailure, Returned};
+pub(crate) use globals::{global_variable, global_variables, restore_globals};
+pub(crate) use holder::Waiting;
+pub(crate) use limits::{POLL_EVERY, RETURN_MAX};
 pub use live::{Live, LiveConnection, LiveStatus};
-pub use order::{Chooser, Taken};
-pub use stage::{Ran, Stage};
-pub(crate) use trial::global_variable;
-pub use trial::{RunSettings, databases, drop_databases, run};
+pub use settings::RunSettings;
+pub use trial::run;
+pub(crate) use watch::StepProgress;

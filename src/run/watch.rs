@@ -1,204 +1,244 @@
-//! Follows a step until it has returned or certainly waits, and finds out for whom.
+//! Follows a step until it has returned or is certainly blocked.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::known::Seen;
-use super::limits::{LOCK_WAITS_EVERY, LOCK_WAITS_MAX, POLL_EVERY};
-use super::script::{Fate, Script, Seat};
-use crate::history::{Evidence, SqlValue, Stopped, Wait, WaitRule};
-use crate::lock_wait::{self, Sight, Sights, TrxRow};
+use super::driver::{Driver, SessionSlot};
+use super::events::DriverEvent;
+use super::limits::POLL_EVERY;
+use crate::history::{Stopped, WaitRule};
+use crate::lock_wait::{self, BlockDetector, Confidence, Detection, TrxRow};
 use crate::plan::Action;
 use crate::sql::{Kind, Product, TransactionMode, classify};
 
-/// The first look at a statement that must not wait comes after this: most have returned by then.
-const FIRST_LOOK: Duration = Duration::from_millis(3);
-/// The same of a step in one order of many, where somebody might hold it back.
-const FIRST_LOOK_OF_MANY: Duration = Duration::from_millis(2);
-/// The same where it waits for certain: by then it shows, mostly, that it has done so for a millisecond.
-const FIRST_LOOK_KNOWN: Duration = Duration::from_micros(1_200);
-/// The same where nobody has a transaction open.
-const FIRST_LOOK_ALONE: Duration = Duration::from_millis(20);
-/// From one question to the next, so that many looks are had in little time also where answers are slow.
-const LOOK_EVERY_OF_MANY: Duration = Duration::from_millis(3);
-const LOOK_EVERY_KNOWN: Duration = Duration::from_millis(1);
-const LOOK_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
+/// The first poll of a statement that must not block comes after this: most have returned by then.
+const FIRST_POLL: Duration = Duration::from_millis(3);
+/// The same of one that the file says blocks.
+const FIRST_POLL_EXPECTED: Duration = Duration::from_micros(500);
+/// The same of a step in one schedule of many, where somebody might hold it back: any may block and most do not, and
+/// a poll costs as much as a step.
+const FIRST_POLL_EXPLORING: Duration = Duration::from_millis(2);
+/// The same where it was blocked before: by then it shows, mostly, that it has been so for a millisecond.
+const FIRST_POLL_BLOCKED_BEFORE: Duration = Duration::from_micros(1_200);
+/// The same where nobody else has a transaction open, or where it returned before.
+const FIRST_POLL_ALONE: Duration = Duration::from_millis(20);
+/// From one question to the next, so that many polls are had in little time also where answers are slow.
+const POLL_EVERY_EXPLORING: Duration = Duration::from_millis(3);
+const POLL_EVERY_BLOCKED_BEFORE: Duration = Duration::from_millis(1);
+const POLL_EVERY_UNEXPECTED: Duration = Duration::from_millis(10);
+/// The shortest pause before a poll: the machine is for others, too.
+const PAUSE_MIN: Duration = Duration::from_micros(500);
+/// Between two questions about a statement of which `TIDB_TRX` says nothing.
+const ASK_OTHERWISE_EVERY: Duration = Duration::from_millis(200);
 
-/// How it is now with a statement that was seen to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiting {
-    /// It waits.
-    Held,
-    /// The server shows it as waiting, but all who could hold it back have let go: it is about to return.
-    LetGo,
-    /// It does not wait any more.
-    Gone,
-    /// That cannot be told.
-    Unknown,
+/// What has become of a step that is followed.
+#[derive(Debug)]
+pub(crate) enum StepProgress {
+    /// Its answer is there.
+    Returned,
+    /// It is certainly blocked; its wait stands in its record.
+    Blocked,
+    /// The run ends here.
+    Aborted(Stopped),
 }
 
-impl Script<'_> {
-    /// Follows one step until it has returned or certainly waits.
-    pub(super) async fn watch(&mut self, record: usize) -> Fate {
-        let plan = Arc::clone(&self.plan);
-        let connection = self.history.steps[record].connection;
-        let step = &plan.steps[self.history.steps[record].step];
-        let control = self.seats[connection].control;
-        let expected = step.blocked.is_some() || self.one_of_many;
-        let sent = Instant::now();
-        let limit = sent + step.timeout;
-        let place = self.one_of_many.then(|| self.track.place(connection));
-        let mut known = place.as_ref().and_then(|place| self.known.of(place));
-        // InnoDB shows a wait only where there is one.
-        let careful = self.one_of_many && self.product(connection) == Product::TiDb;
-        let mut sights = if known == Some(Seen::Waits) {
-            Sights::of_known(sent)
-        } else if careful {
-            Sights::of_many(sent).free_to_commit(self.is_free_to_commit(connection))
-        } else {
-            Sights::new(sent, expected)
-        };
-        let mut look = sent
-            + if self.one_of_many {
-                self.first_look(connection, known)
-            } else if expected {
-                POLL_EVERY / 4
-            } else {
-                FIRST_LOOK
-            };
-        let statement = matches!(
+/// A step that is being followed.
+struct Watched {
+    record: usize,
+    connection: usize,
+    sent: Instant,
+    confidence: Confidence,
+    detector: BlockDetector,
+    asked_otherwise: Instant,
+}
+
+impl Watched {
+    /// When to poll next, after a poll that began then.
+    fn next_poll(&self, polled: Instant) -> Instant {
+        let now = Instant::now();
+        match self.confidence {
+            Confidence::BlockedBefore => {
+                let left = self.detector.left(now).unwrap_or(POLL_EVERY_BLOCKED_BEFORE);
+                now + left.max(PAUSE_MIN)
+            }
+            Confidence::Exploring | Confidence::ReturnedBefore => {
+                (polled + POLL_EVERY_EXPLORING).max(now + PAUSE_MIN)
+            }
+            Confidence::Expected => now + POLL_EVERY,
+            Confidence::Unexpected => now + POLL_EVERY_UNEXPECTED,
+        }
+    }
+}
+
+impl Driver<'_> {
+    /// Follows one step until it has returned or is certainly blocked. `confidence` tells what is known of it: at the
+    /// beginning, and before each poll, since others may find out meanwhile that it blocks.
+    pub async fn watch(
+        &mut self,
+        record: usize,
+        confidence: &(dyn Fn() -> Confidence + Sync),
+    ) -> StepProgress {
+        let progress = self.followed(record, confidence).await;
+        if matches!(progress, StepProgress::Blocked) && !self.is_done(record) {
+            self.events.push(DriverEvent::Blocked);
+        }
+        progress
+    }
+
+    async fn followed(
+        &mut self,
+        record: usize,
+        confidence: &(dyn Fn() -> Confidence + Sync),
+    ) -> StepProgress {
+        let mut watched = self.watched(record, confidence());
+        let control = self.sessions[watched.connection].control;
+        let step = self.step_of(record);
+        let timeout = step.timeout;
+        let limit = watched.sent + timeout;
+        // What runs no statement is not blocked.
+        let polls = matches!(
             step.action,
             Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
         );
-        let mut asked_long = sent;
+        let mut next_poll = watched.sent + self.first_poll(watched.connection, watched.confidence);
         loop {
-            self.next_report(if statement { look.min(limit) } else { limit })
+            self.next_report(if polls { next_poll.min(limit) } else { limit })
                 .await;
             if self.is_done(record) {
-                return Fate::Returned;
+                return StepProgress::Returned;
             }
             if Instant::now() >= limit {
-                self.end_statement(record, step.timeout, false).await;
-                return Fate::Returned;
+                self.end_statement(record, timeout, false).await;
+                return StepProgress::Returned;
             }
-            let asked = Instant::now();
+            let polled = Instant::now();
             let rows = match self.rows(control).await {
                 Ok(rows) => rows,
-                Err(stopped) => return Fate::Stop(stopped),
+                Err(stopped) => return StepProgress::Aborted(stopped),
             };
             let now = Instant::now();
-            // Another stage may have been here at the same time, and be certain by now.
-            if let (None, Some(place)) = (known, &place) {
-                known = self.known.of(place);
-                if known == Some(Seen::Waits) {
-                    sights.is_known();
-                }
+            if confidence() == Confidence::BlockedBefore {
+                watched.confidence = Confidence::BlockedBefore;
+                watched.detector.blocked_before();
             }
-            let sight = sights.see(self.row_of(&rows, connection), now);
+            let row = self.row_of(&rows, watched.connection);
+            let detection = watched.detector.poll(row, now);
             // The answer may have come while the server was asked.
             self.drain();
             if self.is_done(record) {
-                return Fate::Returned;
+                return StepProgress::Returned;
             }
-            let rule = match sight {
-                Sight::NotYet => None,
-                // A slow commit looks like one that waits; it waits only if somebody can hold it back. In one order
-                // of many that is asked of every step, since none is expected to wait.
-                Sight::Waits(rule)
-                    if (self.one_of_many || matches!(rule, WaitRule::Committing { .. }))
-                        && self.candidates(connection, record, &rows).is_empty() =>
-                {
-                    None
-                }
-                Sight::Waits(rule) => Some((rule, Vec::new())),
-                Sight::Silent if asked_long + Duration::from_millis(200) <= now => {
-                    asked_long = now;
-                    self.ask_otherwise(record, expected, sent, &rows).await
-                }
-                Sight::Silent => None,
-            };
+            let blocked = self.confirmed(&mut watched, detection, &rows, now).await;
             if self.is_done(record) {
-                return Fate::Returned;
+                return StepProgress::Returned;
             }
-            if let Some((rule, holders)) = rule {
-                let by = step.blocked.as_ref().map_or(0, |blocked| blocked.by.len());
-                self.note_wait(record, rule, &rows, holders, expected, by > 0)
+            if let Some((rule, holders)) = blocked {
+                self.note_wait(record, rule, &rows, holders, watched.confidence)
                     .await;
-                if let (Some(place), Some(wait)) = (place, &self.history.steps[record].wait) {
-                    let candidates = wait.candidates.clone();
-                    self.believe(record, place, &candidates, known != Some(Seen::Waits));
-                }
-                if self.is_done(record) && !expected {
-                    return Fate::Returned;
-                }
-                return if expected {
-                    Fate::Waits
-                } else {
-                    Fate::Stop(Stopped::UnexpectedWait { record })
+                return match watched.confidence.may_block() {
+                    true => StepProgress::Blocked,
+                    false if self.is_done(record) => StepProgress::Returned,
+                    false => StepProgress::Aborted(Stopped::UnexpectedWait { record }),
                 };
             }
-            let now = Instant::now();
-            look = match (expected, known) {
-                (true, Some(Seen::Waits)) => {
-                    let left = sights.left(now).unwrap_or(LOOK_EVERY_KNOWN);
-                    now + left.max(LOOK_EVERY_KNOWN / 2)
-                }
-                (true, _) if self.one_of_many => (asked + LOOK_EVERY_OF_MANY).max(now + POLL_EVERY / 4),
-                (true, _) => now + POLL_EVERY,
-                (false, _) => now + LOOK_EVERY_UNEXPECTED,
-            };
+            next_poll = watched.next_poll(polled);
         }
     }
 
-    /// Which server a connection is on.
-    pub(super) fn product(&self, connection: usize) -> Product {
-        self.controls[self.seats[connection].control].connection.product()
+    fn watched(&self, record: usize, confidence: Confidence) -> Watched {
+        let connection = self.connection_of(record);
+        let sent = Instant::now();
+        // InnoDB shows a wait only where there is one.
+        let careful = self.product(connection) == Product::TiDb;
+        let detector = match confidence {
+            Confidence::Exploring | Confidence::ReturnedBefore if careful => {
+                BlockDetector::new(sent, confidence).free_to_commit(self.is_free_to_commit(connection))
+            }
+            Confidence::Exploring | Confidence::ReturnedBefore => {
+                BlockDetector::new(sent, Confidence::Expected)
+            }
+            Confidence::Expected | Confidence::Unexpected | Confidence::BlockedBefore => {
+                BlockDetector::new(sent, confidence)
+            }
+        };
+        Watched {
+            record,
+            connection,
+            sent,
+            confidence,
+            detector,
+            asked_otherwise: sent,
+        }
     }
 
-    /// When to look first at a step of one order of many: any may wait and most do not, and a look costs as much
-    /// as a step.
-    fn first_look(&self, connection: usize, known: Option<Seen>) -> Duration {
-        match known {
-            Some(Seen::Waits) => return FIRST_LOOK_KNOWN,
-            Some(Seen::Returns) => return FIRST_LOOK_ALONE,
-            Some(Seen::Unsure) | None => {}
+    /// How long after a statement was sent to poll first.
+    fn first_poll(&self, connection: usize, confidence: Confidence) -> Duration {
+        match confidence {
+            Confidence::Expected => return FIRST_POLL_EXPECTED,
+            Confidence::Unexpected => return FIRST_POLL,
+            Confidence::BlockedBefore => return FIRST_POLL_BLOCKED_BEFORE,
+            Confidence::ReturnedBefore => return FIRST_POLL_ALONE,
+            Confidence::Exploring => {}
         }
-        let may_hold = |seat: &Seat| seat.busy.is_some() || !seat.transaction.is_closed();
+        let may_hold = |slot: &SessionSlot| slot.running.is_some() || !slot.transaction.is_closed();
         let mut others = self
-            .seats
+            .sessions
             .iter()
             .enumerate()
             .filter(|(number, _)| *number != connection);
-        if others.any(|(_, seat)| may_hold(seat)) {
-            FIRST_LOOK_OF_MANY
+        if others.any(|(_, slot)| may_hold(slot)) {
+            FIRST_POLL_EXPLORING
         } else {
-            FIRST_LOOK_ALONE
+            FIRST_POLL_ALONE
         }
     }
 
     /// Whether TiDB's commit can wait for nobody: a pessimistic transaction has all its locks before, and an optimistic
     /// one meets only those of pessimistic ones, and of commits under way.
     fn is_free_to_commit(&self, connection: usize) -> bool {
-        let mode = |seat: &Seat| seat.transaction.mode(self.controls[seat.control].txn_mode);
-        let own = &self.seats[connection];
-        let others = (0..self.seats.len()).filter(|number| *number != connection);
+        let mode = |slot: &SessionSlot| slot.transaction.mode(self.controls[slot.control].txn_mode);
+        let own = &self.sessions[connection];
+        let others = (0..self.sessions.len()).filter(|number| *number != connection);
         own.transaction.is_open() && mode(own) == Some(TransactionMode::Pessimistic)
-            || others.map(|number| &self.seats[number]).all(|seat| {
-                let locks = seat.transaction.may_hold_locks();
-                seat.busy.is_none() && (!locks || mode(seat) == Some(TransactionMode::Optimistic))
+            || others.map(|number| &self.sessions[number]).all(|slot| {
+                let locks = slot.transaction.may_hold_locks();
+                slot.running.is_none() && (!locks || mode(slot) == Some(TransactionMode::Optimistic))
             })
     }
 
-    /// For what never shows as a lock wait: metadata locks, user-level locks, autocommit statements.
-    async fn ask_otherwise(
+    /// The rule by which the step is blocked, and those who are known to hold it back; nothing, where that is not
+    /// certain yet.
+    async fn confirmed(
         &mut self,
-        record: usize,
-        expected: bool,
-        sent: Instant,
+        watched: &mut Watched,
+        detection: Detection,
         rows: &[TrxRow],
+        now: Instant,
     ) -> Option<(WaitRule, Vec<usize>)> {
-        let connection = self.history.steps[record].connection;
-        let control = self.seats[connection].control;
+        match detection {
+            Detection::NotYet => None,
+            // A slow commit looks like one that waits; it waits only if somebody can hold it back. While exploring
+            // that is asked of every step, since none is expected to block.
+            Detection::Blocked(rule) => {
+                let doubtful =
+                    watched.confidence.is_exploring() || matches!(rule, WaitRule::Committing { .. });
+                let held = !doubtful
+                    || !self
+                        .candidates(watched.connection, watched.record, rows)
+                        .is_empty();
+                held.then(|| (rule, Vec::new()))
+            }
+            Detection::Silent if watched.asked_otherwise + ASK_OTHERWISE_EVERY <= now => {
+                watched.asked_otherwise = now;
+                self.ask_otherwise(watched, rows).await
+            }
+            Detection::Silent => None,
+        }
+    }
+
+    /// For what never shows as a lock wait: metadata locks, user-level locks, autocommit statements.
+    async fn ask_otherwise(&mut self, watched: &Watched, rows: &[TrxRow]) -> Option<(WaitRule, Vec<usize>)> {
+        let (record, connection) = (watched.record, watched.connection);
+        let control = self.sessions[connection].control;
         let kind = classify(&self.statement_text(record)).kind;
         let unknown = matches!(kind, Kind::Execute | Kind::Other);
         let mut others = unknown || !self.candidates(connection, record, rows).is_empty();
@@ -211,241 +251,21 @@ impl Script<'_> {
             }
         }
         // In a transaction of its own, a wait for a row shows as one.
-        let in_transaction = !self.seats[connection].transaction.is_closed();
-        if self.one_of_many && in_transaction && matches!(kind, Kind::Dml | Kind::Select { .. }) {
+        let in_transaction = !self.sessions[connection].transaction.is_closed();
+        if watched.confidence.is_exploring()
+            && in_transaction
+            && matches!(kind, Kind::Dml | Kind::Select { .. })
+        {
             return None;
         }
         // A statement that nobody can hold back is slow, not blocked; SLEEP is just that.
-        if !expected || !others || kind == Kind::Sleep {
+        if !watched.confidence.may_block() || !others || kind == Kind::Sleep {
             return None;
         }
         let session = self.coordinator.session(connection)?;
         let running = lock_wait::is_running(&mut self.controls[control].connection, session).await;
         self.drain();
-        let for_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let for_us = u64::try_from(watched.sent.elapsed().as_micros()).unwrap_or(u64::MAX);
         (running && !self.is_done(record)).then_some((WaitRule::NoAnswer { for_us }, Vec::new()))
-    }
-
-    /// The connections whose metadata locks a schema change waits for; `None` where the server does not say.
-    async fn metadata_lock_waits(&mut self, record: usize) -> Option<Vec<usize>> {
-        let connection = self.history.steps[record].connection;
-        let control = self.seats[connection].control;
-        let text = self.statement_text(record);
-        let waits = lock_wait::metadata_lock_waits(&mut self.controls[control].connection).await;
-        self.drain();
-        // The server has its own spelling of some statements. Our sessions hold locks on our tables only, so
-        // where just one of ours waits, it is the one.
-        let only = !self.other_ddl(connection);
-        let waits = waits?;
-        let sessions: Vec<u64> = waits
-            .into_iter()
-            .filter(|(_, query)| only || lock_wait::same_statement(query, &text))
-            .map(|(session, _)| session)
-            .collect();
-        let holders = (0..self.seats.len()).filter(|number| {
-            let session = self.coordinator.session(*number);
-            *number != connection && session.is_some_and(|own| sessions.contains(&own))
-        });
-        Some(holders.collect())
-    }
-
-    /// Whether another connection runs a schema change.
-    fn other_ddl(&self, connection: usize) -> bool {
-        (0..self.seats.len()).any(|number| number != connection && self.runs_ddl(number))
-    }
-
-    /// Whether a connection runs a schema change that has not returned.
-    fn runs_ddl(&self, connection: usize) -> bool {
-        let busy = self.seats[connection].busy;
-        busy.is_some_and(|record| classify(&self.statement_text(record)).kind == Kind::Ddl)
-    }
-
-    /// The connections that can hold what a statement waits for.
-    pub(super) fn candidates(&self, connection: usize, record: usize, rows: &[TrxRow]) -> Vec<usize> {
-        let statement = classify(&self.statement_text(record));
-        (0..self.seats.len())
-            .filter(|number| *number != connection)
-            .filter(|number| {
-                let seat = &self.seats[*number];
-                match &statement.kind {
-                    Kind::GetLock { name } => seat.transaction.holds_user_lock(name.as_deref()),
-                    _ if statement.takes_user_lock() => seat.transaction.holds_user_lock(None),
-                    // Who holds a metadata lock is asked of TiDB; this is for what it does not tell. Elsewhere
-                    // all do that have touched a table in a transaction that is open.
-                    Kind::Ddl => {
-                        let in_transaction = !seat.transaction.is_closed();
-                        let tells = self.product(connection) == Product::TiDb;
-                        self.runs_ddl(*number) || (in_transaction && !tells)
-                    }
-                    _ => {
-                        // A statement that waits itself may have locked some of its rows already.
-                        let locks = seat.transaction.may_hold_locks() || seat.busy.is_some();
-                        let row = self.row_of(rows, *number);
-                        row.is_some_and(|row| locks || row.keys > 0)
-                    }
-                }
-            })
-            .collect()
-    }
-
-    /// The statement that a step runs, as far as it is known before it returns.
-    pub(super) fn statement_text(&self, record: usize) -> String {
-        let record = &self.history.steps[record];
-        let mut vars = self.coordinator.vars();
-        let own = &self.plan.connections[record.connection];
-        vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
-        vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
-        match &self.plan.steps[record.step].action {
-            Action::Sql(statements) => statements
-                .last()
-                .and_then(|one| one.text.fill(&vars).ok())
-                .unwrap_or_default(),
-            Action::Prepared(one, _) | Action::Load { statement: one, .. } => {
-                one.text.fill(&vars).unwrap_or_default()
-            }
-            _ => String::new(),
-        }
-    }
-
-    /// Writes down a wait, and finds out who holds what is waited for.
-    async fn note_wait(
-        &mut self,
-        record: usize,
-        rule: WaitRule,
-        rows: &[TrxRow],
-        holders: Vec<usize>,
-        expected: bool,
-        asserted: bool,
-    ) {
-        let connection = self.history.steps[record].connection;
-        if expected {
-            self.coordinator.enter(connection, crate::plan::BLOCKED);
-        }
-        let statement = classify(&self.statement_text(record));
-        let by_elimination = match statement.kind {
-            _ if statement.takes_user_lock() => Evidence::UserLock,
-            Kind::Ddl if self.product(connection) == Product::TiDb => Evidence::SchemaChange,
-            _ => Evidence::OnlyLocker,
-        };
-        let candidates = self.candidates(connection, record, rows);
-        let seen_us = self.coordinator.now_us();
-        tracing::debug!(
-            connection = self.plan.connections[connection].name,
-            ?rule,
-            expected,
-            "blocked"
-        );
-        let mut wait = Wait {
-            seen_us,
-            rule,
-            candidates,
-            holders,
-            evidence: None,
-            key: None,
-            not_waiting_before: Vec::new(),
-        };
-        if wait.holders.is_empty() {
-            let ask = (asserted && wait.candidates.len() > 1) || !expected;
-            let waiter = self.row_of(rows, connection).map(|row| row.id);
-            if let (true, Some(waiter), Evidence::OnlyLocker) = (ask, waiter, by_elimination) {
-                self.ask_lock_waits(record, waiter, rows, &mut wait).await;
-            }
-        } else {
-            wait.evidence = Some(Evidence::MetadataLockView);
-        }
-        if wait.holders.is_empty()
-            && let [only] = wait.candidates.as_slice()
-        {
-            wait.holders = vec![*only];
-            wait.evidence = Some(by_elimination);
-        }
-        // The answer may have come while the server was asked for the holder; then it is a wait that ended.
-        let back = self.history.steps[record].end.as_ref().map(|end| end.at_us);
-        match back {
-            Some(at_us) if expected => {
-                let state = self.plan.steps[self.history.steps[record].step].state.clone();
-                self.coordinator.enter_at(connection, &state, at_us);
-            }
-            Some(_) => {}
-            None if expected => {}
-            None => self.coordinator.enter(connection, crate::plan::BLOCKED),
-        }
-        self.history.steps[record].wait = Some(wait);
-    }
-
-    async fn ask_lock_waits(&mut self, record: usize, waiter: i128, rows: &[TrxRow], wait: &mut Wait) {
-        let control = self.seats[self.history.steps[record].connection].control;
-        let deadline = Instant::now() + LOCK_WAITS_MAX;
-        let mut late = false;
-        loop {
-            let found = lock_wait::lock_wait(&mut self.controls[control].connection, waiter).await;
-            if let Some((holder, key)) = found {
-                let holder = (0..self.seats.len())
-                    .find(|number| self.row_of(rows, *number).is_some_and(|row| row.id == holder));
-                wait.holders.extend(holder);
-                wait.evidence = holder.map(|_| Evidence::DataLockWaits);
-                wait.key = Some(key).filter(|key| !key.is_empty());
-                if late {
-                    // That store names the holder when the waiter asks for the lock anew, and for that moment is in
-                    // no queue: were the lock let go of just then, another one could get it, or a deadlock's victim
-                    // be another one.
-                    self.next_report(Instant::now() + LOCK_WAITS_EVERY).await;
-                }
-                return;
-            }
-            late = true;
-            self.next_report((Instant::now() + LOCK_WAITS_EVERY).min(deadline))
-                .await;
-            if self.is_done(record) || Instant::now() >= deadline {
-                return;
-            }
-        }
-    }
-
-    /// Whether a statement that was seen to wait waits still.
-    pub(super) async fn still_waits(&mut self, connection: usize, record: usize) -> Result<Waiting, Stopped> {
-        let Some(wait) = &self.history.steps[record].wait else {
-            return Ok(Waiting::Unknown);
-        };
-        let (rule, candidates, seen_us) = (wait.rule, wait.candidates.clone(), wait.seen_us);
-        let ddl = classify(&self.statement_text(record)).kind == Kind::Ddl;
-        if ddl && !matches!(rule, WaitRule::SameLockWaitTwice { .. }) {
-            let waits = self.metadata_lock_waits(record).await;
-            // One that nobody's locks hold back may stand behind another one, which is not to be seen.
-            return Ok(match waits {
-                Some(holders) if !holders.is_empty() => Waiting::Held,
-                Some(_) if !self.other_ddl(connection) => Waiting::Gone,
-                Some(_) | None => Waiting::Unknown,
-            });
-        }
-        let control = self.seats[connection].control;
-        let rows = self.rows(control).await?;
-        let now = self.candidates(connection, record, &rows);
-        Ok(match rule {
-            WaitRule::SameLockWaitTwice { .. } => {
-                let shows = self.row_of(&rows, connection).is_some_and(TrxRow::waits);
-                match shows {
-                    false => Waiting::Gone,
-                    // Who holds it may never have been one of ours.
-                    true if now.is_empty() && !candidates.is_empty() => Waiting::LetGo,
-                    true => Waiting::Held,
-                }
-            }
-            _ if candidates.is_empty() => Waiting::Unknown,
-            // The server shows no wait, but there is none without somebody who holds it back: one of those
-            // who could when it was seen, or one who has done something since.
-            WaitRule::Committing { .. } | WaitRule::NoAnswer { .. } | WaitRule::MetadataLock => {
-                let acted = |number: &usize| {
-                    let later = self.history.steps.iter().rev();
-                    later
-                        .take_while(|step| step.started_us >= seen_us)
-                        .any(|step| step.connection == *number)
-                };
-                let held = now
-                    .iter()
-                    .any(|number| candidates.contains(number) || acted(number));
-                if held { Waiting::Held } else { Waiting::Gone }
-            }
-        })
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use tidb_scenarios::explore::{Came, ExploreSettings, Explored};
+use tidb_scenarios::explore::{ExploreSettings, Explored, OrderOutcome};
 use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
 use tidb_scenarios::run::RunSettings;
 use tidb_scenarios::server::{Progress, ProviderKind, Server, ServerSettings, ServerSpec};
@@ -67,7 +67,7 @@ fn settings() -> ExploreSettings {
             keep_databases: false,
             live: None,
         },
-        stages: 4,
+        sandboxes: 4,
         shrink_max: Duration::from_secs(5),
         stop: Arc::default(),
     }
@@ -83,10 +83,10 @@ fn explored(text: &str) -> Explored {
 }
 
 /// How many orders come to each outcome.
-fn counts(explored: &Explored) -> BTreeMap<Came, u128> {
+fn counts(explored: &Explored) -> BTreeMap<OrderOutcome, u128> {
     let groups = explored.outcomes.iter();
     groups
-        .map(|group| (group.came.clone(), group.stands_for))
+        .map(|class| (class.outcome.clone(), class.trace_size))
         .collect()
 }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tidb_scenarios::explore::{Came, LeftOut, order_in_words, sample, table};
+use tidb_scenarios::explore::{LeftOut, OrderOutcome, random_schedules};
 use tidb_scenarios::history::History;
+use tidb_scenarios::report::table;
 
 use crate::{
     LOST_UPDATE, RUNTIME, SERVER, counts, explored, file, messages, run, settings, trial, withdrawals,
@@ -22,19 +23,19 @@ permutations: {prune: false}
 ";
     let all = explored(text);
     assert_eq!(
-        (all.orders, all.run, all.distinct, all.stands_for),
+        (all.schedules, all.executed, all.distinct, all.trace_size),
         (30, 30, 30, 30)
     );
-    assert_eq!(all.outcomes.iter().map(|group| group.run).sum::<usize>(), 30);
+    assert_eq!(all.outcomes.iter().map(|class| class.executed).sum::<usize>(), 30);
     assert_eq!(all.left_out, None);
-    assert!(all.puts_back, "only rows are changed");
+    assert!(all.restores, "only rows are changed");
     // Where somebody waits, fewer orders are real than can be written down.
     let text = withdrawals("  errors: {}").replace("permutations: all", "permutations: {prune: false}");
     let waits = explored(&text);
-    assert_eq!(waits.orders, 35);
-    assert_eq!(waits.distinct as u128, waits.stands_for);
+    assert_eq!(waits.schedules, 35);
+    assert_eq!(waits.distinct as u128, waits.trace_size);
     assert!(waits.distinct < 35, "{}", waits.distinct);
-    assert_eq!(waits.run, waits.distinct, "no order is run in vain");
+    assert_eq!(waits.executed, waits.distinct, "no order is run in vain");
     assert_eq!(messages(&waits), "");
 }
 
@@ -364,8 +365,8 @@ fn a_sample_is_the_same_for_the_same_seed() {
         let explored = explored(text);
         assert_eq!(explored.left_out, Some(LeftOut::Asked));
         let groups = explored.outcomes.iter();
-        let groups: Vec<(Came, u128, Vec<usize>)> = groups
-            .map(|group| (group.came.clone(), group.stands_for, group.order.clone()))
+        let groups: Vec<(OrderOutcome, u128, Vec<usize>)> = groups
+            .map(|class| (class.outcome.clone(), class.trace_size, class.schedule.clone()))
             .collect();
         (explored.distinct, groups)
     };
@@ -387,7 +388,7 @@ fn a_sample_is_the_same_for_the_same_seed() {
     // Every order is as likely as any other.
     let mut counts: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for seed in 0..6_000 {
-        for order in sample(&[2, 2], 1, seed) {
+        for order in random_schedules(&[2, 2], 1, seed) {
             *counts.entry(order).or_default() += 1;
         }
     }
@@ -401,7 +402,7 @@ fn a_sample_is_the_same_for_the_same_seed() {
 fn most_says_what_was_left_out() {
     let text = LOST_UPDATE.replace("permutations: all", "permutations: {most: 4}");
     let explored = explored(&text);
-    assert_eq!((explored.run, explored.distinct), (4, 4));
+    assert_eq!((explored.executed, explored.distinct), (4, 4));
     assert_eq!(explored.left_out, Some(LeftOut::Most(4)));
     let shown = table(&trial(&text), &explored);
     let first = shown.lines().next().expect("a line");
@@ -477,7 +478,7 @@ expect:
     assert!(began.elapsed() < Duration::from_secs(60));
     let failing = explored.failing.first().expect("a failure");
     let shrunk = failing.shrunk.as_ref().expect("a shorter one");
-    let order = order_in_words(&plan, &shrunk.order);
+    let order = plan.order_in_words(&shrunk.schedule);
     assert_eq!(order, "a b a", "{shrunk:?}");
     let mut without: Vec<String> = shrunk
         .without

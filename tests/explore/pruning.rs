@@ -1,6 +1,6 @@
 //! What is left out by pruning changes nothing of what is found.
 
-use tidb_scenarios::explore::table;
+use tidb_scenarios::report::table;
 
 use crate::{counts, explored, messages, trial, withdrawals};
 
@@ -173,9 +173,9 @@ fn pruning_finds_the_same_outcomes_of_the_same_numbers_of_orders() {
         let plan = trial(&format!("scenario: x\n{text}permutations: all\n"));
         let tables = || format!("{}\n\n{}", table(&plan, &pruned), table(&plan, &full));
         assert!(counts(&pruned) == counts(&full), "{name}:\n{}", tables());
-        assert_eq!(pruned.orders, full.orders, "{name}");
+        assert_eq!(pruned.schedules, full.schedules, "{name}");
         assert_eq!(
-            full.stands_for, full.distinct as u128,
+            full.trace_size, full.distinct as u128,
             "{name}: each stands for itself"
         );
         assert!(pruned.distinct <= full.distinct, "{name}:\n{}", tables());
@@ -343,7 +343,7 @@ fn orders_that_come_out_the_same_count_once() {
     let text = withdrawals("  errors: {}");
     let all = explored(&text.replace("permutations: all", "permutations: {prune: false}"));
     let sampled = explored(&text.replace("permutations: all", "permutations: {sample: 35, seed: 1}"));
-    assert_eq!(sampled.orders, 35);
+    assert_eq!(sampled.schedules, 35);
     assert!(
         sampled.distinct <= all.distinct,
         "{} of {}",
@@ -351,12 +351,12 @@ fn orders_that_come_out_the_same_count_once() {
         all.distinct
     );
     assert!(
-        sampled.run > sampled.distinct,
+        sampled.executed > sampled.distinct,
         "{} of {}",
         sampled.distinct,
-        sampled.run
+        sampled.executed
     );
     let groups = sampled.outcomes.iter();
-    let run: usize = groups.map(|group| group.run).sum();
+    let run: usize = groups.map(|class| class.executed).sum();
     assert_eq!(run, sampled.distinct);
 }

@@ -9,7 +9,8 @@ use std::ops::Range;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tidb_scenarios::explore::{Explored, table};
+use tidb_scenarios::explore::Explored;
+use tidb_scenarios::report::table;
 
 use crate::{counts, explored, trial};
 
@@ -129,11 +130,11 @@ fn random_scenarios_are_pruned_to_the_same_outcomes() {
             table(&plan, &pruned),
             table(&plan, &full)
         );
-        (run, all) = (run + pruned.run, all + full.run);
+        (run, all) = (run + pruned.executed, all + full.executed);
         println!(
             "seed {seed}: {} of {} orders, {} outcomes",
-            pruned.run,
-            full.run,
+            pruned.executed,
+            full.executed,
             full.outcomes.len()
         );
     }

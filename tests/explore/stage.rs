@@ -2,35 +2,37 @@
 
 use std::sync::Arc;
 
-use tidb_scenarios::explore::{Came, Given};
+use tidb_scenarios::explore::{OrderOutcome, ReplayScheduler, Sandbox};
 use tidb_scenarios::plan::TrialPlan;
-use tidb_scenarios::run::Stage;
 use tidb_scenarios::server::Server;
 
 use crate::{RUNTIME, SERVER, explored, settings, trial};
 
 /// A stage of its own, run in the orders of `picks`.
-pub fn stage(text: &str, picks: &[&[usize]]) -> (bool, Vec<Came>, Arc<TrialPlan>) {
+pub fn stage(text: &str, picks: &[&[usize]]) -> (bool, Vec<OrderOutcome>, Arc<TrialPlan>) {
     let plan = trial(text);
     let settings = settings().run;
     let server: &Server = &SERVER;
     let came = RUNTIME.block_on(async {
-        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings)
+        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings)
             .await
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let puts_back = stage.puts_back();
+        let puts_back = stage.restores();
         let mut all = Vec::new();
         for order in picks {
-            let ran = stage.run(&mut Given::new(order), &[]).await.expect("it runs");
+            let ran = stage
+                .run(&mut ReplayScheduler::new(order), &[])
+                .await
+                .expect("it runs");
             assert!(ran.complete);
             assert_eq!(ran.history.stopped, None, "{text}");
-            let order_taken: Vec<usize> = ran.taken.iter().map(|taken| taken.connection).collect();
-            let came = Came::of(&plan, &ran.history);
+            let order_taken: Vec<usize> = ran.scheduled.iter().map(|one| one.connection).collect();
+            let came = OrderOutcome::of(&plan, &ran.history);
             assert_eq!(&order_taken, order, "{text}{:?}", came.facts());
             all.push(came);
         }
         assert_eq!(
-            stage.puts_back(),
+            stage.restores(),
             puts_back,
             "rows that were put back are the same:\n{text}"
         );
@@ -179,7 +181,7 @@ setup: create table t (id bigint auto_random primary key)
 connections: {a: {states: [{sql: select 1}]}}
 permutations: all
 ";
-    assert!(!explored(text).puts_back);
+    assert!(!explored(text).restores);
 }
 
 #[test]

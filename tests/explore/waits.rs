@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidb_scenarios::connection::{Connection, ConnectionOptions};
-use tidb_scenarios::explore::Given;
+use tidb_scenarios::explore::{Execution, ReplayScheduler, Sandbox};
 use tidb_scenarios::history::{Outcome, SqlValue, WaitRule};
-use tidb_scenarios::run::{Ran, Stage};
 use tidb_scenarios::server::Server;
 
 use crate::messages;
@@ -25,9 +24,12 @@ connections:
 permutations: all
 ",
     );
-    let waits = all.outcomes.iter().filter(|group| !group.came.blocked.is_empty());
+    let waits = all
+        .outcomes
+        .iter()
+        .filter(|class| !class.outcome.blocked.is_empty());
     let waits: Vec<_> = waits
-        .map(|group| (group.came.blocked.clone(), group.stands_for))
+        .map(|class| (class.outcome.blocked.clone(), class.trace_size))
         .collect();
     assert_eq!(waits, [(vec!["a.commit".to_owned()], 3)]);
 }
@@ -44,7 +46,7 @@ permutations: all
     let all = explored(text);
     assert_eq!(counts(&all), counts(&explored(text)));
     assert!(
-        all.outcomes.iter().all(|group| group.came.errors().is_empty()),
+        all.outcomes.iter().all(|class| class.outcome.errors().is_empty()),
         "{:?}",
         counts(&all)
     );
@@ -123,7 +125,7 @@ async fn somebody_sleeps(outsider: &mut Connection, database: &str, sql: &str) {
 }
 
 /// The time between the first and the last sight of the only wait.
-fn apart(ran: &Ran) -> Duration {
+fn apart(ran: &Execution) -> Duration {
     let waits: Vec<_> = ran
         .history
         .steps
@@ -159,16 +161,16 @@ fn a_wait_that_was_certain_once_is_believed_sooner() {
     let plan = trial(&text);
     let server: &Server = &SERVER;
     RUNTIME.block_on(async {
-        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings().run)
+        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings().run)
             .await
             .expect("a stage");
         let mut times = Vec::new();
         for _ in 0..10 {
             let ran = stage
-                .run(&mut Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
+                .run(&mut ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
                 .await
                 .expect("it runs");
-            assert!(!ran.doubtful);
+            assert!(!ran.suspect);
             times.push(apart(&ran));
         }
         stage.close().await;
@@ -184,25 +186,25 @@ fn who_comes_back_though_nobody_let_go_is_not_believed_again() {
     let database = settings.database.clone();
     let server: &Server = &SERVER;
     RUNTIME.block_on(async {
-        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings)
+        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings)
             .await
             .expect("a stage");
         for _ in 0..3 {
-            let mut order = Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]);
+            let mut order = ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]);
             let (ran, ()) = tokio::join!(stage.run(&mut order, &[]), stand_in_the_way(&database, 2));
             let ran = ran.expect("it runs");
             assert!(
-                ran.doubtful,
+                ran.suspect,
                 "nobody of the trial let go of anything: {:#?}",
                 ran.history.steps
             );
             assert!(apart(&ran) >= CERTAIN, "what is doubtful is never trusted again");
         }
         let ran = stage
-            .run(&mut Given::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
+            .run(&mut ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
             .await
             .expect("it runs");
-        assert!(!ran.doubtful);
+        assert!(!ran.suspect);
         assert!(ran.history.steps.iter().all(|step| step.wait.is_none()));
         stage.close().await;
     });
@@ -220,8 +222,8 @@ fn an_order_is_run_again_if_somebody_waited_for_nobody() {
         )
     });
     let explored = explored.expect("it runs");
-    assert_eq!((explored.run, explored.distinct), (1, 1));
-    let facts: BTreeMap<String, String> = explored.outcomes[0].came.facts().into_iter().collect();
+    assert_eq!((explored.executed, explored.distinct), (1, 1));
+    let facts: BTreeMap<String, String> = explored.outcomes[0].outcome.facts().into_iter().collect();
     assert_eq!(facts["had to wait"], "nobody");
     assert_eq!(facts["table t"], "(1, 1) (2, 10)");
 }
@@ -239,12 +241,15 @@ permutations: {list: [c a a b b a b]}
     let plan = trial(text);
     let server: &Server = &SERVER;
     RUNTIME.block_on(async {
-        let mut stage = Stage::open(Arc::clone(&plan), server, &[], settings().run)
+        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings().run)
             .await
             .expect("a stage");
         // What `c` has written is there for `a` in one of them, and is not in the other.
         for order in [[2, 0, 0, 1, 1, 0, 1], [0, 0, 2, 1, 1, 0, 1]] {
-            let ran = stage.run(&mut Given::new(&order), &[]).await.expect("it runs");
+            let ran = stage
+                .run(&mut ReplayScheduler::new(&order), &[])
+                .await
+                .expect("it runs");
             assert!(apart(&ran) >= CERTAIN, "{order:?}: {:?}", apart(&ran));
         }
         stage.close().await;
@@ -311,7 +316,11 @@ fn a_wait_that_nobody_ends_is_not_waited_for_to_its_limit() {
     ] {
         let refused = explored(&with(vars, locks));
         assert_eq!(messages(&refused), "", "{vars} {locks}");
-        let errors: Vec<_> = refused.outcomes.iter().map(|group| group.came.errors()).collect();
+        let errors: Vec<_> = refused
+            .outcomes
+            .iter()
+            .map(|class| class.outcome.errors())
+            .collect();
         assert!(errors.contains(&vec![(1205, 1)]), "{vars} {locks}: {errors:?}");
     }
     let variable = with("", "\"select n from t for update ${how}\"");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidb_scenarios::expect::{Expectation, Needs};
-use tidb_scenarios::explore::{Came, judge_orders};
+use tidb_scenarios::explore::{OrderOutcome, judge_schedules};
 use tidb_scenarios::history::{History, Went};
 use tidb_scenarios::plan::{Final, Query, Step, TrialPlan};
 use tidb_scenarios::verdict::{Verdict, judge, outcome};
@@ -29,14 +29,14 @@ impl Past {
     pub fn passes(&self, plan: &TrialPlan) -> bool {
         let verdict = match self {
             Self::One(history) => judge(plan, history),
-            Self::Orders(histories) => judge_orders(plan, histories),
+            Self::Orders(histories) => judge_schedules(plan, histories),
         };
         verdict == Verdict::Passed
     }
 
-    fn came<'p>(&'p self, plan: &'p TrialPlan) -> impl Iterator<Item = (Came, &'p History)> {
+    fn came<'p>(&'p self, plan: &'p TrialPlan) -> impl Iterator<Item = (OrderOutcome, &'p History)> {
         let histories = self.histories().iter();
-        histories.map(move |history| (Came::of(plan, history), history))
+        histories.map(move |history| (OrderOutcome::of(plan, history), history))
     }
 
     /// Whether a change says nothing of what happened here: the step was not judged, no order came to the outcome.
@@ -80,7 +80,7 @@ impl Past {
         let fits = unchanged
             .came(plan)
             .filter(|(_, history)| outcome(plan, number, history).is_empty());
-        let fits: BTreeSet<Came> = fits.map(|(came, _)| came).collect();
+        let fits: BTreeSet<OrderOutcome> = fits.map(|(came, _)| came).collect();
         self.came(plan).any(|(came, _)| fits.contains(&came))
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use libtest_mimic::{Completion, Failed};
-use tidb_scenarios::explore::table;
 use tidb_scenarios::harness::{Ended, Runner, Trouble};
 use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
+use tidb_scenarios::report::table;
 use tidb_scenarios::report::timeline;
 use tidb_scenarios::verdict::{Finding, Verdict};
 

@@ -1,4 +1,4 @@
-//! Drives connections that run freely: one task for each, and this one, which has the control connection. It
+//! Drives concurrent connections: one task for each, and this one, which has the control connection. It
 //! ends statements that are over their limit, sees who is blocked, asks `always` while nothing runs, and ends
 //! all of it at the trial's limit.
 
@@ -10,62 +10,18 @@ use tokio::sync::{RwLock, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
+use super::checks::query_record;
 use super::control::Controls;
 use super::limits::{HEALTH_EVERY, LOCK_WAITS_EVERY, LOCK_WAITS_MAX, SLOW, WATCHED_EVERY};
 use super::live::Live;
-use super::trial::query_record;
 use crate::connection::KILL_MAX;
-use crate::coordinator::waits::{Map, Place};
-use crate::coordinator::{Coordinator, Reach};
+use crate::coordinator::Coordinator;
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait;
 use crate::machine::{Around, KillRequest, Machine};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
 
-/// What may come of each state, for the coordinator.
-pub(super) fn map(plan: &TrialPlan) -> Map {
-    let mut places = Vec::new();
-    let mut rounds: BTreeMap<(usize, usize), Arc<Reach>> = BTreeMap::new();
-    places.resize_with(plan.steps.len(), Place::default);
-    let mut of_connections = Vec::new();
-    for own in &plan.connections {
-        let states = (own.states.start, own.states.end);
-        let round = rounds.entry(states).or_insert_with(|| {
-            let after = plan.reach_after(&own.states);
-            let mut whole = Reach::default();
-            for (step, after) in own.states.clone().zip(&after) {
-                let Some(state) = plan.steps.get(step) else {
-                    continue;
-                };
-                let mut from_here = state.brings();
-                from_here.take_in(after);
-                whole.take_in(&from_here);
-                whole.states.insert(step);
-                let past_barrier = Reach {
-                    // Its own barrier may be come to again, where a later state leads back.
-                    barriers: after.barriers.clone(),
-                    ..from_here.clone()
-                };
-                places[step] = Place {
-                    name: state.state.clone(),
-                    line: plan.file.place(state.span.start).line,
-                    from_here,
-                    past_barrier,
-                };
-            }
-            Arc::new(whole)
-        });
-        of_connections.push(Arc::clone(round));
-    }
-    let barriers = plan.barriers.iter();
-    Map {
-        places,
-        rounds: of_connections,
-        barriers: barriers.map(|one| (one.name.clone(), one.parties)).collect(),
-    }
-}
-
-pub(super) struct Free<'c> {
+pub(super) struct ConcurrentRun<'c> {
     plan: Arc<TrialPlan>,
     coordinator: Arc<Coordinator>,
     controls: &'c mut Controls,
@@ -80,7 +36,7 @@ pub(super) struct Free<'c> {
     waits: BTreeMap<usize, (i128, Option<String>)>,
 }
 
-impl<'c> Free<'c> {
+impl<'c> ConcurrentRun<'c> {
     pub fn new(
         plan: Arc<TrialPlan>,
         coordinator: Arc<Coordinator>,
@@ -100,8 +56,17 @@ impl<'c> Free<'c> {
         }
     }
 
-    /// Runs all machines to their ends.
-    pub async fn follow(&mut self, mut machines: Vec<Machine>) {
+    /// Runs all machines to their ends, and tells what happened.
+    pub async fn run(mut self, machines: Vec<Machine>) -> History {
+        self.follow(machines).await;
+        History {
+            checks: self.checks,
+            stopped: self.stopped,
+            ..self.coordinator.take_history()
+        }
+    }
+
+    async fn follow(&mut self, mut machines: Vec<Machine>) {
         let deadline = Instant::now() + self.plan.timeout;
         self.always().await;
         let newest = self.newest_schema_change().await;
@@ -157,21 +122,6 @@ impl<'c> Free<'c> {
         };
         self.coordinator
             .end(*number, Some(format!("its task broke: {error}")));
-    }
-
-    pub fn into_history(self) -> History {
-        let shared = self.coordinator.snapshot();
-        History {
-            connections: shared.connections,
-            vars: shared.vars,
-            steps: shared.steps,
-            events: shared.events,
-            series: shared.series,
-            jobs: shared.jobs,
-            checks: self.checks,
-            stopped: self.stopped,
-            ..History::default()
-        }
     }
 
     fn show(&self, ended: bool) {

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::show::count;
-use super::show::order_of;
-use super::{Explored, Group, LeftOut};
 use crate::expect::TIMED_OUT;
+use crate::explore::{Explored, LeftOut, OutcomeClass, counted};
 use crate::history::{CheckId, Outcome, RowSet, SERVER_LOST, SqlValue};
 use crate::plan::{TrialPlan, step_name};
 use crate::sql::NO_SUCH_TABLE;
@@ -69,8 +67,8 @@ pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Bless
     if found.iter().any(|(_, explored)| cut(explored.left_out)) {
         return Err(BlessError::LeftOut);
     }
-    let mut groups = found.iter().flat_map(|(_, explored)| &explored.outcomes);
-    if let Some(why) = groups.find_map(|group| group.came.stopped.clone()) {
+    let mut classes = found.iter().flat_map(|(_, explored)| &explored.outcomes);
+    if let Some(why) = classes.find_map(|class| class.outcome.stopped.clone()) {
         return Err(BlessError::Stopped(why));
     }
     let mut tables = found.iter().flat_map(|(_, explored)| all_tables(explored));
@@ -241,16 +239,16 @@ const INDENT: usize = 2;
 /// that could not be read, is one outcome.
 fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
     let mut found: Vec<(String, u128, String)> = Vec::new();
-    for group in &explored.outcomes {
-        let body = body(plan, explored, group);
+    for class in &explored.outcomes {
+        let body = body(plan, explored, class);
         match found.iter_mut().find(|(other, ..)| *other == body) {
-            Some((_, orders, _)) => *orders = orders.saturating_add(group.stands_for),
-            None => found.push((body, group.stands_for, order_of(plan, group))),
+            Some((_, orders, _)) => *orders = orders.saturating_add(class.trace_size),
+            None => found.push((body, class.trace_size, class.example(plan))),
         }
     }
     let mut text = "  outcomes:\n".to_owned();
     for (number, (body, orders, order)) in found.iter().enumerate() {
-        let _ = writeln!(text, "    # {}, such as {order}", count(*orders, "order"));
+        let _ = writeln!(text, "    # {}, such as {order}", counted(*orders, "order"));
         let _ = writeln!(text, "{NAME}{}:", number + 1);
         text.push_str(body);
     }
@@ -258,10 +256,10 @@ fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
 }
 
 /// What one outcome is.
-fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
+fn body(plan: &TrialPlan, explored: &Explored, class: &OutcomeClass) -> String {
     let differs = |what: &str| {
-        let fact = |group: &Group| {
-            let facts = group.came.facts();
+        let fact = |class: &OutcomeClass| {
+            let facts = class.outcome.facts();
             facts
                 .into_iter()
                 .find(|(name, _)| name == what)
@@ -275,10 +273,10 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     let tables: Vec<String> = all_tables(explored)
         .into_iter()
         .filter_map(|name| {
-            let Some(at) = group.history.tables.iter().position(|own| own == name) else {
+            let Some(at) = class.history.tables.iter().position(|own| own == name) else {
                 return Some(format!("{}: {{error: {NO_SUCH_TABLE}}}", key(name)));
             };
-            let mut checks = group.history.checks.iter();
+            let mut checks = class.history.checks.iter();
             let record = checks.find(|one| one.check == CheckId::Rows(at))?;
             match &record.outcome {
                 Outcome::Rows(set) => Some(format!("{}: {}", key(name), rows(set))),
@@ -289,8 +287,8 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     if !tables.is_empty() {
         let _ = writeln!(text, "      tables: {{{}}}", tables.join(", "));
     }
-    let errors: Vec<String> = group
-        .came
+    let errors: Vec<String> = class
+        .outcome
         .errors()
         .into_iter()
         .map(|(code, count)| format!("{code}: {count}"))
@@ -299,7 +297,7 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     // In the order of the file, which does not depend on the order of the steps.
     let saw: Vec<String> = (0..plan.steps.len())
         .filter_map(|step| {
-            let record = group.history.steps.iter().find(|record| record.step == step)?;
+            let record = class.history.steps.iter().find(|record| record.step == step)?;
             let name = step_name(step, &plan.connections, &plan.steps);
             let outcome = &record.end.as_ref()?.outcome;
             // What is over its limit has to be named.
@@ -322,10 +320,10 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
     if !saw.is_empty() {
         let _ = writeln!(text, "      saw: {{{}}}", saw.join(", "));
     }
-    let blocked: Vec<String> = group.came.blocked.iter().map(|name| key(name)).collect();
+    let blocked: Vec<String> = class.outcome.blocked.iter().map(|name| key(name)).collect();
     let _ = writeln!(text, "      blocked: [{}]", blocked.join(", "));
-    let vars = group
-        .came
+    let vars = class
+        .outcome
         .vars
         .iter()
         .filter(|(name, _)| differs(&format!("var {name}")));
@@ -334,7 +332,7 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
             Some(format!(
                 "{}: {}",
                 key(name),
-                literal(group.history.vars.get(name)?)
+                literal(class.history.vars.get(name)?)
             ))
         })
         .collect();
@@ -346,8 +344,8 @@ fn body(plan: &TrialPlan, explored: &Explored, group: &Group) -> String {
 
 /// The tables that were there at the end of any order.
 fn all_tables(explored: &Explored) -> BTreeSet<&String> {
-    let groups = explored.outcomes.iter();
-    groups.flat_map(|group| &group.history.tables).collect()
+    let classes = explored.outcomes.iter();
+    classes.flat_map(|class| &class.history.tables).collect()
 }
 
 fn rows(set: &RowSet) -> String {

@@ -1,40 +1,17 @@
-//! What orders came to, for people.
+//! The outcomes of all schedules, for people.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Came, Explored, Group, LeftOut};
+use crate::explore::{Explored, LeftOut, OrderOutcome, OutcomeClass, counted};
 use crate::plan::TrialPlan;
 
-/// An order by the names of its connections, as `--order` takes it.
-#[must_use]
-pub fn order_in_words(plan: &TrialPlan, order: &[usize]) -> String {
-    let name = |number: &usize| plan.connections.get(*number).map_or("?", |own| own.name.as_str());
-    order.iter().map(name).collect::<Vec<_>>().join(" ")
-}
-
-/// An order that came to an outcome, as `--order` takes it.
-#[must_use]
-pub(super) fn order_of(plan: &TrialPlan, group: &Group) -> String {
-    let without = plan.orders.as_ref().map_or(&[][..], |orders| &orders.without);
-    order_in_words(plan, &plan.whole_order(&group.order, without))
-}
-
-pub(super) fn count(number: u128, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
-}
-
-/// How many orders there are, how many were run and what they stand for, in a few lines.
-#[must_use]
-pub fn numbers(explored: &Explored) -> String {
-    let outcomes = count(explored.outcomes.len() as u128, "outcome");
-    let (stands_for, orders) = (explored.stands_for, explored.orders);
-    let mut text = format!("{outcomes} of {}", count(stands_for, "order"));
-    if explored.distinct as u128 != stands_for {
+/// How many schedules there are, how many were run and how many are equivalent to those, in a few lines.
+fn numbers(explored: &Explored) -> String {
+    let outcomes = counted(explored.outcomes.len() as u128, "outcome");
+    let (covered, orders) = (explored.trace_size, explored.schedules);
+    let mut text = format!("{outcomes} of {}", counted(covered, "order"));
+    if explored.distinct as u128 != covered {
         let run = match explored.distinct {
             1 => "1 was run: the others differ from it".to_owned(),
             more => format!("{more} were run: the others differ from them"),
@@ -44,7 +21,7 @@ pub fn numbers(explored: &Explored) -> String {
         ));
     }
     if let Some(left_out) = explored.left_out {
-        let left = orders.saturating_sub(stands_for);
+        let left = orders.saturating_sub(covered);
         text.push_str(&match left_out {
             LeftOut::Most(most) => {
                 format!("; of {orders} up to {left} were left out, since `most` is {most}")
@@ -55,29 +32,29 @@ pub fn numbers(explored: &Explored) -> String {
             LeftOut::Stopped => format!("; of {orders} up to {left} were left out, since you stopped it"),
             LeftOut::Asked => format!("; up to {left} more of {orders} were not asked for"),
         });
-    } else if stands_for < orders {
+    } else if covered < orders {
         text.push_str(&format!(
             "; {orders} could be written down, but in the others someone would have to go on who waits, or has given \
              up after an error"
         ));
     }
-    if explored.astray > 0 {
+    if explored.dropped > 0 {
         text.push_str(&format!(
             "; {} were lost, since others had to wait than the time before",
-            explored.astray
+            explored.dropped
         ));
     }
     text
 }
 
-/// The outcomes, each with what differs between them, how many orders came to it and the simplest of those.
+/// The outcomes, each with what differs between them, how many schedules have it and the simplest of those.
 #[must_use]
 pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
     let facts = facts(
         &explored
             .outcomes
             .iter()
-            .map(|group| &group.came)
+            .map(|class| &class.outcome)
             .collect::<Vec<_>>(),
     );
     let same = |what: &str| {
@@ -88,9 +65,9 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
         values.windows(2).all(|pair| pair[0] == pair[1])
     };
     let mut lines = vec![numbers(explored)];
-    for (number, (group, facts)) in explored.outcomes.iter().zip(&facts).enumerate() {
+    for (number, (class, facts)) in explored.outcomes.iter().zip(&facts).enumerate() {
         lines.push(String::new());
-        lines.push(heading(plan, group, number));
+        lines.push(heading(plan, class, number));
         let width = facts
             .iter()
             .map(|(what, _)| what.chars().count())
@@ -123,17 +100,17 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
 }
 
 /// What can be said of each, of a table that is there in some of them only also that it is not.
-fn facts(all: &[&Came]) -> Vec<Vec<(String, String)>> {
+fn facts(all: &[&OrderOutcome]) -> Vec<Vec<(String, String)>> {
     let tables: BTreeSet<&String> = all
         .iter()
-        .flat_map(|came| &came.tables)
+        .flat_map(|outcome| &outcome.tables)
         .map(|(name, _)| name)
         .collect();
-    let facts = all.iter().map(|came| {
-        let own: Vec<&String> = came.tables.iter().map(|(name, _)| name).collect();
-        let looked = came.stopped.is_none();
+    let facts = all.iter().map(|outcome| {
+        let own: Vec<&String> = outcome.tables.iter().map(|(name, _)| name).collect();
+        let looked = outcome.stopped.is_none();
         let missing = tables.iter().filter(|name| looked && !own.contains(name));
-        let mut facts = came.facts();
+        let mut facts = outcome.facts();
         for (number, name) in missing.enumerate() {
             facts.insert(
                 own.len() + number,
@@ -145,26 +122,26 @@ fn facts(all: &[&Came]) -> Vec<Vec<(String, String)>> {
     facts.collect()
 }
 
-fn heading(plan: &TrialPlan, group: &Group, number: usize) -> String {
-    let name = match group.names.as_slice() {
+fn heading(plan: &TrialPlan, class: &OutcomeClass, number: usize) -> String {
+    let name = match class.names.as_slice() {
         [] => String::new(),
         names => format!(" {}:", names.join(" and ")),
     };
-    let order = order_of(plan, group);
+    let order = class.example(plan);
     format!(
         "{}.{name} {}, such as {order}",
         number + 1,
-        count(group.stands_for, "order")
+        counted(class.trace_size, "order")
     )
 }
 
-/// How many orders of each variant come to which outcome: where levels of isolation, say, differ.
+/// How many schedules of each variant have which outcome: where levels of isolation, say, differ.
 #[must_use]
 pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
-    let mut all: Vec<&Came> = Vec::new();
-    for group in variants.iter().flat_map(|(_, explored)| &explored.outcomes) {
-        if !all.contains(&&group.came) {
-            all.push(&group.came);
+    let mut all: Vec<&OrderOutcome> = Vec::new();
+    for class in variants.iter().flat_map(|(_, explored)| &explored.outcomes) {
+        if !all.contains(&&class.outcome) {
+            all.push(&class.outcome);
         }
     }
     let facts = facts(&all);
@@ -189,10 +166,11 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
         .max(6);
     let header: Vec<String> = names.iter().map(|name| format!("{name:>width$}")).collect();
     lines.push(format!("     {}", header.join("  ")));
-    for (number, (came, own)) in all.iter().zip(&facts).enumerate() {
+    for (number, (outcome, own)) in all.iter().zip(&facts).enumerate() {
         let counts = variants.iter().map(|(_, explored)| {
-            let group = explored.outcomes.iter().find(|group| group.came == **came);
-            let count = group.map_or("–".to_owned(), |group| group.stands_for.to_string());
+            let mut classes = explored.outcomes.iter();
+            let class = classes.find(|class| class.outcome == **outcome);
+            let count = class.map_or("–".to_owned(), |class| class.trace_size.to_string());
             format!("{count:>width$}")
         });
         let differing: Vec<String> = own
@@ -203,10 +181,10 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
             })
             .map(|(what, how)| format!("{what}: {how}"))
             .collect();
-        let groups = variants.iter().flat_map(|(_, explored)| &explored.outcomes);
-        let names: BTreeSet<&str> = groups
-            .filter(|group| group.came == **came)
-            .flat_map(|group| group.names.iter().map(String::as_str))
+        let classes = variants.iter().flat_map(|(_, explored)| &explored.outcomes);
+        let names: BTreeSet<&str> = classes
+            .filter(|class| class.outcome == **outcome)
+            .flat_map(|class| class.names.iter().map(String::as_str))
             .collect();
         let names = names.into_iter().collect::<Vec<_>>().join(" and ");
         let row = format!(
@@ -220,7 +198,7 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
     lines.join("\n")
 }
 
-/// Where two servers come to different outcomes, for the same orders.
+/// Which outcomes only one of two servers has, for the same schedules.
 #[must_use]
 pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explored)) -> String {
     let mut lines = vec![
@@ -229,14 +207,18 @@ pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explore
     ];
     let mut differences = 0;
     for (server, here, there) in [(one.0, one.1, other.1), (other.0, other.1, one.1)] {
-        for (number, group) in here.outcomes.iter().enumerate() {
-            if there.outcomes.iter().any(|theirs| theirs.came == group.came) {
+        for (number, class) in here.outcomes.iter().enumerate() {
+            if there
+                .outcomes
+                .iter()
+                .any(|theirs| theirs.outcome == class.outcome)
+            {
                 continue;
             }
             differences += 1;
             lines.push(String::new());
-            lines.push(format!("only on {server}: {}", heading(plan, group, number)));
-            for (what, how) in group.came.facts() {
+            lines.push(format!("only on {server}: {}", heading(plan, class, number)));
+            for (what, how) in class.outcome.facts() {
                 lines.push(format!("   {what}  {how}"));
             }
         }

@@ -1,20 +1,23 @@
-//! Failures of a trial that was run in many orders.
+//! Failures of a trial that was run in many schedules.
 
-use super::{Failure, order_flags, rendered, timeline};
-use crate::explore::{Explored, FailingOrder, Shrunk, order_in_words, table};
+use super::command::order_flags;
+use super::finding::rendered;
+use super::outcomes::table;
+use super::timeline::timeline;
+use crate::explore::{Explored, FailingSchedule, Shrunk};
 use crate::plan::{ChosenOrder, TrialPlan, step_name};
 use crate::source::RenderStyle;
 
-/// The parts of the text: what holds of no single order, each order that fails, and all outcomes.
-pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderStyle) -> Vec<String> {
-    let plan = failure.plan;
+/// The parts of the text: what holds of no single schedule, each schedule that fails, and all outcomes. `repeat` is the
+/// command that runs the trial again.
+pub(super) fn parts(plan: &TrialPlan, repeat: &str, explored: &Explored, style: RenderStyle) -> Vec<String> {
     let mut parts: Vec<String> = explored
         .findings
         .iter()
         .map(|finding| rendered(plan, finding, style))
         .collect();
     for (number, failing) in explored.failing.iter().enumerate() {
-        let order = order_in_words(plan, &failing.order);
+        let order = plan.order_in_words(&failing.schedule);
         parts.push(format!("in the order {order}:"));
         parts.extend(
             failing
@@ -30,11 +33,11 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
             failing
                 .shrunk
                 .as_ref()
-                .map(|shrunk| shorter(plan, failing, shrunk, &failure.repeat)),
+                .map(|shrunk| smaller(plan, failing, shrunk, repeat)),
         );
         if !plan.has_one_order() {
-            let flags = order_flags(&chosen(plan, &failing.order, &[]));
-            parts.push(format!("this order again: {}{flags}", failure.repeat));
+            let flags = order_flags(&chosen(plan, &failing.schedule, &[]));
+            parts.push(format!("this order again: {repeat}{flags}"));
         }
     }
     if explored.failed > explored.failing.len() {
@@ -49,11 +52,11 @@ pub(super) fn parts(failure: &Failure<'_>, explored: &Explored, style: RenderSty
     parts
 }
 
-/// A shorter story, as a script.
-fn shorter(plan: &TrialPlan, failing: &FailingOrder, shrunk: &Shrunk, repeat: &str) -> String {
+/// A smaller schedule, as a script.
+fn smaller(plan: &TrialPlan, failing: &FailingSchedule, shrunk: &Shrunk, repeat: &str) -> String {
     let mut at: Vec<usize> = plan.connections.iter().map(|own| own.states.start).collect();
     let mut lines = Vec::new();
-    for pick in &shrunk.order {
+    for pick in &shrunk.schedule {
         while shrunk.without.contains(&at[*pick]) {
             at[*pick] += 1;
         }
@@ -63,13 +66,13 @@ fn shorter(plan: &TrialPlan, failing: &FailingOrder, shrunk: &Shrunk, repeat: &s
         let name = plan.connections.get(*pick).map_or("?", |own| own.name.as_str());
         lines.push(format!("  - {name}: {}", plan.describe(step)));
     }
-    let fewer = failing.order.len() - shrunk.order.len();
+    let fewer = failing.schedule.len() - shrunk.schedule.len();
     let what = match fewer {
         0 => "with fewer changes of connection".to_owned(),
         1 => "with 1 step fewer".to_owned(),
         fewer => format!("with {fewer} steps fewer"),
     };
-    let flags = order_flags(&chosen(plan, &shrunk.order, &shrunk.without));
+    let flags = order_flags(&chosen(plan, &shrunk.schedule, &shrunk.without));
     format!(
         "it fails as well {what} ({} were tried):\n{}\nthe shorter one: {repeat}{flags}",
         shrunk.tried,
@@ -83,12 +86,12 @@ fn chosen(plan: &TrialPlan, happened: &[usize], without: &[usize]) -> ChosenOrde
         .iter()
         .map(|step| step_name(*step, &plan.connections, &plan.steps));
     ChosenOrder {
-        order: order_in_words(plan, &plan.whole_order(happened, without)),
+        order: plan.order_in_words(&plan.whole_order(happened, without)),
         without: names.collect::<Vec<_>>().join(" "),
     }
 }
 
-/// What orders came to; of a single one, what happened in it, too.
+/// The outcomes; of a single schedule, what happened in it, too.
 #[must_use]
 pub fn of_passed(plan: &TrialPlan, explored: &Explored) -> String {
     let text = table(plan, explored);
@@ -101,6 +104,6 @@ pub fn of_passed(plan: &TrialPlan, explored: &Explored) -> String {
 /// The flags that run the simplest order of the first outcome, each with a space before it.
 #[must_use]
 pub fn flags_of_first(plan: &TrialPlan, explored: &Explored) -> Option<String> {
-    let group = explored.outcomes.first()?;
-    Some(order_flags(&chosen(plan, &group.order, &[])))
+    let class = explored.outcomes.first()?;
+    Some(order_flags(&chosen(plan, &class.schedule, &[])))
 }

@@ -1,0 +1,117 @@
+//! Opens the sessions of a trial's connections.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use super::control::Controls;
+use super::error::TrialError;
+use super::settings::RunSettings;
+use crate::connection::ConnectionOptions;
+use crate::coordinator::Coordinator;
+use crate::machine::Machine;
+use crate::plan::TrialPlan;
+
+/// At most this many connections are opened at the same time.
+const CONNECTS_MAX: usize = 64;
+/// Files that are open beside those of a trial's connections: those of other trials, mostly.
+const FILES_BESIDE: u64 = 500;
+/// So many connections are never too many.
+const FEW: usize = 100;
+/// The limit that a process is given at least, if it may have it.
+const FILES_USUAL: u64 = 4_096;
+
+/// Each connection is an open file of this process, and one of the server's if that is ours: too few are told
+/// before the server breaks for want of them.
+fn check_files(connections: usize) -> Result<(), TrialError> {
+    let wanted = connections as u64 + FILES_BESIDE;
+    let Ok(limit) = rlimit::increase_nofile_limit(wanted.max(FILES_USUAL)) else {
+        return Ok(());
+    };
+    // A few will find room in any limit that this process could have begun with.
+    if limit < wanted && connections > FEW {
+        return Err(TrialError::new(format!(
+            "{connections} connections need {wanted} open files, and the limit of this process is {limit}: \
+             raise it with `ulimit -n {wanted}`"
+        )));
+    }
+    Ok(())
+}
+
+/// Opens the sessions of all connections. Where they run freely, one that cannot connect has failed, and the
+/// others go on.
+pub(crate) async fn connect(
+    plan: &Arc<TrialPlan>,
+    coordinator: &Arc<Coordinator>,
+    controls: &Controls,
+    settings: &RunSettings,
+) -> Result<Vec<Machine>, TrialError> {
+    check_files(plan.connections.len())?;
+    let mut machines = Vec::new();
+    for (number, own) in plan.connections.iter().enumerate() {
+        let control = &controls[plan.control_of(number)];
+        let mut config = control.config.clone();
+        config.id.clone_from(&own.name);
+        let database = own
+            .database
+            .as_ref()
+            .map(|name| format!("{}_{name}", settings.database));
+        config.database = Some(database.unwrap_or_else(|| settings.database.clone()));
+        if let Some((user, password)) = &own.user {
+            (config.username, config.password) = (user.clone(), password.clone());
+        }
+        let options = ConnectionOptions {
+            session_vars: control.connection.product().session_vars(&own.vars),
+            ..control.options.clone()
+        };
+        machines.push(Machine {
+            number,
+            plan: Arc::clone(plan),
+            coordinator: Arc::clone(coordinator),
+            config,
+            options,
+            connection: None,
+            interrupted: false,
+            round: 0,
+            iteration: 0,
+            led: None,
+            followed_ddl: None,
+        });
+    }
+    let connects = machines.into_iter().map(|mut machine| async move {
+        let result = machine.connect().await;
+        (machine, result)
+    });
+    let connects = futures::stream::iter(connects).buffered(CONNECTS_MAX);
+    let mut ready = Vec::new();
+    let mut failed: Option<TrialError> = None;
+    for (machine, result) in connects.collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => ready.push(machine),
+            Err(error) => {
+                let message = format!("{} cannot connect: {error}", machine.config.id);
+                if plan.is_free() {
+                    let told = error.to_string();
+                    let told = match told.strip_prefix("cannot connect") {
+                        Some(_) => told,
+                        None => format!("cannot connect: {told}"),
+                    };
+                    coordinator.end(machine.number, Some(told));
+                }
+                failed = failed.or(Some(TrialError {
+                    span: plan.connections.get(machine.number).map(|own| own.span),
+                    message,
+                }));
+            }
+        }
+    }
+    match failed {
+        Some(error) if !plan.is_free() || ready.is_empty() => {
+            for connection in ready.into_iter().filter_map(|machine| machine.connection) {
+                connection.close().await;
+            }
+            Err(error)
+        }
+        _ => Ok(ready),
+    }
+}

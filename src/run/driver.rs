@@ -1,0 +1,342 @@
+//! Carries out steps on sessions that are open: starts one, takes its answer, ends one that is over its limit. Which
+//! step is started when is for its callers to say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+
+use super::checks::query_record;
+use super::control::Controls;
+use super::events::{DriverEvent, OnFailure, Returned};
+use crate::coordinator::Coordinator;
+use crate::history::{CheckId, CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
+use crate::lock_wait::{self, TrxRow};
+use crate::machine::{Command, Machine, Report};
+use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
+use crate::sql::Product;
+use crate::transaction::Transaction;
+
+/// One connection's session, as its driver sees it.
+pub(crate) struct SessionSlot {
+    pub commands: mpsc::UnboundedSender<Command>,
+    pub task: JoinHandle<()>,
+    /// The record of the step that has not returned.
+    pub running: Option<usize>,
+    /// Why the connection takes no more steps.
+    pub failed: Option<String>,
+    pub transaction: Transaction,
+    pub control: ControlId,
+}
+
+/// A step that was started: what does not change of its record.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    step: usize,
+    connection: usize,
+}
+
+/// Carries out the steps of one run.
+pub(crate) struct Driver<'c> {
+    pub plan: Arc<TrialPlan>,
+    pub coordinator: Arc<Coordinator>,
+    pub controls: &'c mut Controls,
+    pub(super) inbox: mpsc::UnboundedReceiver<Report>,
+    pub sessions: Vec<SessionSlot>,
+    on_failure: OnFailure,
+    /// By the numbers of their records.
+    started: Vec<Started>,
+    /// What has happened and nobody has taken out yet.
+    pub events: Vec<DriverEvent>,
+    pub skipped: Vec<Skipped>,
+    checks: Vec<CheckRecord>,
+    pub stopped: Option<Stopped>,
+}
+
+impl<'c> Driver<'c> {
+    pub fn new(
+        plan: Arc<TrialPlan>,
+        coordinator: Arc<Coordinator>,
+        controls: &'c mut Controls,
+        inbox: mpsc::UnboundedReceiver<Report>,
+        on_failure: OnFailure,
+    ) -> Self {
+        Self {
+            plan,
+            coordinator,
+            controls,
+            inbox,
+            sessions: Vec::new(),
+            on_failure,
+            started: Vec::new(),
+            events: Vec::new(),
+            skipped: Vec::new(),
+            checks: Vec::new(),
+            stopped: None,
+        }
+    }
+
+    /// With sessions that a driver before this one has left open.
+    pub fn resume_with(self, sessions: Vec<SessionSlot>) -> Self {
+        Self { sessions, ..self }
+    }
+
+    /// What happened, and the sessions for the next driver.
+    pub fn into_parts(self) -> (History, mpsc::UnboundedReceiver<Report>, Vec<SessionSlot>) {
+        let history = History {
+            skipped: self.skipped,
+            checks: self.checks,
+            stopped: self.stopped,
+            ..self.coordinator.take_history()
+        };
+        (history, self.inbox, self.sessions)
+    }
+
+    /// Starts the task of a connection that is open.
+    pub fn attach(&mut self, machine: Machine, reports: mpsc::UnboundedSender<Report>) {
+        let control = self.plan.control_of(machine.number);
+        let transaction = self.new_transaction(machine.number);
+        let (commands, inbox) = mpsc::unbounded_channel();
+        // A task of its own has no span around it, so the scenario's is handed on.
+        let span = tracing::info_span!("connection", name = %machine.config.id);
+        let task = tokio::spawn(machine.run(inbox, reports).instrument(span));
+        self.sessions.push(SessionSlot {
+            commands,
+            task,
+            running: None,
+            failed: None,
+            transaction,
+            control,
+        });
+    }
+
+    /// The transaction's state of a session that has just been opened.
+    fn new_transaction(&self, connection: usize) -> Transaction {
+        let own = self.plan.connections.get(connection);
+        Transaction::of_session(own.map_or(&[][..], |own| &own.vars))
+    }
+
+    pub fn over_time(&mut self, limit: Duration) {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.stopped.get_or_insert(Stopped::OverTime { limit_ms });
+    }
+
+    /// Sends a step of the plan to its connection; returns the number of its record.
+    pub fn start(&mut self, number: usize) -> usize {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[number];
+        let connection = step.connection;
+        let target = match step.action {
+            Action::Kill { target, .. } => self.coordinator.session(target),
+            _ => None,
+        };
+        let record = self.coordinator.begin_step(StepRecord {
+            step: number,
+            connection,
+            text: describe_action(&step.action, &plan),
+            started_us: self.coordinator.now_us(),
+            ..StepRecord::default()
+        });
+        self.started.push(Started {
+            step: number,
+            connection,
+        });
+        self.events.push(DriverEvent::Started {
+            connection,
+            step: number,
+        });
+        let slot = &mut self.sessions[connection];
+        slot.running = Some(record);
+        if slot.commands.send(Command::Run { step: number, target }).is_err() {
+            slot.running = None;
+            slot.failed = Some("its task has ended".to_owned());
+        }
+        record
+    }
+
+    /// Takes all reports that are there.
+    pub fn drain(&mut self) {
+        while let Ok(report) = self.inbox.try_recv() {
+            self.take(report);
+        }
+    }
+
+    /// Takes the next report, or returns at the deadline.
+    pub async fn next_report(&mut self, deadline: Instant) {
+        if let Ok(Some(report)) = tokio::time::timeout_at(deadline.into(), self.inbox.recv()).await {
+            self.take(report);
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        let connection = report.connection;
+        let slot = &mut self.sessions[connection];
+        let Some(record) = slot.running.take() else { return };
+        // A step of a driver before this one is no part of what this one records.
+        let Some(started) = self.started.get(record).copied() else {
+            return;
+        };
+        let was_open = slot.transaction.is_open();
+        for (sql, outcome) in &report.ran {
+            slot.transaction.note(sql, outcome);
+        }
+        let returned = Returned {
+            record,
+            connection,
+            step: started.step,
+            ran: report.ran.into_iter().map(|(sql, _)| sql).collect(),
+            is_error: report.end.outcome.is_error(),
+            was_open,
+            is_open: slot.transaction.is_open(),
+        };
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[started.step];
+        let blocked = self.coordinator.look(|shared| {
+            let record = shared.steps.get(record);
+            record.is_some_and(|record| record.wait.is_some())
+        });
+        if blocked {
+            self.coordinator
+                .enter_at(connection, &step.state, report.end.at_us);
+        }
+        if matches!(step.action, Action::Disconnect | Action::Reconnect) {
+            self.sessions[connection].transaction = self.new_transaction(connection);
+        }
+        if returned.is_error && !step.wants_error() {
+            self.fail(connection, step, &report.end.outcome);
+        }
+        let text = match step.action {
+            Action::Kill { .. } => None,
+            _ => Some(returned.ran.join("; ")).filter(|text| !text.is_empty()),
+        };
+        if let Some(text) = text {
+            self.coordinator.change_step(record, |record| record.text = text);
+        }
+        self.coordinator.end_step(record, report.end, Went::On);
+        self.events.push(DriverEvent::Returned(returned));
+    }
+
+    /// A connection got an error that nobody expected.
+    fn fail(&mut self, connection: usize, step: &Step, outcome: &Outcome) {
+        let place = self.plan.file.place(step.span.start);
+        let name = &self.plan.connections[connection].name;
+        let got = crate::history::describe(outcome);
+        let slot = &mut self.sessions[connection];
+        slot.failed = Some(format!("{name} failed at line {}: {got}", place.line));
+        match self.on_failure {
+            OnFailure::Close => {
+                // A task that has ended has closed its session.
+                let _ = slot.commands.send(Command::Fail);
+                slot.transaction = Transaction::default();
+            }
+            OnFailure::Keep => {}
+        }
+    }
+
+    /// The step of the plan that a record is of.
+    pub fn step_of(&self, record: usize) -> &Step {
+        &self.plan.steps[self.started[record].step]
+    }
+
+    /// The connection that a record is of.
+    pub fn connection_of(&self, record: usize) -> usize {
+        self.started[record].connection
+    }
+
+    pub fn is_done(&self, record: usize) -> bool {
+        self.coordinator.look(|shared| {
+            let record = shared.steps.get(record);
+            record.is_some_and(|record| record.end.is_some())
+        })
+    }
+
+    /// The wait of a step that was seen to be blocked.
+    pub fn wait_of(&self, record: usize) -> Option<Wait> {
+        self.coordinator
+            .look(|shared| shared.steps.get(record).and_then(|record| record.wait.clone()))
+    }
+
+    /// The text of what a step did.
+    pub fn text_of(&self, record: usize) -> String {
+        self.coordinator.look(|shared| {
+            let record = shared.steps.get(record);
+            record.map(|record| record.text.clone()).unwrap_or_default()
+        })
+    }
+
+    /// A step that was seen to be blocked was not.
+    pub fn forget_wait(&self, record: usize) {
+        let mut forgotten = false;
+        self.coordinator
+            .change_step(record, |record| forgotten = record.wait.take().is_some());
+        if forgotten {
+            self.coordinator.forget_blocked(self.connection_of(record));
+        }
+    }
+
+    /// Takes note that a step was found not to be blocked any more before this step of the plan, though no answer
+    /// had come.
+    pub fn note_not_waiting(&self, record: usize, before: usize) {
+        self.coordinator.change_step(record, |record| {
+            if let Some(wait) = &mut record.wait {
+                wait.not_waiting_before.push(before);
+            }
+        });
+    }
+
+    /// Connections whose step has not returned.
+    pub fn running(&self) -> Vec<usize> {
+        let slots = self.sessions.iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.running.is_some())
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Which server a connection is on.
+    pub fn product(&self, connection: usize) -> Product {
+        self.controls[self.sessions[connection].control]
+            .connection
+            .product()
+    }
+
+    /// What the server shows of the sessions' transactions.
+    pub async fn rows(&mut self, control: ControlId) -> Result<Vec<TrxRow>, Stopped> {
+        let sessions: Vec<u64> = (0..self.sessions.len())
+            .filter_map(|number| self.coordinator.session(number))
+            .collect();
+        match lock_wait::transactions(&mut self.controls[control].connection, &sessions).await {
+            Ok(rows) => Ok(rows),
+            Err(outcome) => Err(Stopped::ServerLost {
+                reason: format!("asking who waits gave {}", crate::history::describe(&outcome)),
+            }),
+        }
+    }
+
+    pub fn row_of<'r>(&self, rows: &'r [TrxRow], connection: usize) -> Option<&'r TrxRow> {
+        let session = self.coordinator.session(connection)?;
+        rows.iter().find(|row| row.session == session)
+    }
+
+    /// Runs `always`, if no statement runs.
+    pub async fn always(&mut self, after: Option<usize>) {
+        if self.sessions.iter().any(|slot| slot.running.is_some()) {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let main = plan.main_control();
+        for (number, one) in plan.finals.iter().enumerate() {
+            for (index, query) in one.always.iter().enumerate() {
+                let check = CheckId::Always {
+                    check: (number, index),
+                    after,
+                };
+                let vars = self.coordinator.vars();
+                let record = query_record(&mut self.controls[main], query, check, &vars).await;
+                self.checks.push(record);
+            }
+        }
+    }
+}

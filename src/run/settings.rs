@@ -1,0 +1,15 @@
+//! What a run needs beside the plan.
+
+use super::live::Live;
+
+/// What a run needs beside the plan.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// The name of the trial's database; others begin with it.
+    pub database: String,
+    /// Leave the databases: for a look at them, or since the server itself goes after the run. Servers of the
+    /// trial's own go right after it, so that theirs are left in any case.
+    pub keep_databases: bool,
+    /// Who is shown the status while connections run freely.
+    pub live: Option<Live>,
+}
