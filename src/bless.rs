@@ -60,7 +60,7 @@ pub struct Blessed {
 /// # Errors
 /// [`BlessError`].
 pub fn blessed(text: &str, found: &[(Arc<TrialPlan>, Explored)]) -> Result<Blessed, BlessError> {
-    if found.iter().any(|(plan, _)| !plan.outcomes.is_empty()) {
+    if found.iter().any(|(plan, _)| !plan.outcomes().is_empty()) {
         return Err(BlessError::There);
     }
     let cut = |left_out| matches!(left_out, Some(LeftOut::Time(_) | LeftOut::Stopped));

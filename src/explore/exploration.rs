@@ -45,7 +45,7 @@ pub async fn explore(
     settings: &ExploreSettings,
 ) -> Result<Explored, TrialError> {
     let began = Instant::now();
-    let Some(orders) = &plan.orders else {
+    let Some(orders) = plan.orders() else {
         return Err(TrialError::new("the scenario has no `permutations`"));
     };
     let opening = Opening {

@@ -77,7 +77,7 @@ impl OutcomeClass {
     /// A schedule that has the outcome, as `--order` takes it.
     #[must_use]
     pub fn example(&self, plan: &TrialPlan) -> String {
-        let without = plan.orders.as_ref().map_or(&[][..], |orders| &orders.without);
+        let without = plan.orders().map_or(&[][..], |orders| &orders.without);
         plan.order_in_words(&plan.whole_order(&self.schedule, without))
     }
 }

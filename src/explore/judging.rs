@@ -52,7 +52,7 @@ impl Mismatches {
 
 /// What does not hold of each outcome; nothing of those that the history has.
 fn missed(plan: &TrialPlan, history: &History) -> Vec<Vec<Finding>> {
-    (0..plan.outcomes.len())
+    (0..plan.outcomes().len())
         .map(|number| fits_outcome(plan, number, history))
         .collect()
 }
@@ -70,10 +70,10 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
         .collect();
     // What fails in another way as well says nothing of its outcome.
     let mismatches = Mismatches::from(&missed).filter(|_| findings.is_empty());
-    if let (true, Some(orders), [first, ..]) = (findings.is_empty(), &plan.orders, outcomes.as_slice()) {
+    if let (true, Some(orders), [first, ..]) = (findings.is_empty(), plan.orders(), outcomes.as_slice()) {
         findings.extend(another_outcome(plan, orders, *first, &missed));
     }
-    match (outcomes.as_slice(), &plan.orders) {
+    match (outcomes.as_slice(), plan.orders()) {
         ([], Some(orders)) if mismatches.is_some() => {
             let mut finding = Finding::at(orders.span, "an outcome that no name fits");
             finding.label = "not among `outcomes`".to_owned();
@@ -85,7 +85,7 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
             findings.push(finding);
         }
         ([first, second, ..], _) => {
-            let (one, other) = (&plan.outcomes[*first], &plan.outcomes[*second]);
+            let (one, other) = (&plan.outcomes()[*first], &plan.outcomes()[*second]);
             let message = format!(
                 "an order that fits two outcomes, `{}` and `{}`",
                 one.name, other.name
@@ -108,7 +108,7 @@ fn why_not(plan: &TrialPlan, number: usize, missed: &[Vec<Finding>]) -> Option<S
     let first = missed.get(number)?.first()?;
     Some(format!(
         "  not `{}`: {}",
-        plan.outcomes.get(number)?.name,
+        plan.outcomes().get(number)?.name,
         first.message
     ))
 }
@@ -127,9 +127,9 @@ fn another_outcome(
     }
     let names: Vec<String> = wanted
         .clone()
-        .map(|number| format!("`{}`", plan.outcomes[number].name))
+        .map(|number| format!("`{}`", plan.outcomes()[number].name))
         .collect();
-    let has = &plan.outcomes[got];
+    let has = &plan.outcomes()[got];
     let message = format!("this order came to `{}`, not to {}", has.name, names.join(" or "));
     let mut finding = Finding::at(*span, message);
     finding.label = "not this one".to_owned();
@@ -145,7 +145,7 @@ pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<
     if plan.has_one_order() {
         return Vec::new();
     }
-    let outcomes = plan.outcomes.iter().enumerate();
+    let outcomes = plan.outcomes().iter().enumerate();
     outcomes
         .filter(|(number, outcome)| !outcome.may && !seen(*number))
         .map(|(_, outcome)| {

@@ -21,10 +21,7 @@ pub(super) fn summary(plan: &TrialPlan, shared: &mut Shared, began: Instant) -> 
     let seen = |number: usize| all.iter().any(|judged| judged.names.contains(&number));
     let mut findings = never_seen(plan, seen);
     findings.extend(incomplete(plan, shared));
-    let chosen = !matches!(
-        plan.orders.as_ref().map(|orders| &orders.choice),
-        Some(OrderChoice::All)
-    );
+    let chosen = plan.order_choice() != Some(&OrderChoice::All);
     Explored {
         schedules: number_of_orders(&plan.connections),
         executed: shared.started,
@@ -59,7 +56,7 @@ fn classes(plan: &TrialPlan, all: &[Judged]) -> Vec<OutcomeClass> {
                 names: judged
                     .names
                     .iter()
-                    .map(|number| plan.outcomes[*number].name.clone())
+                    .map(|number| plan.outcomes()[*number].name.clone())
                     .collect(),
                 executed: 1,
                 trace_size: judged.trace_size,
@@ -76,7 +73,7 @@ fn classes(plan: &TrialPlan, all: &[Judged]) -> Vec<OutcomeClass> {
 /// Schedules that should have been run and were not.
 fn incomplete(plan: &TrialPlan, shared: &Shared) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let Some(orders) = &plan.orders else {
+    let Some(orders) = plan.orders() else {
         return findings;
     };
     if let Some(LeftOut::Time(limit)) = shared.cut {

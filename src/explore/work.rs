@@ -297,10 +297,7 @@ impl Work {
             findings,
             mismatches,
         } = judge_schedule(plan, &ran.history);
-        let searched = matches!(
-            plan.orders.as_ref().map(|orders| &orders.choice),
-            Some(OrderChoice::All)
-        );
+        let searched = plan.order_choice() == Some(&OrderChoice::All);
         let relation = Arc::clone(&lock(&self.shared).relation);
         let connection_of = |step: usize| plan.steps[step].connection;
         Judged {

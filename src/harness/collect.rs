@@ -47,7 +47,7 @@ impl PlannedFile {
         let mut in_list = false;
         let (mut kept, mut fits, mut misfits) = (Vec::new(), false, Vec::new());
         for mut plan in std::mem::take(&mut self.trials) {
-            let span = plan.orders.as_ref().map(|orders| (orders.span, orders.listed));
+            let span = plan.orders().map(|orders| (orders.span, orders.listed));
             in_list |= plan.is_order(chosen) == Ok(true);
             let Some((span, is_listed)) = span.filter(|_| meant(&plan)) else {
                 kept.push(plan);
@@ -90,7 +90,7 @@ impl PlannedFile {
     pub(super) fn explore_order(&mut self, chosen: &ChosenOrder) {
         let (mut kept, mut misfits): (Vec<TrialPlan>, _) = (Vec::new(), Vec::new());
         for mut plan in std::mem::take(&mut self.trials) {
-            let Some(span) = plan.orders.as_ref().map(|orders| orders.span) else {
+            let Some(span) = plan.orders().map(|orders| orders.span) else {
                 continue;
             };
             match plan.set_order(chosen) {

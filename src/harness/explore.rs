@@ -344,7 +344,7 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
             continue;
         };
         for history in &explored.histories {
-            let mut outcomes = 0..plan.outcomes.len();
+            let mut outcomes = 0..plan.outcomes().len();
             if !outcomes.any(|number| outcome(plan, number, history).is_empty()) {
                 return Some(
                     "what was written fits one of the orders no more, and the file is as it was: this is a mistake \

@@ -150,7 +150,7 @@ impl Harness {
             if let Some(order) = &args.order {
                 other_orders.extend(planned.set_order(order, &args.filters));
                 let mut plans = planned.trials.iter();
-                with_orders |= planned.is_broken() || plans.any(|plan| plan.orders.is_some());
+                with_orders |= planned.is_broken() || plans.any(|plan| plan.orders().is_some());
             }
             let warnings = planned
                 .problems
@@ -214,7 +214,7 @@ impl Harness {
             let handle = runtime.handle().clone();
             let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
             // One of a list is found by its name.
-            let by_flag = plan.orders.as_ref().is_some_and(|orders| !orders.listed);
+            let by_flag = plan.orders().is_some_and(|orders| !orders.listed);
             if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
                 repeat.push_str(&order_flags(chosen));
             }

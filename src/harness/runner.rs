@@ -9,7 +9,7 @@ use super::requires;
 use super::servers::{Servers, with_causes};
 use crate::explore::{ExploreSettings, Explored, SANDBOXES, explore};
 use crate::history::History;
-use crate::plan::TrialPlan;
+use crate::plan::{Mode, TrialPlan};
 use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::verdict::{Verdict, judge};
@@ -107,9 +107,9 @@ impl Runner {
     /// [`Trouble`] where it could not be run.
     pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
         let judged = async |server: &Server, own: &[Server]| {
-            let judged = match &plan.orders {
-                Some(_) => self.judged_orders(plan, server, own).await,
-                None => self.judged(plan, server, own).await,
+            let judged = match plan.mode {
+                Mode::Explored(_) => self.judged_orders(plan, server, own).await,
+                Mode::Scripted | Mode::Concurrent(_) => self.judged(plan, server, own).await,
             };
             judged.map(Ended::Judged)
         };

@@ -35,7 +35,7 @@ impl Machine {
             vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
             vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
         }
-        if self.plan.is_free() {
+        if matches!(self.plan.mode, crate::plan::Mode::Concurrent(_)) {
             vars.insert("round".to_owned(), SqlValue::Int(self.round.into()));
             vars.insert("iteration".to_owned(), SqlValue::Int(self.iteration.into()));
         }

@@ -1,7 +1,7 @@
 //! The one order that somebody asks for, rather than the file.
 
 use super::orders::{order_label, steps_of, wrong_number};
-use super::{ConnectionPlan, OrderChoice, TrialPlan, step_name};
+use super::{ConnectionPlan, Mode, OrderChoice, TrialPlan, step_name};
 use crate::source::nearest;
 
 /// One order, as `--order` and `--without` have it.
@@ -18,8 +18,7 @@ impl TrialPlan {
     /// Whether its steps are run in one order out of those that there are: one of a list, or of `--order`.
     #[must_use]
     pub fn has_one_order(&self) -> bool {
-        let choice = self.orders.as_ref().map(|orders| &orders.choice);
-        matches!(choice, Some(OrderChoice::One(_)))
+        matches!(self.order_choice(), Some(OrderChoice::One(_)))
     }
 
     /// Runs the steps in this order only. A trial that was one order of a list gets this order's name.
@@ -29,9 +28,10 @@ impl TrialPlan {
     pub fn set_order(&mut self, chosen: &ChosenOrder) -> Result<(), String> {
         let (picks, without) = self.chosen(chosen)?;
         let label = order_label(&picks, &self.connections);
-        let Some(orders) = &mut self.orders else {
+        let Mode::Explored(own) = &mut self.mode else {
             return Err(format!("`{}` has no `permutations`", self.name));
         };
+        let orders = &mut own.orders;
         let choice = OrderChoice::One(picks);
         if orders.listed && (orders.choice != choice || !without.is_empty()) {
             // What the list says of its order it does not say of this one.
@@ -51,8 +51,7 @@ impl TrialPlan {
     /// A line on what is wrong with it, with the flag.
     pub fn is_order(&self, chosen: &ChosenOrder) -> Result<bool, String> {
         let (picks, without) = self.chosen(chosen)?;
-        let choice = self.orders.as_ref().map(|orders| &orders.choice);
-        Ok(without.is_empty() && matches!(choice, Some(OrderChoice::One(own)) if *own == picks))
+        Ok(without.is_empty() && matches!(self.order_choice(), Some(OrderChoice::One(own)) if *own == picks))
     }
 
     /// An order by the names of its connections, as `--order` takes it.

@@ -307,7 +307,7 @@ impl TrialPlan {
             }
         });
         let wants = wants.collect::<Vec<_>>().join(", ");
-        let barrier = own.barrier.and_then(|(number, _)| self.barriers.get(number));
+        let barrier = own.barrier.and_then(|(number, _)| self.barriers().get(number));
         let mut parts = Vec::new();
         if !wants.is_empty() {
             parts.push(format!("waited for {wants}"));
@@ -321,12 +321,6 @@ impl TrialPlan {
         } else {
             parts.join(", ")
         }
-    }
-
-    /// Whether the connections run through states of their own.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
-        self.free
     }
 
     /// What may come after each of these states, in the same round: a fixpoint over the transitions.

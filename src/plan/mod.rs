@@ -14,6 +14,7 @@ mod handler;
 mod load;
 mod machine;
 mod matrix;
+mod mode;
 mod names;
 mod orders;
 mod outcomes;
@@ -48,6 +49,7 @@ pub use machine::{
     BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
+pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
 pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
 pub use outcomes::{OutcomePlan, SawPlan};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
@@ -97,17 +99,11 @@ pub struct TrialPlan {
     pub connections: Vec<ConnectionPlan>,
     /// Further databases, by the names that the file uses.
     pub databases: Vec<String>,
-    /// The steps, in the order in which they start; where connections run freely, the states of one after
-    /// those of another.
+    /// The steps, in the order in which they start; of concurrent connections the states of one after those of
+    /// another.
     pub steps: Vec<Step>,
-    /// Whether the connections run through states of their own.
-    pub free: bool,
-    /// In which orders the steps are run, if not in one. The steps of one connection stand together then, too.
-    pub orders: Option<OrdersPlan>,
-    /// What the orders may come to; none where the file does not say.
-    pub outcomes: Vec<OutcomePlan>,
-    /// Where connections that run freely wait for each other.
-    pub barriers: Vec<BarrierPlan>,
+    /// How they are run.
+    pub mode: Mode,
     /// For everything that is left to chance.
     pub seed: u64,
     /// What must hold at the end.
@@ -317,7 +313,7 @@ pub struct Final {
 impl TrialPlan {
     /// What must hold at the end, and after it what holds in each outcome: checks name them by their numbers.
     pub fn all_finals(&self) -> impl Iterator<Item = &Final> {
-        let outcomes = self.outcomes.iter().map(|outcome| &outcome.holds);
+        let outcomes = self.outcomes().iter().map(|outcome| &outcome.holds);
         self.finals.iter().chain(outcomes)
     }
 }

@@ -8,7 +8,7 @@ use super::context::{Context, Variant, label};
 use super::control::{MAIN, main_server};
 use super::names::Scope;
 use super::states::States;
-use super::{PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan};
+use super::{ConcurrentPlan, ExploredPlan, Mode, PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan};
 use crate::expect::{Template, value_of_node};
 use crate::history::{SqlValue, Vars};
 use crate::scenario::{Located, Scenario};
@@ -127,11 +127,13 @@ impl Context<'_> {
         if let Some(label) = label.flatten() {
             name.push_str(&format!("::order={label}"));
         }
+        let mode = match orders {
+            Some(orders) => Mode::Explored(ExploredPlan { orders, outcomes }),
+            None if free => Mode::Concurrent(ConcurrentPlan { barriers }),
+            None => Mode::Scripted,
+        };
         let trial = TrialPlan {
-            free,
-            orders,
-            outcomes,
-            barriers,
+            mode,
             seed,
             name,
             file: Arc::clone(self.file),

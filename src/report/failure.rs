@@ -6,7 +6,7 @@ use super::timeline::timeline;
 use super::{schedules, shared};
 use crate::explore::Explored;
 use crate::history::History;
-use crate::plan::TrialPlan;
+use crate::plan::{Mode, TrialPlan};
 use crate::source::RenderStyle;
 use crate::verdict::Finding;
 
@@ -42,8 +42,9 @@ pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
                 .map(|finding| rendered(failure.plan, finding, style))
                 .collect();
             parts.push(timeline(failure.plan, failure.history));
-            if failure.plan.is_free() {
-                parts.push(shared::draw(failure.plan, failure.history));
+            match failure.plan.mode {
+                Mode::Concurrent(_) => parts.push(shared::draw(failure.plan, failure.history)),
+                Mode::Scripted | Mode::Explored(_) => {}
             }
             parts
         }

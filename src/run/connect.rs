@@ -10,7 +10,7 @@ use super::settings::RunSettings;
 use crate::connection::ConnectionOptions;
 use crate::coordinator::Coordinator;
 use crate::machine::Machine;
-use crate::plan::TrialPlan;
+use crate::plan::{Mode, TrialPlan};
 
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
@@ -38,8 +38,7 @@ fn check_files(connections: usize) -> Result<(), TrialError> {
     Ok(())
 }
 
-/// Opens the sessions of all connections. Where they run freely, one that cannot connect has failed, and the
-/// others go on.
+/// Opens the sessions of all connections. A concurrent one that cannot connect has failed, and the others go on.
 pub(crate) async fn connect(
     plan: &Arc<TrialPlan>,
     coordinator: &Arc<Coordinator>,
@@ -47,6 +46,10 @@ pub(crate) async fn connect(
     settings: &RunSettings,
 ) -> Result<Vec<Machine>, TrialError> {
     check_files(plan.connections.len())?;
+    let others_go_on = match plan.mode {
+        Mode::Concurrent(_) => true,
+        Mode::Scripted | Mode::Explored(_) => false,
+    };
     let mut machines = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {
         let control = &controls[plan.control_of(number)];
@@ -90,7 +93,7 @@ pub(crate) async fn connect(
             Ok(()) => ready.push(machine),
             Err(error) => {
                 let message = format!("{} cannot connect: {error}", machine.config.id);
-                if plan.is_free() {
+                if others_go_on {
                     let told = error.to_string();
                     let told = match told.strip_prefix("cannot connect") {
                         Some(_) => told,
@@ -106,7 +109,7 @@ pub(crate) async fn connect(
         }
     }
     match failed {
-        Some(error) if !plan.is_free() || ready.is_empty() => {
+        Some(error) if !others_go_on || ready.is_empty() => {
             for connection in ready.into_iter().filter_map(|machine| machine.connection) {
                 connection.close().await;
             }

@@ -42,7 +42,7 @@ pub(super) fn of(plan: &TrialPlan) -> Map {
         });
         of_connections.push(Arc::clone(round));
     }
-    let barriers = plan.barriers.iter();
+    let barriers = plan.barriers().iter();
     Map {
         places,
         rounds: of_connections,

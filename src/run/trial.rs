@@ -23,7 +23,7 @@ use crate::coordinator::Coordinator;
 use crate::history::{History, Vars};
 use crate::lock_wait;
 use crate::machine::{Machine, Report};
-use crate::plan::TrialPlan;
+use crate::plan::{Mode, TrialPlan};
 use crate::server::Server;
 
 /// Runs one trial. `own` are the servers of the trial's own, in the plan's order.
@@ -100,20 +100,23 @@ async fn connect_and_run(
     let began = Instant::now();
     let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
-    let coordinator = Arc::new(if plan.is_free() {
-        Coordinator::with_map(names, vars, state_graph::of(&plan))
-    } else {
-        Coordinator::new(names, vars)
+    let coordinator = Arc::new(match plan.mode {
+        Mode::Concurrent(_) => Coordinator::with_map(names, vars, state_graph::of(&plan)),
+        Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars),
     });
     let main = plan.main_control();
     let machines = connect(&plan, &coordinator, controls, settings).await?;
     clock.ends("connect");
-    let mut history = if plan.is_free() {
-        let live = settings.live.clone();
-        let connections = ConcurrentRun::new(Arc::clone(&plan), coordinator, controls, live);
-        connections.run(machines).await
-    } else {
-        run_scripted(Arc::clone(&plan), coordinator, controls, machines).await
+    let mut history = match plan.mode {
+        Mode::Concurrent(_) => {
+            let live = settings.live.clone();
+            let connections = ConcurrentRun::new(Arc::clone(&plan), coordinator, controls, live);
+            connections.run(machines).await
+        }
+        // One schedule is run here; for many of them there is `explore`.
+        Mode::Scripted | Mode::Explored(_) => {
+            run_scripted(Arc::clone(&plan), coordinator, controls, machines).await
+        }
     };
     history.server = server.title();
     history.product = server.product();

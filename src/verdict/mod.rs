@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::expect::{Expectation, Mismatch, Seen};
 use crate::history::{CheckId, History, Outcome, SqlError, SqlValue, StepEnd, Stopped, Vars, describe};
-use crate::plan::{Action, TrialPlan};
+use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
 
 /// What a trial came to.
@@ -82,19 +82,23 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
         if machines::is_judged(record) {
             step(plan, history, number, &mut findings);
         }
-        if plan.is_free() {
-            machines::step(plan, record, &mut findings);
-        } else if plan.orders.is_none() {
-            waiting::step(plan, history, number, &mut findings);
+        match plan.mode {
+            Mode::Concurrent(_) => machines::step(plan, record, &mut findings),
+            Mode::Scripted => waiting::step(plan, history, number, &mut findings),
+            // Which steps are blocked is what is asked.
+            Mode::Explored(_) => {}
         }
         if findings.len() > before {
             told.insert(record.connection);
         }
     }
-    if plan.is_free() {
-        machines::ends(plan, history, &told, &mut findings);
+    match plan.mode {
+        Mode::Concurrent(_) => {
+            machines::ends(plan, history, &told, &mut findings);
+            fold(&mut findings);
+        }
+        Mode::Scripted | Mode::Explored(_) => {}
     }
-    fold(plan, &mut findings);
     waiting::stopped(plan, history, &mut findings);
     for skipped in &history.skipped {
         if let Some(step) = plan.steps.get(skipped.step) {
@@ -114,11 +118,8 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
 }
 
 /// Many connections may find the same at the same place: what is told a few times is only counted from then on.
-fn fold(plan: &TrialPlan, findings: &mut Vec<Finding>) {
+fn fold(findings: &mut Vec<Finding>) {
     const TOLD_MAX: usize = 3;
-    if !plan.is_free() {
-        return;
-    }
     let mut told: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let mut more: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     findings.retain(|finding| {
@@ -142,9 +143,12 @@ fn fold(plan: &TrialPlan, findings: &mut Vec<Finding>) {
 
 /// What the file asks for and the history tells nothing of: what was never looked at has not passed.
 fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
-    // Where connections run freely, a state may be one of several that can follow; in many orders a connection
+    // A state of a concurrent connection may be one of several that can follow; in many schedules a connection
     // that got an error takes no more steps. `expect` says what holds then.
-    let all = !plan.is_free() && plan.orders.is_none();
+    let all = match plan.mode {
+        Mode::Scripted => true,
+        Mode::Concurrent(_) | Mode::Explored(_) => false,
+    };
     let script = plan.steps.iter().enumerate().filter(|_| all);
     for (number, step) in script {
         let record = history.steps.iter().find(|record| record.step == number);
@@ -206,7 +210,7 @@ fn step(plan: &TrialPlan, history: &History, number: usize, findings: &mut Vec<F
         .get(record.connection)
         .map_or("?", |own| own.name.as_str());
     // Where outcomes are named, an error is part of one.
-    let part_of_outcome = plan.orders.is_some() && !plan.outcomes.is_empty();
+    let part_of_outcome = !plan.outcomes().is_empty();
     if part_of_outcome && end.outcome.is_error() && !step.wants_error() {
         return;
     }

@@ -11,7 +11,7 @@ use crate::plan::{TrialPlan, step_name};
 #[must_use]
 pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let Some(outcome) = plan.outcomes.get(number) else {
+    let Some(outcome) = plan.outcomes().get(number) else {
         return findings;
     };
     let check = plan.finals.len() + number;

@@ -1,8 +1,8 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
 use super::Finding;
-use crate::history::{Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
-use crate::plan::{Action, TrialPlan};
+use crate::history::{ConnectionRecord, Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
+use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
 use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, Product, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
 
@@ -374,11 +374,16 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             findings.push(finding.also(span_of(plan, record), "waits since here"));
         }
         Stopped::OverTime { limit_ms } => {
-            // Where connections run freely, the first one that had not ended.
-            let mut open = history.connections.iter().enumerate();
-            let open = open.find(|(_, record)| plan.is_free() && record.failure.is_some());
-            let last = match open {
-                Some((number, _)) => history.steps.iter().rfind(|record| record.connection == number),
+            // Of concurrent connections the first one that had not ended.
+            let open: Vec<(usize, &ConnectionRecord)> = match plan.mode {
+                Mode::Concurrent(_) => {
+                    let all = history.connections.iter().enumerate();
+                    all.filter(|(_, record)| record.failure.is_some()).collect()
+                }
+                Mode::Scripted | Mode::Explored(_) => Vec::new(),
+            };
+            let last = match open.first() {
+                Some((number, _)) => history.steps.iter().rfind(|record| record.connection == *number),
                 None => history.steps.last(),
             };
             let span = last.map_or(Span { start: 0, end: 0 }, |record| span_of(plan, record));
@@ -386,8 +391,8 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             let mut finding = Finding::new(span, message)
                 .label("it was here then")
                 .also(span, "");
-            let open = history.connections.iter().filter_map(|record| {
-                let failure = record.failure.as_ref().filter(|_| plan.is_free())?;
+            let open = open.iter().filter_map(|(_, record)| {
+                let failure = record.failure.as_ref()?;
                 Some(format!("  {} {failure}", record.name))
             });
             let open: Vec<String> = open.take(OPEN_MAX).collect();

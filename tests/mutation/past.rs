@@ -49,7 +49,7 @@ impl Past {
             // Of an outcome that was seen it is true that it is seen.
             Some(Reach::NoOutcome(_)) => false,
             Some(Reach::Order(place)) => {
-                let named = plan.orders.iter().flat_map(|orders| &orders.outcomes);
+                let named = plan.orders().into_iter().flat_map(|orders| &orders.outcomes);
                 let mut places = named.map(|(_, span)| span.start);
                 !places.any(|start| (place.start..place.end).contains(&start))
             }
@@ -58,7 +58,7 @@ impl Past {
 
     /// Whether something came of the step that stands here, and was compared with what it expects.
     fn judges_step(&self, plan: &TrialPlan, place: usize) -> bool {
-        let outcomes = plan.orders.is_some() && !plan.outcomes.is_empty();
+        let outcomes = !plan.outcomes().is_empty();
         let mut records = self.histories().iter().flat_map(|history| &history.steps);
         records.any(|record| {
             let step = &plan.steps[record.step];
@@ -74,7 +74,7 @@ impl Past {
     /// Whether an order came to what orders of this outcome came to before. The outcome itself cannot be asked: in a
     /// changed plan it may have another number, or not be there.
     pub fn comes_to(&self, name: &str, plan: &TrialPlan, unchanged: &Past) -> bool {
-        let Some(number) = plan.outcomes.iter().position(|one| one.name == name) else {
+        let Some(number) = plan.outcomes().iter().position(|one| one.name == name) else {
             return false;
         };
         let fits = unchanged

@@ -40,7 +40,7 @@ impl Work {
     /// Runs a plan; `None` where it cannot run here.
     async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Option<Run>, String> {
         let first = |findings: &[Finding]| findings.first().map(|finding| finding.message.clone());
-        if plan.orders.is_some() {
+        if plan.orders().is_some() {
             // A shorter story of what fails is nothing that is asked for here.
             let explored = match self.runner.explore(plan).await {
                 Ok(Ok(explored)) => explored,

@@ -1,6 +1,6 @@
 //! What must hold at the end, changed.
 
-use tidb_scenarios::plan::LIFECYCLE;
+use tidb_scenarios::plan::{LIFECYCLE, Mode};
 use tidb_scenarios::source::{Entry, Node, NodeKind};
 
 use super::expectations::wrong_codes;
@@ -92,10 +92,9 @@ impl<'n> Maker<'n> {
                 .clone()
                 .map(|step| &plan.steps[step]);
             let scripted = plan.steps.iter().filter(|step| step.connection == number);
-            let own: Vec<_> = if plan.free {
-                freely.collect()
-            } else {
-                scripted.collect()
+            let own: Vec<_> = match plan.mode {
+                Mode::Concurrent(_) => freely.collect(),
+                Mode::Scripted | Mode::Explored(_) => scripted.collect(),
             };
             known.extend(own.into_iter().map(|step| step.state.clone()));
         }

@@ -17,7 +17,7 @@ mod waits;
 
 use std::collections::BTreeSet;
 
-use tidb_scenarios::plan::{TrialPlan, label};
+use tidb_scenarios::plan::{Mode, TrialPlan, label};
 use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Entry, Node, SourceFile, Span};
 
@@ -215,10 +215,10 @@ pub fn mutants(file: &SourceFile, root: &Node, plans: &[TrialPlan]) -> Vec<Mutan
     let Some(first) = plans.first() else {
         return Vec::new();
     };
-    let area = match () {
-        () if first.orders.is_some() => Area::Orders,
-        () if first.free => Area::Free,
-        () => Area::Steps,
+    let area = match first.mode {
+        Mode::Explored(_) => Area::Orders,
+        Mode::Concurrent(_) => Area::Free,
+        Mode::Scripted => Area::Steps,
     };
     let mut maker = Maker {
         file,
@@ -356,6 +356,6 @@ impl<'n> Maker<'n> {
 
     /// Whether the file says what orders may come to.
     fn names_outcomes(&self) -> bool {
-        self.plans.iter().any(|plan| !plan.outcomes.is_empty())
+        self.plans.iter().any(|plan| !plan.outcomes().is_empty())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidb_scenarios::plan::step_name;
+use tidb_scenarios::plan::{TrialPlan, step_name};
 use tidb_scenarios::scenario::keys;
 use tidb_scenarios::source::{Entry, Node, NodeKind};
 
@@ -83,7 +83,7 @@ impl<'n> Maker<'n> {
         let names: BTreeSet<String> = self
             .plans
             .iter()
-            .flat_map(|plan| &plan.outcomes)
+            .flat_map(TrialPlan::outcomes)
             .map(|outcome| outcome.name.clone())
             .collect();
         let items = get(root, "permutations").and_then(|node| get(node, "list"));

@@ -1,0 +1,66 @@
+//! The three ways in which the steps of a trial are run.
+
+use super::{BarrierPlan, OrderChoice, OrdersPlan, OutcomePlan, TrialPlan};
+
+/// How the steps of a trial are run, with what only that way has.
+#[derive(Debug)]
+pub enum Mode {
+    /// In the order of the file: each starts when the one before it has returned or is blocked.
+    Scripted,
+    /// Each connection runs through states of its own, at the same time as the others.
+    Concurrent(ConcurrentPlan),
+    /// In many schedules. The steps of one connection stand together in [`TrialPlan::steps`], as the states of a
+    /// concurrent one do.
+    Explored(ExploredPlan),
+}
+
+/// What concurrent connections have.
+#[derive(Debug, Default)]
+pub struct ConcurrentPlan {
+    /// Where they wait for each other.
+    pub barriers: Vec<BarrierPlan>,
+}
+
+/// What a trial in many schedules has.
+#[derive(Debug)]
+pub struct ExploredPlan {
+    /// Which schedules.
+    pub orders: OrdersPlan,
+    /// The outcomes that they may have; none where the file does not say.
+    pub outcomes: Vec<OutcomePlan>,
+}
+
+impl TrialPlan {
+    /// In which schedules the steps are run, if not in one.
+    #[must_use]
+    pub fn orders(&self) -> Option<&OrdersPlan> {
+        match &self.mode {
+            Mode::Explored(own) => Some(&own.orders),
+            Mode::Scripted | Mode::Concurrent(_) => None,
+        }
+    }
+
+    /// Which of all schedules are run, if not one.
+    #[must_use]
+    pub fn order_choice(&self) -> Option<&OrderChoice> {
+        self.orders().map(|orders| &orders.choice)
+    }
+
+    /// The outcomes that the file names.
+    #[must_use]
+    pub fn outcomes(&self) -> &[OutcomePlan] {
+        match &self.mode {
+            Mode::Explored(own) => &own.outcomes,
+            Mode::Scripted | Mode::Concurrent(_) => &[],
+        }
+    }
+
+    /// Where concurrent connections wait for each other.
+    #[must_use]
+    pub fn barriers(&self) -> &[BarrierPlan] {
+        match &self.mode {
+            Mode::Concurrent(own) => &own.barriers,
+            Mode::Scripted | Mode::Explored(_) => &[],
+        }
+    }
+}
