@@ -1,7 +1,9 @@
-//! What each connection's own statements tell of its transaction: is one open, can it hold locks.
+//! What is known of each connection's transaction: is one open, can it hold locks, which one is it.
 
-use crate::history::{Outcome, SqlValue};
-use crate::sql::{Kind, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction};
+use crate::history::{Outcome, RowSet, SessionFlags, SqlValue};
+use crate::sql::{
+    Kind, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
+};
 
 /// The mode that a value of `tidb_txn_mode` stands for.
 pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
@@ -13,7 +15,8 @@ pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
     }
 }
 
-/// A connection's transaction, as far as its own statements tell.
+/// A connection's transaction: what the server says of it in its answers, and where it says nothing, what the
+/// connection's own statements tell.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction {
     autocommit: bool,
@@ -21,9 +24,11 @@ pub(crate) struct Transaction {
     locks: bool,
     /// The mode that the session begins transactions with, where that is known.
     session_mode: Option<TransactionMode>,
-    /// The mode that the open one was begun with.
-    begun: TransactionMode,
+    /// The mode that the open one was begun with, where that is known.
+    begun: Option<TransactionMode>,
     user_locks: Vec<Option<String>>,
+    /// How many transactions the connection has had.
+    count: u32,
 }
 
 impl Default for Transaction {
@@ -33,8 +38,9 @@ impl Default for Transaction {
             open: false,
             locks: false,
             session_mode: Some(TransactionMode::Session),
-            begun: TransactionMode::Session,
+            begun: Some(TransactionMode::Session),
             user_locks: Vec::new(),
+            count: 0,
         }
     }
 }
@@ -58,6 +64,24 @@ impl Transaction {
         }
     }
 
+    /// The connection has a session that is as good as new; its transactions are counted on.
+    pub fn in_new_session(&mut self, vars: &[(String, String)]) {
+        *self = Self {
+            count: self.count,
+            ..Self::of_session(vars)
+        };
+    }
+
+    /// The session has rolled back, or is gone.
+    pub fn roll_back(&mut self) {
+        self.in_new_session(&[]);
+    }
+
+    /// How many transactions the connection has had.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The mode of the transaction that is open, or would be, on a server that begins them with that mode; `None` is
     /// unknown.
     pub fn mode(&self, of_server: Option<TransactionMode>) -> Option<TransactionMode> {
@@ -65,7 +89,7 @@ impl Transaction {
             Some(TransactionMode::Session) => of_server,
             known => known,
         };
-        match self.begun {
+        match self.begun? {
             TransactionMode::Session => of_session,
             given => Some(given),
         }
@@ -94,31 +118,89 @@ impl Transaction {
         })
     }
 
-    fn end(&mut self) {
-        (self.open, self.locks, self.begun) = (false, false, TransactionMode::Session);
+    /// Takes note of a statement, its outcome, and what the server said of the session then. Returns the number of the
+    /// transaction that it was part of, see [`StepRecord::txn`](crate::history::StepRecord::txn).
+    pub fn note(&mut self, sql: &str, outcome: &Outcome, flags: Option<SessionFlags>) -> Option<u32> {
+        let statement = classify(sql);
+        let was_open = self.open;
+        self.note_text(&statement, outcome, flags.map(|flags| flags.in_transaction));
+        let succeeded = matches!(outcome, Outcome::Rows(_) | Outcome::Done(_));
+        if let Some(flags) = flags {
+            self.autocommit = flags.autocommit;
+            match (flags.in_transaction, self.open) {
+                (false, true) => self.end(),
+                (true, false) => self.begin_unsaid(&statement),
+                (true, true) | (false, false) => {}
+            }
+        }
+        if self.open && statement.kind == Kind::Execute {
+            // A BEGIN inside of it is nowhere to be seen.
+            self.begun = None;
+        }
+        let part = match statement.kind {
+            Kind::Begin(_) if succeeded => Part::Begins,
+            Kind::Commit | Kind::Rollback | Kind::Begin(_) => Part::Of,
+            _ if was_open && statement.commits_implicitly() && succeeded && !self.open => Part::None,
+            _ if was_open => Part::Of,
+            // What the server says opened one: without autocommit any statement does, and who knows what EXECUTE ran.
+            _ if self.open => Part::Begins,
+            _ if reads_or_writes(&statement, sql) => Part::Begins,
+            _ => Part::None,
+        };
+        match part {
+            Part::Begins => self.count += 1,
+            Part::Of if was_open => {}
+            Part::Of | Part::None => return None,
+        }
+        Some(self.count)
     }
 
-    /// Takes note of a statement and its outcome.
-    pub fn note(&mut self, sql: &str, outcome: &Outcome) {
-        let statement = classify(sql);
+    /// Takes note of what the server says of the session after statements that nobody told of.
+    pub fn observe(&mut self, flags: SessionFlags) {
+        self.end();
+        self.autocommit = flags.autocommit;
+        if flags.in_transaction {
+            (self.open, self.locks, self.begun) = (true, true, None);
+        }
+    }
+
+    /// A transaction that the server says is open, though the statement does not begin one by its text.
+    fn begin_unsaid(&mut self, statement: &Statement) {
+        self.open = true;
+        self.locks |= statement.can_lock_rows();
+        self.begun = match statement.kind {
+            // Without autocommit these begin one, in the session's mode.
+            Kind::Select { .. } | Kind::Dml => Some(TransactionMode::Session),
+            _ => None,
+        };
+    }
+
+    fn end(&mut self) {
+        (self.open, self.locks, self.begun) = (false, false, Some(TransactionMode::Session));
+    }
+
+    /// What the text of a statement and its outcome tell; `open` is what the server says, where it does.
+    fn note_text(&mut self, statement: &Statement, outcome: &Outcome, open: Option<bool>) {
         let succeeded = match outcome {
             Outcome::Lost { .. } => {
-                *self = Self::default();
+                self.roll_back();
                 return;
             }
             Outcome::Refused(error) => {
                 match effect_on_transaction(error.code) {
-                    TransactionEffect::Ends => self.end(),
+                    TransactionEffect::Ends if open != Some(true) => self.end(),
                     // A refused statement may have locked rows before it was refused.
                     _ => self.locks |= statement.can_lock_rows(),
                 }
                 return;
             }
             Outcome::Rows(rows) => rows,
-            Outcome::Done(_) => &crate::history::RowSet::default(),
+            Outcome::Done(_) => &RowSet::default(),
             Outcome::TimedOut { .. } => return,
         };
-        if statement.ends_transaction() {
+        // To set autocommit to what it was ends nothing.
+        let stays = matches!(statement.kind, Kind::Set(_)) && open == Some(true);
+        if statement.ends_transaction() && !stays {
             self.end();
         }
         match &statement.kind {
@@ -145,12 +227,42 @@ impl Transaction {
             _ => {}
         }
         if let Kind::Begin(mode) = statement.kind {
-            (self.open, self.begun) = (true, mode);
+            (self.open, self.begun) = (true, Some(mode));
         }
         let locking = statement.can_lock_rows() && !statement.ends_transaction();
         if locking && (self.open || !self.autocommit) {
             (self.open, self.locks) = (true, true);
         }
+    }
+}
+
+/// How a statement stands to the transactions of its session.
+enum Part {
+    /// It is the first one of a transaction, or the only one.
+    Begins,
+    /// It is part of the one that was open before, if there was one.
+    Of,
+    /// It is part of none.
+    None,
+}
+
+/// Whether a statement outside of a transaction is one of its own.
+fn reads_or_writes(statement: &Statement, sql: &str) -> bool {
+    match statement.kind {
+        Kind::Select { .. } | Kind::Dml | Kind::Execute | Kind::Other => true,
+        // These are calls in a query, which may read tables as well; a SET may have one in it.
+        Kind::GetLock { .. } | Kind::ReleaseLock { .. } | Kind::Sleep => true,
+        Kind::Set(_) => sql.to_ascii_lowercase().contains("select"),
+        Kind::Begin(_)
+        | Kind::Commit
+        | Kind::Rollback
+        | Kind::RollbackToSavepoint
+        | Kind::Savepoint
+        | Kind::ReleaseSavepoint
+        | Kind::Ddl
+        | Kind::LockTables
+        | Kind::Use(_)
+        | Kind::Kill => false,
     }
 }
 
@@ -164,7 +276,7 @@ mod tests {
         let done = Outcome::Done(Done::default());
         let mut transaction = Transaction::default();
         let mut run = |sql: &str| {
-            transaction.note(sql, &done);
+            transaction.note(sql, &done, None);
             transaction.may_hold_locks()
         };
         assert!(!run("update t set a = 1"));
@@ -180,7 +292,7 @@ mod tests {
             sqlstate: "40001".to_owned(),
             message: String::new(),
         };
-        transaction.note("update t set a = 2", &Outcome::Refused(deadlock));
+        transaction.note("update t set a = 2", &Outcome::Refused(deadlock), None);
         assert!(!transaction.may_hold_locks());
     }
 
@@ -199,7 +311,7 @@ mod tests {
         assert_eq!(Transaction::of_session(&var("@x")).mode(pessimistic), None);
         let mut transaction = Transaction::of_session(&var("'pessimistic'"));
         let mut after = |sql: &str| {
-            transaction.note(sql, &done);
+            transaction.note(sql, &done, None);
             transaction.mode(optimistic)
         };
         assert_eq!(after("begin optimistic"), optimistic);
@@ -207,5 +319,131 @@ mod tests {
         assert_eq!(after("begin"), pessimistic);
         assert_eq!(after("set tidb_txn_mode = 'optimistic'"), None);
         assert_eq!(after("begin pessimistic"), pessimistic);
+    }
+
+    /// The number of the transaction that each statement is part of, and whether the session has one then and may hold
+    /// locks; `said` is what the server says of it: open, and autocommit.
+    fn all(statements: &[(&str, Option<(bool, bool)>)]) -> Vec<(Option<u32>, bool, bool)> {
+        let done = Outcome::Done(Done::default());
+        let mut transaction = Transaction::default();
+        let note = |(sql, said): &(&str, Option<(bool, bool)>)| {
+            let flags = said.map(|(in_transaction, autocommit)| SessionFlags {
+                in_transaction,
+                autocommit,
+            });
+            let txn = transaction.note(sql, &done, flags);
+            (txn, transaction.is_open(), transaction.may_hold_locks())
+        };
+        statements.iter().map(note).collect()
+    }
+
+    #[test]
+    fn what_the_server_says_goes_before_what_the_text_suggests() {
+        let (open, closed) = (Some((true, true)), Some((false, true)));
+        // By its text nobody can tell what EXECUTE does.
+        let executed = [
+            ("execute b", open),
+            ("update t set a = 1", open),
+            ("execute c", closed),
+        ];
+        assert_eq!(
+            all(&executed),
+            [
+                (Some(1), true, true),
+                (Some(1), true, true),
+                (Some(1), false, false)
+            ]
+        );
+        // It commits only where autocommit was off.
+        let set = [
+            ("begin", open),
+            ("update t set a = 1", open),
+            ("set autocommit = 1", open),
+        ];
+        assert_eq!(
+            all(&set),
+            [
+                (Some(1), true, false),
+                (Some(1), true, true),
+                (Some(1), true, true)
+            ]
+        );
+        let said_nothing = set.map(|(sql, _)| (sql, None));
+        assert_eq!(all(&said_nothing)[2], (None, false, false));
+        // Without autocommit a plain read opens one.
+        let off = Some((true, false));
+        let read = [
+            ("set autocommit = 0", Some((false, false))),
+            ("select a from t", off),
+            ("commit", Some((false, false))),
+        ];
+        let numbers: Vec<_> = all(&read).into_iter().map(|(txn, ..)| txn).collect();
+        assert_eq!(numbers, [None, Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn transactions_are_counted_and_statements_outside_are_their_own() {
+        let statements = [
+            "select a from t",
+            "begin",
+            "update t set a = 1",
+            "savepoint s",
+            "begin",
+            "commit",
+            "commit",
+            "set @a = 1",
+            "update t set a = 2",
+            "begin",
+            "create table u (a int)",
+            "insert into u values (1)",
+        ];
+        let numbers: Vec<_> = all(&statements.map(|sql| (sql, None)))
+            .into_iter()
+            .map(|(txn, ..)| txn)
+            .collect();
+        let wanted = [
+            Some(1),
+            Some(2),
+            Some(2),
+            Some(2),
+            Some(3),
+            Some(3),
+            None,
+            None,
+            Some(4),
+            Some(5),
+            None,
+            Some(6),
+        ];
+        assert_eq!(numbers, wanted);
+    }
+
+    #[test]
+    fn an_error_ends_it_where_the_server_says_so() {
+        let refused = |code| {
+            Outcome::Refused(SqlError {
+                code,
+                sqlstate: String::new(),
+                message: String::new(),
+            })
+        };
+        let done = Outcome::Done(Done::default());
+        let after = |code, open| {
+            let mut transaction = Transaction::default();
+            transaction.note("begin", &done, None);
+            transaction.note("update t set a = 1", &done, None);
+            let flags = |in_transaction| SessionFlags {
+                in_transaction,
+                autocommit: true,
+            };
+            let txn = transaction.note("update t set a = 2", &refused(code), Option::map(open, flags));
+            assert_eq!(txn, Some(1));
+            transaction.may_hold_locks()
+        };
+        assert!(after(1062, None) && !after(1213, None), "by the table");
+        assert!(
+            after(1213, Some(true)) && !after(1062, Some(false)),
+            "by the server"
+        );
     }
 }

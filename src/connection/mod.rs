@@ -6,6 +6,7 @@
 
 mod config;
 mod driver;
+mod flags;
 mod layer_keys;
 mod layers;
 mod limits;

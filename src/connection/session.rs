@@ -91,7 +91,7 @@ impl ConnectError {
 /// a statement, end it with `KILL QUERY` from another connection and await its answer.
 #[derive(Debug)]
 pub struct Connection {
-    conn: Option<Conn>,
+    pub(super) conn: Option<Conn>,
     session_id: u64,
     product: Product,
     // Set while a statement is under way: still set at the next call if its future was dropped.
@@ -334,7 +334,7 @@ impl Connection {
         }
     }
 
-    async fn guarded(
+    pub(super) async fn guarded(
         &mut self,
         run: impl AsyncFnOnce(&mut Conn) -> Result<Outcome, mysql_async::Error>,
     ) -> Outcome {

@@ -57,6 +57,7 @@ mod tests {
                 plan: None,
                 vars: crate::history::Vars::new(),
                 save_problem: None,
+                flags: None,
             }),
             ..StepRecord::default()
         }

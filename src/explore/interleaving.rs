@@ -337,7 +337,7 @@ impl<'d> Interleaving<'d> {
             }
             self.rolled_back.push(number);
             any = true;
-            slot.transaction = crate::transaction::Transaction::default();
+            slot.transaction.roll_back();
             let (done, told) = oneshot::channel();
             let reopen = false;
             if slot.commands.send(Command::Refresh { reopen, done }).is_ok() {

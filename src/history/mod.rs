@@ -8,12 +8,14 @@ use crate::sql::Product;
 
 mod connection;
 mod outcome;
+mod session;
 mod step;
 mod text;
 mod wait;
 
 pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, Status};
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
+pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
 pub(crate) use text::{columns_word, rows_word, rows_word_u64};
 pub use text::{describe, describe_error, show};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, SqlError, Vars, Wait};
+use super::{Outcome, SessionFlags, SqlError, Timestamps, Vars, Wait};
 
 /// One step that was started.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,15 @@ pub struct StepRecord {
     pub waited_us: u64,
     /// Where its connection went then.
     pub went: Went,
+    /// The number, from 1, of the connection's transaction that the step's last statement was part of. A statement
+    /// that reads or writes outside of any is a transaction of its own; `None`: it is part of none, as a schema change
+    /// or a COMMIT of nothing, or has not returned. One that has no COMMIT or ROLLBACK in it, and after which the
+    /// connection went on with something else, was ended by that, or by an error.
+    #[serde(default)]
+    pub txn: Option<u32>,
+    /// TiDB's timestamps, where something asked for them.
+    #[serde(default)]
+    pub timestamps: Option<Timestamps>,
 }
 
 /// Where a connection went after a state.
@@ -92,6 +101,9 @@ pub struct StepEnd {
     pub vars: Vars,
     /// What `save` asked for and the result did not have.
     pub save_problem: Option<String>,
+    /// What the server said of the session after the step; `None` where it was lost or runs no statement.
+    #[serde(default)]
+    pub flags: Option<SessionFlags>,
 }
 
 /// A step that was not started.

@@ -1,44 +1,87 @@
 //! What the states of a machine do.
 
 use crate::connection::Connection;
-use crate::history::{Done, Outcome, SqlError, SqlValue, Status, Vars};
+use crate::history::{Done, Outcome, SessionFlags, SqlError, SqlValue, Status, StepEnd, Vars};
 use crate::plan::{Action, LoadContent, SaveSource, Statement, Step, Value};
+use crate::transaction::Transaction;
 
-use super::{Machine, csv};
+use super::csv;
+use super::worker::Worker;
 
-/// What a step came to.
+/// A statement that was run.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub sql: String,
+    pub outcome: Outcome,
+    /// What the answer said of the session.
+    pub flags: Option<SessionFlags>,
+}
+
+/// What an action has given.
+#[derive(Debug)]
 pub(super) struct Acted {
     pub outcome: Outcome,
     /// The number of the statement that gave the outcome.
     pub statement: usize,
-    pub ran: Vec<(String, Outcome)>,
+    pub ran: Vec<Answer>,
+    /// Whether the session may be another than before it.
+    pub asked_server: bool,
     /// The state that a handler leads to.
     pub next: Option<String>,
+    /// Whether all jobs that are watched have ended.
+    pub job_ended: bool,
 }
 
 impl Acted {
+    /// Of an action that runs no statement.
     pub(super) fn single(outcome: Outcome) -> Self {
         Self {
             outcome,
             statement: 0,
             ran: Vec::new(),
+            asked_server: false,
             next: None,
+            job_ended: false,
         }
+    }
+
+    /// Of one statement.
+    pub(super) fn ran(sql: String, outcome: Outcome, flags: Option<SessionFlags>) -> Self {
+        let answer = Answer {
+            sql,
+            outcome: without_rows(&outcome),
+            flags,
+        };
+        Self {
+            ran: vec![answer],
+            asked_server: true,
+            ..Self::single(outcome)
+        }
+    }
+
+    /// Takes note of what it means for the session's transaction; `flags` is what the server says after all of it.
+    /// Returns the number of the transaction that the last statement was part of.
+    pub(super) fn note(&self, transaction: &mut Transaction, flags: Option<SessionFlags>) -> Option<u32> {
+        let mut txn = None;
+        for (number, one) in self.ran.iter().enumerate() {
+            let last = number + 1 == self.ran.len();
+            let flags = one.flags.or(flags.filter(|_| last));
+            txn = transaction.note(&one.sql, &one.outcome, flags);
+        }
+        match flags {
+            // A handler's statements are not known one by one.
+            Some(flags) if self.ran.is_empty() => transaction.observe(flags),
+            Some(_) | None => {}
+        }
+        txn
     }
 }
 
-impl Machine {
+impl Worker {
     /// The variables that this connection's texts may name.
     pub(super) fn vars(&self) -> Vars {
         let mut vars = self.coordinator.vars();
-        if let Some(own) = self.plan.connections.get(self.number) {
-            vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
-            vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
-        }
-        if matches!(self.plan.mode, crate::plan::Mode::Concurrent(_)) {
-            vars.insert("round".to_owned(), SqlValue::Int(self.round.into()));
-            vars.insert("iteration".to_owned(), SqlValue::Int(self.iteration.into()));
-        }
+        vars.extend(self.locals.clone());
         vars
     }
 
@@ -72,54 +115,36 @@ impl Machine {
         match &step.action {
             Action::Sql(statements) => self.sql(statements).await,
             Action::Prepared(statement, params) => self.prepared(statement, params).await,
-            Action::Load { statement, content } => {
-                let (sql, content) = match (self.fill(statement), self.content(content)) {
-                    (Ok(sql), Ok(content)) => (sql, content),
-                    (Err(outcome), _) | (_, Err(outcome)) => return Acted::single(outcome),
-                };
-                let outcome = match self.connection.as_mut() {
-                    Some(connection) => connection.load(&sql, content).await,
-                    None => closed(),
-                };
-                Acted {
-                    ran: vec![(sql, outcome.clone())],
-                    outcome,
-                    statement: 0,
-                    next: None,
-                }
-            }
+            Action::Load { statement, content } => self.load(statement, content).await,
             Action::Sleep(duration) => {
                 tokio::time::sleep(*duration).await;
                 Acted::single(Outcome::Done(Done::default()))
             }
-            Action::Kill { connection, .. } => {
-                let Some(target) = target else {
-                    return Acted::single(refused("the connection to kill has no session"));
-                };
-                let sql = if *connection {
-                    format!("kill {target}")
-                } else {
-                    format!("kill query {target}")
-                };
-                let outcome = match self.connection.as_mut() {
-                    Some(own) => own.execute(&sql).await,
-                    None => closed(),
-                };
-                Acted {
-                    ran: vec![(sql, outcome.clone())],
-                    outcome,
-                    statement: 0,
-                    next: None,
-                }
-            }
+            Action::Kill { connection, .. } => self.kill(*connection, target).await,
             Action::Disconnect => {
                 self.close().await;
                 Acted::single(Outcome::Done(Done::default()))
             }
-            Action::Reconnect => Acted::single(self.reconnect().await),
+            Action::Reconnect => self.reconnect().await,
             Action::Set | Action::Nothing => Acted::single(Outcome::Done(Done::default())),
-            Action::Watch(watch) => self.look_at_job(watch).await.0,
+            Action::Watch(watch) => self.look_at_job(watch).await,
             Action::Handler(own) => self.handle(own).await,
+        }
+    }
+
+    /// Runs a statement on the session, if there is one.
+    pub(super) async fn run(
+        &mut self,
+        sql: String,
+        run: impl AsyncFnOnce(&mut Connection, &str) -> Outcome,
+    ) -> Acted {
+        match self.connection.as_mut() {
+            Some(connection) => {
+                let outcome = run(connection, &sql).await;
+                let flags = connection.flags();
+                Acted::ran(sql, outcome, flags)
+            }
+            None => Acted::ran(sql, closed(), None),
         }
     }
 
@@ -132,11 +157,10 @@ impl Machine {
                 Ok(sql) => sql,
                 Err(outcome) => return Acted { outcome, ..acted },
             };
-            acted.outcome = match self.connection.as_mut() {
-                Some(connection) => connection.execute(&sql).await,
-                None => closed(),
-            };
-            acted.ran.push((sql, without_rows(&acted.outcome)));
+            let one = self.run(sql, Connection::execute).await;
+            acted.outcome = one.outcome;
+            acted.asked_server = true;
+            acted.ran.extend(one.ran);
             // KILL ends a SLEEP with success.
             if acted.outcome.is_error() || self.coordinator.is_over_limit(self.number) {
                 break;
@@ -147,34 +171,52 @@ impl Machine {
 
     async fn prepared(&mut self, statement: &Statement, params: &[Value]) -> Acted {
         let values: Result<Vec<SqlValue>, Outcome> = params.iter().map(|param| self.value(param)).collect();
-        let (sql, values) = match (self.fill(statement), values) {
-            (Ok(sql), Ok(values)) => (sql, values),
-            (Err(outcome), _) | (_, Err(outcome)) => return Acted::single(outcome),
-        };
-        let outcome = match self.connection.as_mut() {
-            Some(connection) => connection.execute_prepared(&sql, &values).await,
-            None => closed(),
-        };
-        Acted {
-            ran: vec![(sql, without_rows(&outcome))],
-            outcome,
-            statement: 0,
-            next: None,
+        match (self.fill(statement), values) {
+            (Ok(sql), Ok(values)) => {
+                let run = async |connection: &mut Connection, sql: &str| {
+                    connection.execute_prepared(sql, &values).await
+                };
+                self.run(sql, run).await
+            }
+            (Err(outcome), _) | (_, Err(outcome)) => Acted::single(outcome),
         }
     }
 
-    async fn reconnect(&mut self) -> Outcome {
-        self.close().await;
-        match Connection::open(&self.config, &self.options).await {
-            Ok(connection) => {
-                self.coordinator.add_session(self.number, connection.session_id());
-                self.connection = Some(connection);
-                self.coordinator.set_status(self.number, Status::Testing);
-                Outcome::Done(Done::default())
+    async fn load(&mut self, statement: &Statement, content: &LoadContent) -> Acted {
+        match (self.fill(statement), self.content(content)) {
+            (Ok(sql), Ok(content)) => {
+                let run = async |connection: &mut Connection, sql: &str| connection.load(sql, content).await;
+                self.run(sql, run).await
             }
-            Err(error) => Outcome::Lost {
+            (Err(outcome), _) | (_, Err(outcome)) => Acted::single(outcome),
+        }
+    }
+
+    /// Ends another session, or its statement.
+    async fn kill(&mut self, whole: bool, target: Option<u64>) -> Acted {
+        let Some(target) = target else {
+            return Acted::single(refused("the connection to kill has no session"));
+        };
+        let sql = match whole {
+            true => format!("kill {target}"),
+            false => format!("kill query {target}"),
+        };
+        self.run(sql, Connection::execute).await
+    }
+
+    async fn reconnect(&mut self) -> Acted {
+        self.close().await;
+        match self.open().await {
+            Ok(()) => {
+                self.coordinator.set_status(self.number, Status::Testing);
+                Acted {
+                    asked_server: true,
+                    ..Acted::single(Outcome::Done(Done::default()))
+                }
+            }
+            Err(error) => Acted::single(Outcome::Lost {
                 message: error.to_string(),
-            },
+            }),
         }
     }
 
@@ -194,34 +236,36 @@ impl Machine {
             warnings = connection.warnings().await.ok();
         }
         if needs.plan
-            && let Some((sql, _)) = acted.ran.last()
+            && let Some(last) = acted.ran.last()
         {
-            plan = explain(connection, sql).await;
+            plan = explain(connection, &last.sql).await;
         }
         (warnings, plan)
     }
 
-    /// Carries out `save` and `set`; returns all variables and what could not be saved.
-    pub(super) fn keep(&self, step: &Step, outcome: &Outcome) -> (Vars, Option<String>) {
-        if step.save.is_empty() && step.set.is_empty() {
-            return (self.vars(), None);
-        }
-        let mut new = Vars::new();
-        let mut problem = None;
-        for (name, value) in &step.set {
-            match self.value(value) {
-                Ok(value) => drop(new.insert(name.clone(), value)),
-                Err(_) => problem = Some(format!("`{name}` is set from a variable without a value")),
+    /// Carries out `save` and `set`; writes down all variables and what could not be saved.
+    pub(super) fn keep(&self, step: &Step, end: &mut StepEnd) {
+        if !step.save.is_empty() || !step.set.is_empty() {
+            let mut new = Vars::new();
+            for (name, value) in &step.set {
+                match self.value(value) {
+                    Ok(value) => drop(new.insert(name.clone(), value)),
+                    Err(_) => {
+                        end.save_problem = Some(format!("`{name}` is set from a variable without a value"));
+                    }
+                }
             }
-        }
-        for (name, source, _) in &step.save {
-            match saved(source, outcome) {
-                Ok(value) => drop(new.insert(name.clone(), value)),
-                Err(reason) => problem = Some(format!("`{name}` cannot be saved: {reason}")),
+            for (name, source, _) in &step.save {
+                match saved(source, &end.outcome) {
+                    Ok(value) => drop(new.insert(name.clone(), value)),
+                    Err(reason) => {
+                        end.save_problem = Some(format!("`{name}` cannot be saved: {reason}"));
+                    }
+                }
             }
+            self.coordinator.update_vars(new);
         }
-        self.coordinator.update_vars(new);
-        (self.vars(), problem)
+        end.vars = self.vars();
     }
 }
 

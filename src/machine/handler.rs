@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Machine;
 use super::action::Acted;
+use super::worker::Worker;
 use crate::coordinator::waits::Wanted;
 use crate::coordinator::{Coordinator, JobSeen};
 use crate::handler::{
@@ -20,13 +20,13 @@ const UNKNOWN_ERROR: u16 = 1105;
 
 /// The place of one connection among those that share a trial's state.
 #[derive(Debug)]
-struct Seat {
+struct CoordinationHandle {
     coordinator: Arc<Coordinator>,
     number: usize,
 }
 
 #[async_trait]
-impl Coordination for Seat {
+impl Coordination for CoordinationHandle {
     fn var(&self, name: &str) -> Option<SqlValue> {
         self.coordinator.look(|shared| shared.vars.get(name).cloned())
     }
@@ -119,15 +119,15 @@ fn seen(job: &ImportJob) -> JobSeen {
     }
 }
 
-impl Machine {
+impl Worker {
     /// Lends the connection to a handler; the state that it leads to, where it names one, comes with what it
     /// came to.
     pub(super) async fn handle(&mut self, own: &HandlerPlan) -> Acted {
-        let seat = Seat {
+        let handle = CoordinationHandle {
             coordinator: Arc::clone(&self.coordinator),
             number: self.number,
         };
-        let mut context = StateContext::new(self.config.id.clone(), Arc::new(seat))
+        let mut context = StateContext::new(self.config.id.clone(), Arc::new(handle))
             .target(self.config.clone(), self.options.clone())
             .with_parameters(own.with.clone());
         let before = self
@@ -152,6 +152,7 @@ impl Machine {
         };
         Acted {
             next,
+            asked_server: true,
             ..Acted::single(outcome)
         }
     }

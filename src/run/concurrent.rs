@@ -18,7 +18,7 @@ use crate::connection::KILL_MAX;
 use crate::coordinator::Coordinator;
 use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait;
-use crate::machine::{Around, KillRequest, Machine};
+use crate::machine::{ConcurrentMachine, KillRequest, MachineEnv, Worker};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
 
 pub(super) struct ConcurrentRun<'c> {
@@ -57,8 +57,8 @@ impl<'c> ConcurrentRun<'c> {
     }
 
     /// Runs all machines to their ends, and tells what happened.
-    pub async fn run(mut self, machines: Vec<Machine>) -> History {
-        self.follow(machines).await;
+    pub async fn run(mut self, workers: Vec<Worker>) -> History {
+        self.follow(workers).await;
         History {
             checks: self.checks,
             stopped: self.stopped,
@@ -66,27 +66,28 @@ impl<'c> ConcurrentRun<'c> {
         }
     }
 
-    async fn follow(&mut self, mut machines: Vec<Machine>) {
+    async fn follow(&mut self, workers: Vec<Worker>) {
         let deadline = Instant::now() + self.plan.timeout;
         self.always().await;
         let newest = self.newest_schema_change().await;
-        let (kills, mut requests) = mpsc::channel(machines.len().max(1));
+        let (kills, mut requests) = mpsc::channel(workers.len().max(1));
         let watched = self.plan.finals.iter().any(|one| !one.always.is_empty());
-        let around = Around {
+        let env = MachineEnv {
             kills,
             idle: watched.then(|| Arc::clone(&self.idle)),
         };
         let mut tasks = JoinSet::new();
         let mut numbers: BTreeMap<Id, usize> = BTreeMap::new();
-        for mut machine in machines.drain(..) {
-            machine.followed_ddl = newest;
-            let number = machine.number;
+        for mut worker in workers {
+            worker.followed_ddl = newest;
+            let number = worker.number;
             // A task of its own has no span around it, so the scenario's is handed on.
-            let span = tracing::info_span!("connection", name = %machine.config.id);
-            let task = tasks.spawn(machine.run_freely(around.clone()).instrument(span));
+            let span = tracing::info_span!("connection", name = %worker.config.id);
+            let machine = ConcurrentMachine::new(worker, env.clone());
+            let task = tasks.spawn(machine.run().instrument(span));
             numbers.insert(task.id(), number);
         }
-        drop(around);
+        drop(env);
         let mut look = tokio::time::interval(WATCHED_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -9,7 +9,7 @@ use super::error::TrialError;
 use super::settings::RunSettings;
 use crate::connection::ConnectionOptions;
 use crate::coordinator::Coordinator;
-use crate::machine::Machine;
+use crate::machine::Worker;
 use crate::plan::{Mode, TrialPlan};
 
 /// At most this many connections are opened at the same time.
@@ -44,13 +44,13 @@ pub(crate) async fn connect(
     coordinator: &Arc<Coordinator>,
     controls: &Controls,
     settings: &RunSettings,
-) -> Result<Vec<Machine>, TrialError> {
+) -> Result<Vec<Worker>, TrialError> {
     check_files(plan.connections.len())?;
     let others_go_on = match plan.mode {
         Mode::Concurrent(_) => true,
         Mode::Scripted | Mode::Explored(_) => false,
     };
-    let mut machines = Vec::new();
+    let mut workers = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {
         let control = &controls[plan.control_of(number)];
         let mut config = control.config.clone();
@@ -67,42 +67,31 @@ pub(crate) async fn connect(
             session_vars: control.connection.product().session_vars(&own.vars),
             ..control.options.clone()
         };
-        machines.push(Machine {
-            number,
-            plan: Arc::clone(plan),
-            coordinator: Arc::clone(coordinator),
-            config,
-            options,
-            connection: None,
-            interrupted: false,
-            round: 0,
-            iteration: 0,
-            led: None,
-            followed_ddl: None,
-        });
+        let (plan, coordinator) = (Arc::clone(plan), Arc::clone(coordinator));
+        workers.push(Worker::new(number, plan, coordinator, config, options));
     }
-    let connects = machines.into_iter().map(|mut machine| async move {
-        let result = machine.connect().await;
-        (machine, result)
+    let connects = workers.into_iter().map(|mut worker| async move {
+        let result = worker.connect().await;
+        (worker, result)
     });
     let connects = futures::stream::iter(connects).buffered(CONNECTS_MAX);
     let mut ready = Vec::new();
     let mut failed: Option<TrialError> = None;
-    for (machine, result) in connects.collect::<Vec<_>>().await {
+    for (worker, result) in connects.collect::<Vec<_>>().await {
         match result {
-            Ok(()) => ready.push(machine),
+            Ok(()) => ready.push(worker),
             Err(error) => {
-                let message = format!("{} cannot connect: {error}", machine.config.id);
+                let message = format!("{} cannot connect: {error}", worker.config.id);
                 if others_go_on {
                     let told = error.to_string();
                     let told = match told.strip_prefix("cannot connect") {
                         Some(_) => told,
                         None => format!("cannot connect: {told}"),
                     };
-                    coordinator.end(machine.number, Some(told));
+                    coordinator.end(worker.number, Some(told));
                 }
                 failed = failed.or(Some(TrialError {
-                    span: plan.connections.get(machine.number).map(|own| own.span),
+                    span: plan.connections.get(worker.number).map(|own| own.span),
                     message,
                 }));
             }
@@ -110,8 +99,8 @@ pub(crate) async fn connect(
     }
     match failed {
         Some(error) if !others_go_on || ready.is_empty() => {
-            for connection in ready.into_iter().filter_map(|machine| machine.connection) {
-                connection.close().await;
+            for worker in ready {
+                worker.close_unused().await;
             }
             Err(error)
         }

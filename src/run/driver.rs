@@ -14,7 +14,7 @@ use super::events::{DriverEvent, OnFailure, Returned};
 use crate::coordinator::Coordinator;
 use crate::history::{CheckId, CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
 use crate::lock_wait::{self, TrxRow};
-use crate::machine::{Command, Machine, Report};
+use crate::machine::{Command, Report, Worker};
 use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
 use crate::sql::Product;
 use crate::transaction::Transaction;
@@ -28,6 +28,8 @@ pub(crate) struct SessionSlot {
     /// Why the connection takes no more steps.
     pub failed: Option<String>,
     pub transaction: Transaction,
+    /// How many transactions it had had when this run began.
+    transactions_before: u32,
     pub control: ControlId,
 }
 
@@ -79,7 +81,10 @@ impl<'c> Driver<'c> {
     }
 
     /// With sessions that a driver before this one has left open.
-    pub fn resume_with(self, sessions: Vec<SessionSlot>) -> Self {
+    pub fn resume_with(self, mut sessions: Vec<SessionSlot>) -> Self {
+        for slot in &mut sessions {
+            slot.transactions_before = slot.transaction.count();
+        }
         Self { sessions, ..self }
     }
 
@@ -95,27 +100,23 @@ impl<'c> Driver<'c> {
     }
 
     /// Starts the task of a connection that is open.
-    pub fn attach(&mut self, machine: Machine, reports: mpsc::UnboundedSender<Report>) {
-        let control = self.plan.control_of(machine.number);
-        let transaction = self.new_transaction(machine.number);
+    pub fn attach(&mut self, worker: Worker, reports: mpsc::UnboundedSender<Report>) {
+        let control = self.plan.control_of(worker.number);
+        let own = self.plan.connections.get(worker.number);
+        let transaction = Transaction::of_session(own.map_or(&[][..], |own| &own.vars));
         let (commands, inbox) = mpsc::unbounded_channel();
         // A task of its own has no span around it, so the scenario's is handed on.
-        let span = tracing::info_span!("connection", name = %machine.config.id);
-        let task = tokio::spawn(machine.run(inbox, reports).instrument(span));
+        let span = tracing::info_span!("connection", name = %worker.config.id);
+        let task = tokio::spawn(worker.obey(inbox, reports).instrument(span));
         self.sessions.push(SessionSlot {
             commands,
             task,
             running: None,
             failed: None,
             transaction,
+            transactions_before: 0,
             control,
         });
-    }
-
-    /// The transaction's state of a session that has just been opened.
-    fn new_transaction(&self, connection: usize) -> Transaction {
-        let own = self.plan.connections.get(connection);
-        Transaction::of_session(own.map_or(&[][..], |own| &own.vars))
     }
 
     pub fn over_time(&mut self, limit: Duration) {
@@ -179,14 +180,14 @@ impl<'c> Driver<'c> {
             return;
         };
         let was_open = slot.transaction.is_open();
-        for (sql, outcome) in &report.ran {
-            slot.transaction.note(sql, outcome);
-        }
+        slot.transaction = report.transaction;
+        let before = slot.transactions_before;
+        let txn = report.txn.map(|txn| txn.saturating_sub(before));
         let returned = Returned {
             record,
             connection,
             step: started.step,
-            ran: report.ran.into_iter().map(|(sql, _)| sql).collect(),
+            ran: report.ran,
             is_error: report.end.outcome.is_error(),
             was_open,
             is_open: slot.transaction.is_open(),
@@ -201,9 +202,6 @@ impl<'c> Driver<'c> {
             self.coordinator
                 .enter_at(connection, &step.state, report.end.at_us);
         }
-        if matches!(step.action, Action::Disconnect | Action::Reconnect) {
-            self.sessions[connection].transaction = self.new_transaction(connection);
-        }
         if returned.is_error && !step.wants_error() {
             self.fail(connection, step, &report.end.outcome);
         }
@@ -211,9 +209,10 @@ impl<'c> Driver<'c> {
             Action::Kill { .. } => None,
             _ => Some(returned.ran.join("; ")).filter(|text| !text.is_empty()),
         };
-        if let Some(text) = text {
-            self.coordinator.change_step(record, |record| record.text = text);
-        }
+        self.coordinator.change_step(record, |record| {
+            record.txn = txn;
+            record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
+        });
         self.coordinator.end_step(record, report.end, Went::On);
         self.events.push(DriverEvent::Returned(returned));
     }
@@ -229,7 +228,7 @@ impl<'c> Driver<'c> {
             OnFailure::Close => {
                 // A task that has ended has closed its session.
                 let _ = slot.commands.send(Command::Fail);
-                slot.transaction = Transaction::default();
+                slot.transaction.roll_back();
             }
             OnFailure::Keep => {}
         }

@@ -73,6 +73,7 @@ impl Driver<'_> {
             plan: None,
             vars: self.coordinator.vars(),
             save_problem: None,
+            flags: None,
         }
     }
 
@@ -99,7 +100,7 @@ impl Driver<'_> {
     /// Ends all sessions. What is still blocked is ended by KILL QUERY; what comes of it is no part of the history.
     pub async fn finish(&mut self) {
         self.drain();
-        // A KILL of the whole session would do, but it can end the whole server: see `Machine::settle`.
+        // A KILL of the whole session would do, but it can end the whole server: see `Worker::close`.
         for connection in self.running() {
             self.kill_query(connection).await;
         }

@@ -22,7 +22,7 @@ use super::{scripted, state_graph};
 use crate::coordinator::Coordinator;
 use crate::history::{History, Vars};
 use crate::lock_wait;
-use crate::machine::{Machine, Report};
+use crate::machine::{Report, Worker};
 use crate::plan::{Mode, TrialPlan};
 use crate::server::Server;
 
@@ -105,17 +105,17 @@ async fn connect_and_run(
         Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars),
     });
     let main = plan.main_control();
-    let machines = connect(&plan, &coordinator, controls, settings).await?;
+    let workers = connect(&plan, &coordinator, controls, settings).await?;
     clock.ends("connect");
     let mut history = match plan.mode {
         Mode::Concurrent(_) => {
             let live = settings.live.clone();
             let connections = ConcurrentRun::new(Arc::clone(&plan), coordinator, controls, live);
-            connections.run(machines).await
+            connections.run(workers).await
         }
         // One schedule is run here; for many of them there is `explore`.
         Mode::Scripted | Mode::Explored(_) => {
-            run_scripted(Arc::clone(&plan), coordinator, controls, machines).await
+            run_scripted(Arc::clone(&plan), coordinator, controls, workers).await
         }
     };
     history.server = server.title();
@@ -135,12 +135,12 @@ async fn run_scripted(
     plan: Arc<TrialPlan>,
     coordinator: Arc<Coordinator>,
     controls: &mut Controls,
-    machines: Vec<Machine>,
+    workers: Vec<Worker>,
 ) -> History {
     let (reports, inbox) = mpsc::unbounded_channel::<Report>();
     let mut driver = Driver::new(Arc::clone(&plan), coordinator, controls, inbox, OnFailure::Close);
-    for machine in machines {
-        driver.attach(machine, reports.clone());
+    for worker in workers {
+        driver.attach(worker, reports.clone());
     }
     drop(reports);
     let mut clock = Clock::start();

@@ -8,6 +8,7 @@ mod outcomes;
 mod pruning;
 mod random;
 mod stage;
+mod transactions;
 mod waits;
 
 use std::collections::BTreeMap;

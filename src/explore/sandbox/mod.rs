@@ -27,7 +27,6 @@ use crate::run::{
 };
 use crate::server::Server;
 use crate::sql::{Product, TransactionMode};
-use crate::transaction::Transaction;
 use changes::{changes_rows_only, sessions_stay};
 use tables::Tables;
 
@@ -174,7 +173,7 @@ impl Sandbox {
 
     async fn open_sessions(&mut self) -> Result<(), TrialError> {
         self.coordinator = coordinator(&self.plan, self.vars.clone());
-        let machines = connect(&self.plan, &self.coordinator, &self.controls, &self.settings).await?;
+        let workers = connect(&self.plan, &self.coordinator, &self.controls, &self.settings).await?;
         let (reports, inbox) = mpsc::unbounded_channel::<Report>();
         let mut driver = Driver::new(
             Arc::clone(&self.plan),
@@ -183,8 +182,8 @@ impl Sandbox {
             inbox,
             OnFailure::Keep,
         );
-        for machine in machines {
-            driver.attach(machine, reports.clone());
+        for worker in workers {
+            driver.attach(worker, reports.clone());
         }
         let (_, inbox, sessions) = driver.into_parts();
         (self.inbox, self.sessions) = (Some(inbox), sessions);
@@ -280,7 +279,8 @@ impl Sandbox {
         }
         for (number, slot) in self.sessions.iter_mut().enumerate() {
             let own = self.plan.connections.get(number);
-            slot.transaction = Transaction::of_session(own.map_or(&[][..], |own| own.vars.as_slice()));
+            slot.transaction
+                .in_new_session(own.map_or(&[][..], |own| own.vars.as_slice()));
         }
     }
 

@@ -1,14 +1,28 @@
 //! Looks at import jobs and schema changes that another connection, or anybody, has started.
 
-use super::Machine;
 use super::action::Acted;
-use super::free::{JOB_COLUMNS, int};
+use super::worker::Worker;
+use crate::connection::Connection;
 use crate::coordinator::JobSeen;
 use crate::history::{Column, JobKind, Outcome, RowSet, SqlValue, Vars};
 use crate::plan::Watch;
 
 /// How many of the newest schema changes are asked for, beside those that run.
 const DDL_HISTORY: usize = 50;
+
+/// A watched job's columns as a result, so that what is expected of rows can be expected of it.
+const JOB_COLUMNS: [&str; 9] = [
+    "id", "status", "phase", "rows", "size", "elapsed", "error", "table", "ended",
+];
+
+/// A number that may be missing.
+fn int(value: Option<&SqlValue>) -> Option<i128> {
+    match value? {
+        SqlValue::Int(number) => Some(*number),
+        SqlValue::Decimal(text) | SqlValue::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
 
 /// A table of the server by its columns' names.
 struct Table {
@@ -42,10 +56,10 @@ impl Table {
     }
 }
 
-impl Machine {
+impl Worker {
     /// One look. The outcome has a row for each job that is watched; whether all of them have ended comes
     /// with it.
-    pub(super) async fn look_at_job(&mut self, watch: &Watch) -> (Acted, bool) {
+    pub(super) async fn look_at_job(&mut self, watch: &Watch) -> Acted {
         let found = match watch {
             Watch::Import(id) => match self.value(id) {
                 Ok(id) => self.imports(int(Some(&id))).await,
@@ -63,35 +77,27 @@ impl Machine {
         };
         let (sql, jobs) = match found {
             Ok(found) => found,
-            Err(acted) => return (acted, false),
+            Err(acted) => return acted,
         };
         for job in &jobs {
             self.coordinator.saw_job(self.number, job);
         }
         let ended = !jobs.is_empty() && jobs.iter().all(|job| job.ended);
-        let outcome = Outcome::Rows(rows_of(&jobs));
-        let acted = Acted {
-            ran: vec![(sql, outcome.clone())],
-            outcome,
-            statement: 0,
-            next: None,
-        };
-        (acted, ended)
+        let flags = self.connection.as_ref().and_then(Connection::flags);
+        Acted {
+            job_ended: ended,
+            ..Acted::ran(sql, Outcome::Rows(rows_of(&jobs)), flags)
+        }
     }
 
     async fn ask(&mut self, sql: &str) -> Result<Table, Acted> {
-        let outcome = match self.connection.as_mut() {
-            Some(connection) => connection.execute(sql).await,
-            None => super::action::closed(),
-        };
-        match outcome {
+        let mut acted = self.run(sql.to_owned(), Connection::execute).await;
+        match acted.outcome {
             Outcome::Rows(set) => Ok(Table::of(set)),
-            outcome => Err(Acted {
-                ran: vec![(sql.to_owned(), outcome.clone())],
-                outcome,
-                statement: 0,
-                next: None,
-            }),
+            outcome => {
+                acted.outcome = outcome;
+                Err(acted)
+            }
         }
     }
 
