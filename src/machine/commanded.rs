@@ -9,7 +9,8 @@ use crate::history::{Outcome, Status, StepEnd};
 use crate::sql::QUERY_INTERRUPTED;
 use crate::transaction::Transaction;
 
-use super::worker::{Ended, Worker};
+use super::ended::Ended;
+use super::worker::Worker;
 
 /// What the driver asks of a worker.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::{RwLock, mpsc};
 
+use super::ended::Ended;
 use super::limit::KillRequest;
-use super::worker::{Ended, Worker};
+use super::worker::Worker;
 use crate::coordinator::waits::{InVain, Wanted};
 use crate::history::{Done, Outcome, SqlValue, Status, StepEnd, StepRecord, Went};
 use crate::plan::{self, Action, Next, Repetition, Step, TrialPlan};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::action::Acted;
+use super::acted::Acted;
 use super::worker::Worker;
 use crate::coordinator::waits::Wanted;
 use crate::coordinator::{Coordinator, JobSeen};

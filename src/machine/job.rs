@@ -1,6 +1,6 @@
 //! Looks at import jobs and schema changes that another connection, or anybody, has started.
 
-use super::action::Acted;
+use super::acted::Acted;
 use super::worker::Worker;
 use crate::connection::Connection;
 use crate::coordinator::JobSeen;

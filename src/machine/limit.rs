@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::action::Acted;
+use super::acted::Acted;
 use super::worker::Worker;
 use crate::connection::KILL_MAX;
 use crate::history::Outcome;

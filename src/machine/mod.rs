@@ -1,9 +1,11 @@
 //! One connection's state machine: a task that owns the connection and runs one state at a time.
 
+mod acted;
 mod action;
 mod commanded;
 mod concurrent;
 mod csv;
+mod ended;
 mod handler;
 mod job;
 mod limit;

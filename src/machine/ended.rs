@@ -1,0 +1,54 @@
+//! The end of a step.
+
+use std::time::Instant;
+
+use super::acted::Acted;
+use super::worker::Worker;
+use crate::history::{StepEnd, Vars};
+use crate::plan::Step;
+
+/// A step that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub end: StepEnd,
+    /// The number of the transaction that the last statement was part of.
+    pub txn: Option<u32>,
+    /// The texts of the statements that were run.
+    pub ran: Vec<String>,
+    /// The state that a handler leads to.
+    pub next: Option<String>,
+    /// Whether all jobs that are watched have ended.
+    pub job_ended: bool,
+}
+
+impl Worker {
+    /// The end of a step whose action was begun at `sent`: with what the server says of the session after it, and with
+    /// the warnings and the plan, where an expectation asks for them. What `save` and `set` keep is still missing.
+    pub(super) async fn end(&mut self, step: &Step, acted: Acted, sent: Instant) -> Ended {
+        let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let at_us = self.coordinator.now_us();
+        let flags = match &mut self.connection {
+            Some(connection) if acted.asked_server => connection.ask_flags().await,
+            Some(_) | None => None,
+        };
+        let txn = acted.note(&mut self.transaction, flags);
+        let (warnings, plan) = self.ask_more(step, &acted).await;
+        Ended {
+            end: StepEnd {
+                at_us,
+                took_us,
+                outcome: acted.outcome,
+                statement: acted.statement,
+                warnings,
+                plan,
+                vars: Vars::new(),
+                save_problem: None,
+                flags,
+            },
+            txn,
+            ran: acted.ran.into_iter().map(|one| one.sql).collect(),
+            next: acted.next,
+            job_ended: acted.job_ended,
+        }
+    }
+}
