@@ -18,12 +18,12 @@ pub enum BlessError {
     There,
     /// Orders were left out that nobody chose to leave out.
     #[error(
-        "not all orders were run (the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may come \
-         to other outcomes"
+        "not all interleavings were run (the scenario's `timeout`, or Ctrl-C), and nothing was written: the others may \
+         have other outcomes"
     )]
     LeftOut,
     /// An order was not run to its end.
-    #[error("an order was not run to its end ({0}), and nothing was written")]
+    #[error("an interleaving was not run to its end ({0}), and nothing was written")]
     Stopped(String),
     /// A table cannot be named.
     #[error(
@@ -37,8 +37,8 @@ pub enum BlessError {
     OneLine(String),
     /// The file lists several orders.
     #[error(
-        "several orders are listed, and nothing was written: `--bless` writes what `all` of them come to, a \
-         sample, or one"
+        "several orders are listed, and nothing was written: `--bless` writes the outcomes of `all` interleavings, of \
+         a sample, or of one"
     )]
     Listed,
 }
@@ -248,7 +248,11 @@ fn outcomes(plan: &TrialPlan, explored: &Explored) -> String {
     }
     let mut text = "  outcomes:\n".to_owned();
     for (number, (body, orders, order)) in found.iter().enumerate() {
-        let _ = writeln!(text, "    # {}, such as {order}", counted(*orders, "order"));
+        let _ = writeln!(
+            text,
+            "    # {}, such as {order}",
+            counted(*orders, "interleaving")
+        );
         let _ = writeln!(text, "{NAME}{}:", number + 1);
         text.push_str(body);
     }

@@ -184,7 +184,7 @@ fn stable(text: &str) -> String {
     let on_the_way = regex(
         r"\b(ddl|import)\.(queueing|running|done|none|delete_only|write_only|write_reorganization|public|pending|importing|validating|global_sorting), ",
     );
-    let looks = regex(r"\b\d+ looks\b");
+    let looks = regex(r"\b\d+ (looks|polls)\b");
     let not_there = regex(r", not the[^│]*$");
     let job = regex(r"\b(ddl|import) job \d+\b|\bseen were \d+(, \d+)*");
     let server = regex(r" on \w+ TiDB \S+$");
@@ -224,7 +224,7 @@ fn stable(text: &str) -> String {
         } else {
             line.to_string()
         };
-        let line = looks.replace(&line, "N looks");
+        let line = looks.replace(&line, "N $1");
         let line = job.replace(&line, |found: &Captures<'_>| match found.get(1) {
             Some(kind) => format!("{} job N", kind.as_str()),
             None => "seen were N".to_owned(),

@@ -202,7 +202,7 @@ fn the_same_orders_on_tidb_and_mariadb() {
     ] {
         let (code, out, err) = compare(&format!("scenarios/orders/{name}.yaml"));
         assert_eq!(code, Some(0), "{out}{err}");
-        has(&out, &["both come to the same outcomes"]);
+        has(&out, &["both have the same outcomes"]);
     }
 
     // Waits for other things than rows are seen as well: what differs is only what ALTER TABLE is answered.
@@ -210,7 +210,7 @@ fn the_same_orders_on_tidb_and_mariadb() {
     for url in [None, Some(maria.url())] {
         let (code, out, err) = run(&["explore", &other], url.as_deref());
         assert_eq!(code, Some(0), "{out}{err}");
-        has(&out, &["had to wait", "change.alters, two.locks"]);
+        has(&out, &["blocked", "change.alters, two.locks"]);
     }
 
     let gap = file(folder.path(), "gap.yaml", GAP);
@@ -221,13 +221,13 @@ fn the_same_orders_on_tidb_and_mariadb() {
         &[
             "this server (embedded TiDB 8.0.11-TiDB-v8.5.4",
             "only on the other one (url MariaDB",
-            "had to wait  b.comes",
+            "blocked  b.comes",
         ],
     );
     // The other way round.
     let (code, tidb_out, _) = run(&["explore", &gap], None);
     assert_eq!(code, Some(0));
-    has(&tidb_out, &["had to wait", "nobody"]);
+    has(&tidb_out, &["blocked", "none"]);
     assert!(!tidb_out.contains("b.comes, "), "{tidb_out}");
 
     // A script runs there as well, and says how its waits are known.

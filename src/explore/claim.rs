@@ -106,7 +106,7 @@ mod tests {
             70,
             Outcome::TimedOut {
                 limit_ms: 1,
-                in_vain: false
+                starved: false
             }
         ));
         let waits_still = [record(0, 0, Some((10, done()))), record(1, 20, None)];

@@ -133,11 +133,11 @@ pub(super) fn switches(schedule: &[usize]) -> usize {
     schedule.windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
-/// A number of things, such as `1 order` and `2 orders`.
+/// A number of things, such as `1 outcome` and `2 prefixes`.
 pub(crate) fn counted(number: u128, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
+    match (number, one.ends_with('x')) {
+        (1, _) => format!("1 {one}"),
+        (_, true) => format!("{number} {one}es"),
+        (_, false) => format!("{number} {one}s"),
     }
 }

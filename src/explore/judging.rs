@@ -75,8 +75,8 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
     }
     match (outcomes.as_slice(), plan.orders()) {
         ([], Some(orders)) if mismatches.is_some() => {
-            let mut finding = Finding::at(orders.span, "an outcome that no name fits");
-            finding.label = "not among `outcomes`".to_owned();
+            let mut finding = Finding::at(orders.span, "this interleaving matches none of the outcomes");
+            finding.label = "its outcome is missing in `outcomes`".to_owned();
             let facts = OrderOutcome::of(plan, history).facts();
             let facts = facts.into_iter().map(|(what, how)| format!("  {what}: {how}"));
             let reasons = (0..missed.len()).take(NAMES_MAX);
@@ -87,11 +87,11 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
         ([first, second, ..], _) => {
             let (one, other) = (&plan.outcomes()[*first], &plan.outcomes()[*second]);
             let message = format!(
-                "an order that fits two outcomes, `{}` and `{}`",
+                "this interleaving matches two outcomes, `{}` and `{}`",
                 one.name, other.name
             );
             let mut finding = Finding::at(other.span, message);
-            finding.also.push((one.span, "fits, too".to_owned()));
+            finding.also.push((one.span, "matches, too".to_owned()));
             findings.push(finding);
         }
         _ => {}
@@ -130,10 +130,14 @@ fn another_outcome(
         .map(|number| format!("`{}`", plan.outcomes()[number].name))
         .collect();
     let has = &plan.outcomes()[got];
-    let message = format!("this order came to `{}`, not to {}", has.name, names.join(" or "));
+    let message = format!(
+        "this interleaving has the outcome `{}`, not {}",
+        has.name,
+        names.join(" or ")
+    );
     let mut finding = Finding::at(*span, message);
-    finding.label = "not this one".to_owned();
-    finding.also.push((has.span, "but this".to_owned()));
+    finding.label = "expected here".to_owned();
+    finding.also.push((has.span, "this one matches".to_owned()));
     let reasons = wanted.filter_map(|number| why_not(plan, number, missed));
     finding.detail = Some(reasons.collect::<Vec<_>>().join("\n"));
     Some(finding)
@@ -149,9 +153,9 @@ pub(super) fn never_seen(plan: &TrialPlan, seen: impl Fn(usize) -> bool) -> Vec<
     outcomes
         .filter(|(number, outcome)| !outcome.may && !seen(*number))
         .map(|(_, outcome)| {
-            let message = format!("outcome `{}` was never seen", outcome.name);
+            let message = format!("outcome `{}` did not occur", outcome.name);
             let mut finding = Finding::at(outcome.span, message);
-            finding.label = "write `may: true`, if it need not be".to_owned();
+            finding.label = "write `may: true`, if it need not occur".to_owned();
             finding
         })
         .collect()

@@ -44,10 +44,10 @@ fn rows(set: &RowSet, sort: bool) -> Vec<String> {
 /// Why a schedule was not run to its end, in words that are the same each time.
 fn stopped(stopped: &Stopped) -> String {
     match stopped {
-        Stopped::OverTime { limit_ms } => format!("the trial's limit of {limit_ms} ms was over"),
+        Stopped::OverTime { limit_ms } => format!("the trial's limit of {limit_ms} ms was reached"),
         Stopped::ServerLost { .. } => "the server was lost".to_owned(),
         Stopped::UnexpectedWait { .. } | Stopped::StillBlocked { .. } | Stopped::NotReleased { .. } => {
-            "a wait that nobody expected".to_owned()
+            "an unexpected wait".to_owned()
         }
     }
 }
@@ -159,15 +159,15 @@ impl OrderOutcome {
         }
         facts.extend(self.answers.iter().cloned());
         let blocked = if self.blocked.is_empty() {
-            "nobody".to_owned()
+            "none".to_owned()
         } else {
             self.blocked.join(", ")
         };
-        facts.push(("had to wait".to_owned(), blocked));
+        facts.push(("blocked".to_owned(), blocked));
         facts.extend(
             self.stopped
                 .iter()
-                .map(|why| ("ended early".to_owned(), why.clone())),
+                .map(|why| ("stopped early".to_owned(), why.clone())),
         );
         facts.extend(
             self.vars

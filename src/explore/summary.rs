@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::explored::{Explored, FailingSchedule, LeftOut, OutcomeClass, switches};
+use super::explored::{Explored, FailingSchedule, LeftOut, OutcomeClass, counted, switches};
 use super::judging::never_seen;
 use super::work::{Judged, Shared};
 use crate::plan::{OrderChoice, TrialPlan, number_of_orders};
@@ -77,18 +77,16 @@ fn incomplete(plan: &TrialPlan, shared: &Shared) -> Vec<Finding> {
         return findings;
     };
     if let Some(LeftOut::Time(limit)) = shared.cut {
-        let message = format!("not all orders could be run within {limit:?}");
+        let message = format!("not all interleavings could be run within {limit:?}");
         let mut finding = Finding::at(orders.span, message);
         finding.label = "give the scenario a longer `timeout`, or take a `sample`".to_owned();
         findings.push(finding);
     }
     if shared.dropped > 0 {
-        let message = format!(
-            "{} orders were lost: others had to wait than the time before",
-            shared.dropped
-        );
+        let prefixes = counted(shared.dropped as u128, "prefix");
+        let message = format!("{prefixes} were dropped: the server blocked other connections on replay");
         let mut finding = Finding::at(orders.span, message);
-        finding.label = "the server did something else each time".to_owned();
+        finding.label = "the outcomes behind them are not known".to_owned();
         findings.push(finding);
     }
     findings

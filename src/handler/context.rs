@@ -329,7 +329,7 @@ impl StateContext {
                     // Whatever came of it in the end came too late. Dropping it loses the session.
                     Ok(_) | Err(_) => Outcome::TimedOut {
                         limit_ms,
-                        in_vain: false,
+                        starved: false,
                     },
                 }
             }

@@ -23,9 +23,10 @@ pub enum Outcome {
     TimedOut {
         /// The limit that it was over, in milliseconds.
         limit_ms: u64,
-        /// Whether it was ended before, since it waited for a lock of a transaction that nobody would have ended.
-        #[serde(default)]
-        in_vain: bool,
+        /// Whether it was ended before, since it was starved: it waited for a lock of a transaction that nobody would
+        /// have ended.
+        #[serde(default, alias = "in_vain")]
+        starved: bool,
     },
     /// The session was lost before the answer came; whether the statement took effect is unknown.
     Lost {

@@ -57,7 +57,8 @@ pub enum Went {
         number: u32,
     },
     /// Nowhere: what it waited for could not come any more, or did not come in time.
-    WaitedInVain {
+    #[serde(alias = "WaitedInVain")]
+    Unsatisfied {
         /// What it waited for.
         wanted: String,
         /// The number of the want among the state's own; `None`: its barrier.
@@ -67,7 +68,7 @@ pub enum Went {
         /// The connections that wait for each other, each with what it waits for, if they do.
         cycle: Vec<String>,
     },
-    /// Nowhere: what it looked for was not there in time.
+    /// Nowhere: its `until` did not hold in time.
     NeverSeen {
         /// How often it looked.
         looks: u32,

@@ -15,14 +15,14 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::Refused(error) => format!("error {}", describe_error(error)),
         Outcome::TimedOut {
             limit_ms,
-            in_vain: false,
+            starved: false,
         } => format!("no answer within {limit_ms} ms (the statement was ended)"),
         Outcome::TimedOut {
             limit_ms,
-            in_vain: true,
+            starved: true,
         } => format!(
-            "a wait that would have lasted to its limit of {limit_ms} ms: who holds the lock takes no more steps, \
-             or waits as well (the statement was ended before)"
+            "starvation: the wait would have lasted to the limit of {limit_ms} ms, since the connection that holds the \
+             lock takes no more steps or is blocked, too (the statement was ended early)"
         ),
         Outcome::Lost { message } => format!("a lost connection: {message}"),
     }

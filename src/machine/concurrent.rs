@@ -181,7 +181,7 @@ impl ConcurrentMachine {
         if let Some(looks) = looked {
             coordinator.end_step(record, end, Went::NeverSeen { looks });
             return Err(format!(
-                "at line {}: it was not there after {looks} looks",
+                "at line {}: `until` did not hold after {looks} polls",
                 line(step, plan)
             ));
         }
@@ -256,14 +256,17 @@ impl ConcurrentMachine {
             else {
                 continue;
             };
-            let failure = format!("at line {}: waited in vain for {wanted}", line(step, plan));
+            let failure = format!(
+                "at line {}: its wait for {wanted} was not satisfied",
+                line(step, plan)
+            );
             let waited_us = micros(began.elapsed());
             let end = StepEnd {
                 at_us: self.worker.coordinator.now_us(),
                 took_us: waited_us,
                 ..self.no_end()
             };
-            let went = Went::WaitedInVain {
+            let went = Went::Unsatisfied {
                 wanted: wanted.clone(),
                 want,
                 reasons,

@@ -164,7 +164,7 @@ fn outcome_of(error: StateError) -> Outcome {
         StateError::Refused { error, .. } => Outcome::Refused(error),
         StateError::TimedOut { limit_ms, .. } => Outcome::TimedOut {
             limit_ms,
-            in_vain: false,
+            starved: false,
         },
         StateError::Lost { message, .. } | StateError::CommitUnknown { message } => Outcome::Lost { message },
         other => match other.sql_error() {

@@ -70,7 +70,7 @@ impl Worker {
         self.interrupted = true;
         let outcome = Outcome::TimedOut {
             limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-            in_vain: false,
+            starved: false,
         };
         match late {
             Some(acted) => Acted {

@@ -9,39 +9,38 @@ use crate::plan::TrialPlan;
 /// How many schedules there are, how many were run and how many are equivalent to those, in a few lines.
 fn numbers(explored: &Explored) -> String {
     let outcomes = counted(explored.outcomes.len() as u128, "outcome");
-    let (covered, orders) = (explored.trace_size, explored.schedules);
-    let mut text = format!("{outcomes} of {}", counted(covered, "order"));
+    let (covered, all) = (explored.trace_size, explored.schedules);
+    let mut text = format!("{outcomes} in {}", counted(covered, "interleaving"));
     if explored.distinct as u128 != covered {
         let run = match explored.distinct {
-            1 => "1 was run: the others differ from it".to_owned(),
-            more => format!("{more} were run: the others differ from them"),
+            1 => "1 was run".to_owned(),
+            more => format!("{more} were run"),
         };
         text.push_str(&format!(
-            " ({run} only by steps that touch nothing in common; `prune: false` runs them all)"
+            " ({run}; the others differ only in the order of independent steps; `prune: false` runs them all)"
         ));
     }
-    if let Some(left_out) = explored.left_out {
-        let left = orders.saturating_sub(covered);
-        text.push_str(&match left_out {
-            LeftOut::Most(most) => {
-                format!("; of {orders} up to {left} were left out, since `most` is {most}")
-            }
-            LeftOut::Time(limit) => {
-                format!("; of {orders} up to {left} were left out, since {limit:?} were over")
-            }
-            LeftOut::Stopped => format!("; of {orders} up to {left} were left out, since you stopped it"),
-            LeftOut::Asked => format!("; up to {left} more of {orders} were not asked for"),
-        });
-    } else if covered < orders {
-        text.push_str(&format!(
-            "; {orders} could be written down, but in the others someone would have to go on who waits, or has given \
-             up after an error"
-        ));
+    let left = all.saturating_sub(covered);
+    match explored.left_out {
+        Some(left_out) => {
+            let why = match left_out {
+                LeftOut::Most(most) => format!("left out: `most` is {most}"),
+                LeftOut::Time(limit) => format!("left out: the limit of {limit:?} was reached"),
+                LeftOut::Stopped => "left out: you stopped it".to_owned(),
+                LeftOut::Asked => "not asked for".to_owned(),
+            };
+            text.push_str(&format!("; up to {left} of {all} were {why}"));
+        }
+        None if covered < all => text.push_str(&format!(
+            "; {all} interleavings exist, and the others are infeasible: a blocked or aborted connection would have \
+             to run"
+        )),
+        None => {}
     }
     if explored.dropped > 0 {
         text.push_str(&format!(
-            "; {} were lost, since others had to wait than the time before",
-            explored.dropped
+            "; {} were dropped: the server blocked other connections on replay",
+            counted(explored.dropped as u128, "prefix")
         ));
     }
     text
@@ -114,7 +113,7 @@ fn facts(all: &[&OrderOutcome]) -> Vec<Vec<(String, String)>> {
         for (number, name) in missing.enumerate() {
             facts.insert(
                 own.len() + number,
-                (format!("table {name}"), "is not there".to_owned()),
+                (format!("table {name}"), "does not exist".to_owned()),
             );
         }
         facts
@@ -131,7 +130,7 @@ fn heading(plan: &TrialPlan, class: &OutcomeClass, number: usize) -> String {
     format!(
         "{}.{name} {}, such as {order}",
         number + 1,
-        counted(class.trace_size, "order")
+        counted(class.trace_size, "interleaving")
     )
 }
 
@@ -157,7 +156,7 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
             values.chain(label).collect::<Vec<_>>().join(" ")
         })
         .collect();
-    let mut lines = vec!["across the variants, how many orders come to what:".to_owned()];
+    let mut lines = vec!["outcomes by variant, each with its number of interleavings:".to_owned()];
     let width = names
         .iter()
         .map(|name| name.chars().count())
@@ -225,9 +224,9 @@ pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explore
     }
     lines.push(String::new());
     lines.push(match differences {
-        0 => "both come to the same outcomes".to_owned(),
-        1 => "1 outcome is there on one of them only".to_owned(),
-        more => format!("{more} outcomes are there on one of them only"),
+        0 => "both have the same outcomes".to_owned(),
+        1 => "1 outcome occurs on one of them only".to_owned(),
+        more => format!("{more} outcomes occur on one of them only"),
     });
     lines.join("\n")
 }

@@ -18,7 +18,7 @@ pub(super) fn parts(plan: &TrialPlan, repeat: &str, explored: &Explored, style: 
         .collect();
     for (number, failing) in explored.failing.iter().enumerate() {
         let order = plan.order_in_words(&failing.schedule);
-        parts.push(format!("in the order {order}:"));
+        parts.push(format!("in the interleaving {order}:"));
         parts.extend(
             failing
                 .findings
@@ -37,13 +37,13 @@ pub(super) fn parts(plan: &TrialPlan, repeat: &str, explored: &Explored, style: 
         );
         if !plan.has_one_order() {
             let flags = order_flags(&chosen(plan, &failing.schedule, &[]));
-            parts.push(format!("this order again: {repeat}{flags}"));
+            parts.push(format!("run this interleaving again: {repeat}{flags}"));
         }
     }
     if explored.failed > explored.failing.len() {
         parts.push(match explored.failed - explored.failing.len() {
-            1 => "1 more order fails, in the same way or another".to_owned(),
-            more => format!("{more} more orders fail, in the same ways or others"),
+            1 => "1 more interleaving fails".to_owned(),
+            more => format!("{more} more interleavings fail"),
         });
     }
     if !plan.has_one_order() {
@@ -69,12 +69,12 @@ fn smaller(plan: &TrialPlan, failing: &FailingSchedule, shrunk: &Shrunk, repeat:
     let fewer = failing.schedule.len() - shrunk.schedule.len();
     let what = match fewer {
         0 => "with fewer changes of connection".to_owned(),
-        1 => "with 1 step fewer".to_owned(),
-        fewer => format!("with {fewer} steps fewer"),
+        1 => "with 1 fewer step".to_owned(),
+        fewer => format!("with {fewer} fewer steps"),
     };
     let flags = order_flags(&chosen(plan, &shrunk.schedule, &shrunk.without));
     format!(
-        "it fails as well {what} ({} were tried):\n{}\nthe shorter one: {repeat}{flags}",
+        "it also fails {what} ({} smaller schedules were tried):\n{}\nrun the smaller one: {repeat}{flags}",
         shrunk.tried,
         lines.join("\n")
     )

@@ -55,7 +55,7 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
             Some(end) if quick => {
                 let took = end.took_us as f64 / 1_000.0;
                 let outcome = match &record.went {
-                    Went::WaitedInVain { .. } => format!("✗ in vain ({took:.1} ms)"),
+                    Went::Unsatisfied { .. } => format!("✗ not satisfied ({took:.1} ms)"),
                     went => format!("→ {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
                 };
                 let nothing = plan
@@ -134,12 +134,12 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
 /// Where the connection went then, if not on.
 fn then(went: &Went) -> String {
     match went {
-        Went::On | Went::Elsewhere | Went::WaitedInVain { .. } => String::new(),
+        Went::On | Went::Elsewhere | Went::Unsatisfied { .. } => String::new(),
         Went::Retry { number, pause_us } => {
             format!(", retry {number} after {:.1} ms", *pause_us as f64 / 1_000.0)
         }
         Went::RetriesUsedUp { .. } => ", no more retries".to_owned(),
-        Went::NeverSeen { looks } => format!(", not there after {looks} looks"),
+        Went::NeverSeen { looks } => format!(", not there after {looks} polls"),
     }
 }
 

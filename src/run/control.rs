@@ -68,7 +68,7 @@ impl Control {
             Ok(outcome) => outcome,
             Err(_) => Outcome::TimedOut {
                 limit_ms: u64::try_from(CONTROL_MAX.as_millis()).unwrap_or(u64::MAX),
-                in_vain: false,
+                starved: false,
             },
         }
     }

@@ -25,7 +25,7 @@ impl Driver<'_> {
 
     /// Ends a statement that is over its limit, or would be: by KILL QUERY, and if that does not help by closing
     /// the connection. Whether the statement took effect is unknown.
-    pub async fn end_statement(&mut self, record: usize, limit: Duration, in_vain: bool) {
+    pub async fn end_statement(&mut self, record: usize, limit: Duration, starved: bool) {
         let connection = self.connection_of(record);
         let plan = Arc::clone(&self.plan);
         let name = plan.connections[connection].name.as_str();
@@ -37,7 +37,7 @@ impl Driver<'_> {
             self.next_report(deadline).await;
         }
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let outcome = Outcome::TimedOut { limit_ms, in_vain };
+        let outcome = Outcome::TimedOut { limit_ms, starved };
         let reason = format!("{name}: {}", crate::history::describe(&outcome));
         if self.is_done(record) {
             self.coordinator.change_step(record, |record| {

@@ -14,7 +14,7 @@ pub(super) fn is_judged(record: &StepRecord) -> bool {
         Went::Elsewhere
         | Went::Retry { .. }
         | Went::RetriesUsedUp { .. }
-        | Went::WaitedInVain { .. }
+        | Went::Unsatisfied { .. }
         | Went::NeverSeen { .. } => false,
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
             finding.server = matches!(end.outcome, Outcome::Lost { .. });
             findings.push(finding);
         }
-        Went::WaitedInVain {
+        Went::Unsatisfied {
             wanted,
             want,
             reasons,

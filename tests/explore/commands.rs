@@ -31,9 +31,9 @@ fn explore_prints_a_table_and_judges_nothing() {
     assert_eq!(code, Some(0), "{out}{err}");
     for part in [
         "lost (an increment is lost)",
-        "4 outcomes of 6 orders",
+        "4 outcomes in 6 interleavings",
         "table t",
-        "2 orders, such as alice bob bob alice",
+        "2 interleavings, such as alice bob bob alice",
     ] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
@@ -461,7 +461,7 @@ connections:
     let same = url(&SERVER);
     let (code, out, err) = run(&["compare", &path, "--with", &same]);
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.contains("both come to the same outcomes"), "{out}");
+    assert!(out.contains("both have the same outcomes"), "{out}");
     let optimistic = started(&[("tidb_txn_mode", "optimistic")]);
     let (code, out, err) = run(&["compare", &path, "--with", &url(&optimistic)]);
     assert_eq!(code, Some(1), "{out}{err}");
@@ -469,7 +469,7 @@ connections:
         "only on the other one (url TiDB",
         "error 9007",
         "outcomes are there on one of them only",
-        "had to wait",
+        "blocked",
     ] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
@@ -538,7 +538,7 @@ permutations: {{prune: false, most: 100000}}
     assert_eq!(child.wait().expect("its end").code(), Some(130), "{out}");
     let first = out.lines().nth(1).expect("a line");
     assert!(
-        first.starts_with("1 outcome of ") && first.ends_with("were left out, since you stopped it"),
+        first.starts_with("1 outcome in ") && first.ends_with("were left out: you stopped it"),
         "{out}"
     );
     let said = |part: &str| err.iter().any(|line| line.contains(part));

@@ -43,7 +43,7 @@ permutations: {prune: false}
 fn commands(text: &str) -> Vec<Vec<String>> {
     let lines = text
         .lines()
-        .filter_map(|line| line.strip_prefix("this order again: tidb-scenarios "));
+        .filter_map(|line| line.strip_prefix("run this interleaving again: tidb-scenarios "));
     let words = |line: &str| {
         let (words, order) = line.split_once(" --order ").expect("an order");
         let mut words: Vec<String> = words.split(' ').map(str::to_owned).collect();
@@ -65,12 +65,15 @@ fn a_failure_names_the_order_and_the_flag_repeats_it() {
     for command in &commands {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let order = words.last().expect("an order");
-        assert!(out.contains(&format!("in the order {order}:")), "{out}");
+        assert!(out.contains(&format!("in the interleaving {order}:")), "{out}");
         let (code, again, err) = run(&words);
         assert_eq!(code, Some(101), "{words:?}: {again}{err}");
-        assert!(again.contains(&format!("in the order {order}:")), "{again}");
+        assert!(
+            again.contains(&format!("in the interleaving {order}:")),
+            "{again}"
+        );
         let finding = |text: &str| {
-            let from = text.find("in the order").expect("an order");
+            let from = text.find("in the interleaving").expect("an order");
             let to = text[from..].find(" │").expect("a timeline");
             // The last line before is the timeline's head.
             let story = text[from..from + to].trim_end();
@@ -225,8 +228,8 @@ expect:
     let (code, out, err) = run(&["run", &path]);
     assert_eq!(code, Some(101), "{out}{err}");
     for part in [
-        "this order came to `first`, not to `too late`",
-        "this order came to `too late`, not to `first`",
+        "this interleaving has the outcome `first`, not `too late`",
+        "this interleaving has the outcome `too late`, not `first`",
         "not `too late`: b.update: expected 0 affected rows, got 1",
         "not `first`: b.update: expected 1 affected row, got 0",
         "2 failed",
@@ -282,7 +285,7 @@ fn of_a_list_an_order_is_chosen_and_others_are_explored() {
         out.starts_with("two::order=bob-bob-alice-alice (an increment"),
         "{out}"
     );
-    assert_eq!(out.matches("1 outcome of 1 order").count(), 1, "{out}");
+    assert_eq!(out.matches("1 outcome in 1 interleaving").count(), 1, "{out}");
 }
 
 #[test]
@@ -295,7 +298,7 @@ fn one_order_shows_what_happens_in_it() {
                 .unwrap_or_else(|| panic!("`{part}` is missing:\n{text}"))
         };
         let head = at("│ alice");
-        assert!(head < at("1 outcome of 1 order"), "{text}");
+        assert!(head < at("1 outcome in 1 interleaving"), "{text}");
         assert!(text.contains("update t set n = 0 + 1"), "{text}");
     };
     let (code, out, err) = run(&["explore", &path, "--order", "alice bob alice bob"]);
@@ -321,7 +324,7 @@ fn one_order_shows_what_happens_in_it() {
     let (code, out, err) = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, Some(0), "{command}: {out}{err}");
     assert!(
-        out.contains("│ alice") && out.contains("1 outcome of 1 order"),
+        out.contains("│ alice") && out.contains("1 outcome in 1 interleaving"),
         "{out}"
     );
     // An order may name steps, as a list does.
@@ -492,20 +495,20 @@ expect:
     let path = file(folder.path(), "three.yaml", text);
     let (code, out, err) = run(&["run", &path]);
     assert_eq!(code, Some(101), "{out}{err}");
-    let story = out.split("it fails as well").nth(1).expect("a shorter story");
+    let story = out.split("it also fails").nth(1).expect("a shorter story");
     let story: Vec<&str> = story.lines().skip(1).take(4).collect();
-    assert!(story[3].starts_with("the shorter one: "), "{story:?}");
+    assert!(story[3].starts_with("run the smaller one: "), "{story:?}");
     assert!(
         story[0].starts_with("  - a: ") && story[1].starts_with("  - b: ") && story[2].starts_with("  - a: "),
         "{story:?}"
     );
     let command = out
         .lines()
-        .find_map(|line| line.strip_prefix("the shorter one: tidb-scenarios "));
+        .find_map(|line| line.strip_prefix("run the smaller one: tidb-scenarios "));
     let words = shlex(command.expect("a command"));
     let (code, again, err) = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, Some(101), "{words:?}: {again}{err}");
-    assert!(again.contains("in the order a b a:"), "{again}");
+    assert!(again.contains("in the interleaving a b a:"), "{again}");
     assert!(again.contains("expected 2, got 1"), "{again}");
     assert!(
         !again.contains("select 1") && !again.contains("id = 2"),

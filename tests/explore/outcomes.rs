@@ -19,18 +19,18 @@ fn outcomes_are_each_seen_and_no_other() {
     // One that is not named fails with its facts.
     let text = with(&[late]);
     for part in [
-        "an outcome that no name fits",
+        "this interleaving matches none of the outcomes",
         "table t: (1, 40)",
         "alice.select: (100)",
-        "had to wait: nobody",
+        "blocked: none",
     ] {
         assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }
     // One that is never seen fails, unless it may be.
     let never = "    never: {tables: {t: [[1, -20]]}}";
     let text = with(&[late, early, never]);
-    assert!(text.contains("outcome `never` was never seen"), "{text}");
-    assert!(!text.contains("no name fits"), "{text}");
+    assert!(text.contains("outcome `never` did not occur"), "{text}");
+    assert!(!text.contains("matches none of the outcomes"), "{text}");
     let may = "    never: {tables: {t: [[1, -20]]}, may: true}";
     assert_eq!(with(&[late, early, may]), "");
     // An order has one outcome.
@@ -86,9 +86,9 @@ fn outcomes_say_exactly_who_waited() {
     };
     assert_eq!(outcomes(&["", "bob.update", "alice.update"]), "");
     let text = outcomes(&["", "bob.update"]);
-    assert!(text.contains("had to wait: alice.update"), "{text}");
+    assert!(text.contains("blocked: alice.update"), "{text}");
     let text = outcomes(&["", "bob.update", "alice.update", "\"alice.update\", bob.update"]);
-    assert!(text.contains("`n3` was never seen"), "{text}");
+    assert!(text.contains("`n3` did not occur"), "{text}");
 }
 
 #[test]

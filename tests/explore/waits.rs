@@ -67,7 +67,7 @@ permutations: all
     let (_, came, _) = stage(text, &[&[0, 0, 1, 0]]);
     let facts: BTreeMap<String, String> = came[0].facts().into_iter().collect();
     assert_eq!(facts["a.insert"], "error 1062");
-    assert_eq!(facts["had to wait"], "b.update");
+    assert_eq!(facts["blocked"], "b.update");
     assert_eq!(
         facts["b.update"], "1 row changed",
         "it goes on as soon as the lock is free"
@@ -89,7 +89,7 @@ permutations: all
     let (_, came, _) = stage(text, &[order, order, order]);
     for came in came {
         let facts: BTreeMap<String, String> = came.facts().into_iter().collect();
-        assert_eq!(facts["had to wait"], "b.update");
+        assert_eq!(facts["blocked"], "b.update");
         assert_eq!(
             (facts["a.select"].as_str(), facts["b.select"].as_str()),
             ("(11)", "(11)")
@@ -224,7 +224,7 @@ fn an_order_is_run_again_if_somebody_waited_for_nobody() {
     let explored = explored.expect("it runs");
     assert_eq!((explored.executed, explored.distinct), (1, 1));
     let facts: BTreeMap<String, String> = explored.outcomes[0].outcome.facts().into_iter().collect();
-    assert_eq!(facts["had to wait"], "nobody");
+    assert_eq!(facts["blocked"], "none");
     assert_eq!(facts["table t"], "(1, 1) (2, 10)");
 }
 
@@ -271,7 +271,7 @@ permutations: all
     let (_, came, _) = stage(text, &[order; 8]);
     for came in came {
         let facts: BTreeMap<String, String> = came.facts().into_iter().collect();
-        assert_eq!(facts["had to wait"], "b.update, c.update");
+        assert_eq!(facts["blocked"], "b.update, c.update");
         assert_eq!(facts["a.select"], "(22)");
     }
 }

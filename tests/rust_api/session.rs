@@ -205,7 +205,7 @@ pub async fn a_statement_over_its_limit_is_killed_and_the_session_lives(target: 
                     outcome,
                     Outcome::TimedOut {
                         limit_ms: 300,
-                        in_vain: false
+                        starved: false
                     }
                 );
                 assert_eq!(context.value_as::<u64>("select connection_id()").await?, session);
