@@ -45,7 +45,7 @@ fn explore_prints_a_table_and_judges_nothing() {
     let path = file(folder.path(), "steps.yaml", STEPS);
     let (code, out, err) = run(&["explore", &path]);
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.contains("outcomes of "), "{out}");
+    assert!(out.contains("outcomes in "), "{out}");
     // Several variants are shown beside each other.
     let text = withdrawals("  errors: {}").replace("setup:", "matrix: {size: [1, 2]}\nsetup:");
     let path = file(folder.path(), "variants.yaml", &text);
@@ -198,7 +198,7 @@ fn what_bless_writes_tells_all_outcomes_apart() {
     // A table that is not there is shown so.
     let path = file(folder.path(), "shown.yaml", COME_AND_GO);
     let (_, out, _) = run(&["explore", &path]);
-    for part in ["   table fresh  is not there", "   table fresh  empty"] {
+    for part in ["   table fresh  does not exist", "   table fresh  empty"] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
 }
@@ -387,7 +387,7 @@ connections:
   b: {states: [{sql: update t set n = 9}]}
 "
             .to_owned(),
-            "an order was not run to its end (the trial's limit of 4000 ms was over)",
+            "an interleaving was not run to its end (the trial's limit of 4000 ms was reached)",
         ),
         (
             "braces_below",
@@ -440,7 +440,7 @@ connections:
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert_eq!(output.status.code(), Some(1), "{out}{err}");
     assert!(
-        out.contains("across the variants") && out.contains("<redacted>"),
+        out.contains("outcomes by variant") && out.contains("<redacted>"),
         "{out}{err}"
     );
     assert!(!format!("{out}{err}").contains("hunter2"), "{out}{err}");
@@ -468,7 +468,7 @@ connections:
     for part in [
         "only on the other one (url TiDB",
         "error 9007",
-        "outcomes are there on one of them only",
+        "outcomes occur on one of them only",
         "blocked",
     ] {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
@@ -543,6 +543,9 @@ permutations: {{prune: false, most: 100000}}
     );
     let said = |part: &str| err.iter().any(|line| line.contains(part));
     assert!(said("interrupted: no more orders are begun"), "{err:?}");
-    assert!(said("not all orders were run"), "nothing is written: {err:?}");
+    assert!(
+        said("not all interleavings were run"),
+        "nothing is written: {err:?}"
+    );
     assert_eq!(fs::read_to_string(&path).expect("the file"), text);
 }

@@ -35,8 +35,14 @@ fn outcomes_are_each_seen_and_no_other() {
     assert_eq!(with(&[late, early, may]), "");
     // An order has one outcome.
     let text = with(&[late, early, "    again: {tables: {t: [[1, 40]]}}"]);
-    assert!(text.contains("fits two outcomes, `late` and `again`"), "{text}");
-    assert!(text.contains("fits two outcomes, `early` and `again`"), "{text}");
+    assert!(
+        text.contains("matches two outcomes, `late` and `again`"),
+        "{text}"
+    );
+    assert!(
+        text.contains("matches two outcomes, `early` and `again`"),
+        "{text}"
+    );
     // What one must be holds in one and not in another.
     let text = withdrawals("  tables: {t: [[1, 41]]}\n  outcomes:\n    any: {errors: {}}");
     let text = messages(&explored(&text));

@@ -303,8 +303,8 @@ fn a_wait_that_nobody_ends_is_not_waited_for_to_its_limit() {
         began.elapsed()
     );
     for part in [
-        "got a wait that would have lasted to its limit of 20000 ms",
-        "who holds the lock takes no more steps",
+        "got starvation: the wait would have lasted to the limit of 20000 ms",
+        "the connection that holds the lock takes no more steps",
     ] {
         assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }
