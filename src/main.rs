@@ -61,6 +61,22 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Make scenarios of other tools' test files.
+    #[command(after_help = "docs/import.md has what becomes of each tool's constructs.")]
+    Import {
+        /// The folder that takes the scenarios; made where it is not there.
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+        /// isolation (PostgreSQL's specs), mysqltest, sqllogictest, hermitage, troc; auto tells by name and text.
+        #[arg(long, value_name = "FORMAT", default_value = "auto")]
+        format: String,
+        /// Write files anew that are there.
+        #[arg(long)]
+        force: bool,
+        /// Files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Build a local TiDB image from the embedded server, for machines that cannot pull.
     Image {
         /// The image's name and tag; the image that the container provider uses by default.
@@ -98,6 +114,17 @@ fn main() -> ExitCode {
             tidb_scenarios::harness::explore(&args)
         }
         Command::Compare { with, paths } => tidb_scenarios::harness::compare(&paths, &with),
+        Command::Import {
+            to,
+            format,
+            force,
+            files,
+        } => tidb_scenarios::harness::import(&tidb_scenarios::harness::ImportArgs {
+            files,
+            to,
+            format,
+            force,
+        }),
         Command::Image { tag } => image(tag),
         Command::Schema => {
             print!("{}", tidb_scenarios::schema::schema_text());

@@ -4,6 +4,7 @@ mod arguments;
 mod collect;
 mod environment;
 mod explore;
+mod import;
 mod kept;
 mod live;
 mod output;
@@ -22,6 +23,7 @@ use libtest_mimic::Trial;
 pub use arguments::parse_arguments;
 pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
+pub use import::{ImportArgs, import};
 pub use kept::Left;
 pub use runner::{Ended, Judged, Runner, Trouble};
 

@@ -1,0 +1,78 @@
+//! What a format has to say for itself.
+
+use super::draft::Draft;
+use crate::source::{Diagnostic, SourceFile, Span};
+
+/// A file to import, with what belongs to it.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The file.
+    pub file: &'a SourceFile,
+    /// What the tool printed for it, where that is kept in a file of its own.
+    pub results: Option<&'a SourceFile>,
+    /// Finds a file that this one includes, by the name that it has there.
+    pub include: &'a dyn Fn(&str) -> Option<SourceFile>,
+}
+
+/// A mistake in a file that was to be imported.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The file.
+    pub file: SourceFile,
+    /// What is wrong with it.
+    pub diagnostic: Diagnostic,
+}
+
+/// A format of another tool's.
+pub trait Format: Sync {
+    /// Its name, as `--format` takes it.
+    fn name(&self) -> &'static str;
+
+    /// The tool, as a comment in the scenario names it.
+    fn tool(&self) -> &'static str;
+
+    /// Whether a file of this name with this text is in this format.
+    fn fits(&self, name: &str, text: &str) -> bool;
+
+    /// Where the expected results of a file of this name may stand, as paths from its folder.
+    fn results(&self, _stem: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Reads a file; mistakes are added to the list.
+    fn read(&self, input: &Input<'_>, problems: &mut Vec<Problem>) -> Vec<Draft>;
+}
+
+/// Collects the mistakes of one file.
+pub(super) struct Mistakes<'a> {
+    pub file: &'a SourceFile,
+    pub problems: &'a mut Vec<Problem>,
+}
+
+impl Mistakes<'_> {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.problems.push(Problem {
+            file: self.file.clone(),
+            diagnostic,
+        });
+    }
+
+    /// What is wrong at a place, in one sentence, and beside the place what to do.
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>, label: impl Into<String>) {
+        self.push(Diagnostic::error(span, message).label(span, label));
+    }
+
+    /// What is wrong with the file as a whole, and what to do.
+    pub(super) fn whole(&mut self, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::whole_file(message).help(help));
+    }
+}
+
+/// A file's name without its folder and its extensions.
+pub(super) fn stem(file: &SourceFile) -> String {
+    let name = file.name().rsplit(['/', '\\']).next().unwrap_or_default();
+    name.split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or("imported")
+        .to_owned()
+}
