@@ -271,6 +271,106 @@ fn what_was_imported_passes_on_tidb_or_is_listed_with_the_reason() {
     assert!(number(1) > 50, "{text}");
 }
 
+/// The fenced blocks of the document, with what stands behind the fence.
+fn blocks() -> Vec<(String, String)> {
+    let text = fs::read_to_string("docs/import.md").expect("the document");
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        match (line.strip_prefix("```"), open) {
+            (Some(info), false) => found.push((info.to_owned(), String::new())),
+            (Some(_), true) => {}
+            (None, true) => {
+                let (_, text) = found.last_mut().expect("the block");
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, false) => continue,
+        }
+        open = line.starts_with("```") != open;
+    }
+    found
+}
+
+/// The document's files, by their names.
+fn files_of_the_document() -> Vec<(String, String)> {
+    let blocks = blocks().into_iter();
+    let files = blocks.filter_map(|(info, text)| {
+        let name = info.strip_prefix("text ")?;
+        (!name.contains(' ')).then(|| (name.to_owned(), text))
+    });
+    files.collect()
+}
+
+#[test]
+fn the_document_has_what_comes_of_its_tests() {
+    let workspace = tempfile::tempdir().expect("a folder");
+    let files = files_of_the_document();
+    for (name, text) in &files {
+        fs::write(workspace.path().join(name), text).expect("a file");
+    }
+    let mut problems = Vec::new();
+    for (format, extensions) in FORMATS {
+        let tests = files
+            .iter()
+            .filter(|(name, _)| has_extension(Path::new(name), extensions));
+        let names: Vec<&String> = tests.map(|(name, _)| name).collect();
+        assert!(!names.is_empty(), "docs/import.md has no test of {format}");
+        for name in names {
+            let file = workspace.path().join(name);
+            let to = workspace.path().join(format!("to_{format}"));
+            let output = run(&["import", "--to", &text_of(&to), &text_of(&file)]);
+            assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+            let now = fs::read_to_string(to.join("second_writer.yaml")).expect("the scenario");
+            let info = format!("yaml {name}");
+            let before = blocks().into_iter().find(|(own, _)| *own == info);
+            let before = before.map(|(_, text)| text).unwrap_or_default();
+            if before != now {
+                problems.push(diff(&before, &now, &format!("docs/import.md: {info}")));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+}
+
+/// With 80 in the place of 70, each fails as the document says.
+#[test]
+fn the_failures_in_the_document_are_how_they_print() {
+    let workspace = tempfile::tempdir().expect("a folder");
+    let blocks = blocks();
+    let mut shown = Vec::new();
+    for (info, lines) in &blocks {
+        let Some(name) = info.strip_prefix("text fails ") else {
+            continue;
+        };
+        let info = format!("yaml {name}");
+        let (_, scenario) = blocks
+            .iter()
+            .find(|(own, _)| *own == info)
+            .unwrap_or_else(|| panic!("there is no block {info}"));
+        let wrong = scenario.replace("70]]", "80]]");
+        assert_ne!(wrong, *scenario, "{info}");
+        let trial = name.replace('.', "_");
+        fs::write(workspace.path().join(&trial).with_extension("yaml"), wrong).expect("a file");
+        shown.push((trial, lines));
+    }
+    assert!(shown.len() > 3, "{shown:?}");
+    let output = run(&["run", &text_of(workspace.path())]);
+    let text = both(&output);
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    for (trial, lines) in shown {
+        let begin = text.find(&format!("---- {trial}"));
+        let begin = begin.unwrap_or_else(|| panic!("{trial} must fail:\n{text}"));
+        let own = &text[begin..];
+        let end = own[1..].find("\n---- ").unwrap_or(own.len() - 1);
+        assert!(
+            own[..end].contains(lines.as_str()),
+            "{trial} says\n{}",
+            &own[..end]
+        );
+    }
+}
+
 mod command {
     use super::*;
 
@@ -378,5 +478,22 @@ mod command {
             scenario.starts_with("# Imported from second_writer.txt"),
             "{scenario}"
         );
+    }
+
+    #[test]
+    fn results_and_included_files_that_cannot_be_read_are_mistakes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("a.test"), "--source b.inc\nselect 1;\n").expect("a file");
+        fs::write(file("a.result"), [0xff]).expect("a file");
+        let (code, text) = import(&[&text_of(&file("a.test"))], &file("new"));
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("a.result: this file is not UTF-8"), "{text}");
+        fs::remove_file(file("a.result")).expect("the file");
+        fs::write(file("b.inc"), [0xff]).expect("a file");
+        let (code, text) = import(&[&text_of(&file("a.test"))], &file("new"));
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("b.inc: this file is not UTF-8"), "{text}");
+        assert!(!file("new").exists());
     }
 }

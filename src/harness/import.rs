@@ -1,5 +1,6 @@
 //! `import`: other tools' test files become scenario files.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use super::collect::plan_file;
 use super::environment::no_color;
 use super::output::{complain, say};
 use crate::handler::Handlers;
-use crate::import::{FORMATS, Format, Imported, Input, detect, import as import_file};
-use crate::source::{Diagnostic, RenderStyle, SourceFile, nearest, render_all};
+use crate::import::{FORMATS, Format, Imported, Input, Results, detect, import as import_file};
+use crate::source::{Diagnostic, RenderStyle, SourceFile, Unreadable, nearest, render_all};
 
 /// What `import` is to do.
 #[derive(Debug, Clone)]
@@ -108,8 +109,7 @@ fn read(
     format: Option<&'static dyn Format>,
     schema: Option<&str>,
 ) -> Result<Vec<Imported>, Broken> {
-    let file =
-        SourceFile::read(path).map_err(|unreadable| vec![(unreadable.file, vec![unreadable.problem])])?;
+    let file = SourceFile::read(path).map_err(|error| vec![(error.file, vec![error.problem])])?;
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -122,39 +122,63 @@ fn read(
         return Err(vec![(file, vec![problem])]);
     };
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let stem = name.split('.').next().unwrap_or_default();
-    let results = format.results(stem).into_iter().map(|place| folder.join(place));
-    let results = results
-        .filter(|path| path.is_file())
-        .find_map(|path| SourceFile::read(path).ok());
-    let include = |name: &str| included(&folder, name);
+    let unreadable = |unreadable: Box<Unreadable>| (unreadable.file, vec![unreadable.problem]);
+    let results = format.results().and_then(|results| results_of(path, results));
+    let results = results.map(SourceFile::read).transpose();
+    let results = results.map_err(|error| vec![unreadable(error)])?;
+    let not_read = RefCell::new(Broken::new());
+    let include = |name: &str| {
+        let file = included(&folder, name)?;
+        let file = SourceFile::read(file).map_err(|error| not_read.borrow_mut().push(unreadable(error)));
+        file.ok()
+    };
     let input = Input {
         file: &file,
         results: results.as_ref(),
         include: &include,
     };
-    import_file(format, &input, schema).map_err(|problems| {
-        let mut files: Broken = Vec::new();
-        for problem in problems {
-            match files
-                .iter_mut()
-                .find(|(file, _)| file.name() == problem.file.name())
-            {
-                Some((_, problems)) => problems.push(problem.diagnostic),
-                None => files.push((problem.file, vec![problem.diagnostic])),
-            }
+    let imported = import_file(format, &input, schema);
+    let mut files = not_read.take();
+    for problem in imported.as_ref().err().into_iter().flatten().cloned() {
+        match files
+            .iter_mut()
+            .find(|(file, _)| file.name() == problem.file.name())
+        {
+            Some((_, problems)) => problems.push(problem.diagnostic),
+            None => files.push((problem.file, vec![problem.diagnostic])),
         }
-        files
-    })
+    }
+    match imported {
+        Ok(imported) if files.is_empty() => Ok(imported),
+        Ok(_) | Err(_) => Err(files),
+    }
+}
+
+/// The expected results of a test: beside it, or where its folder has another name, at any depth.
+fn results_of(test: &Path, results: Results) -> Option<PathBuf> {
+    let beside = test.with_extension(results.extension);
+    if beside.is_file() {
+        return Some(beside);
+    }
+    let (tests, expected) = results.folders;
+    let beside = std::path::absolute(beside).ok()?;
+    let mut below = PathBuf::from(beside.file_name()?);
+    for folder in beside.ancestors().skip(1) {
+        let name = folder.file_name()?;
+        if name == tests {
+            let found = folder.with_file_name(expected).join(&below);
+            return found.is_file().then_some(found);
+        }
+        below = Path::new(name).join(below);
+    }
+    None
 }
 
 /// A file that another one includes: beside it, or below the folder that its own is in.
-fn included(folder: &Path, name: &str) -> Option<SourceFile> {
+fn included(folder: &Path, name: &str) -> Option<PathBuf> {
     let places = ["", "..", "include", "../include"];
-    let paths = places.iter().map(|place| folder.join(place).join(name));
-    paths
-        .filter(|path| path.is_file())
-        .find_map(|path| SourceFile::read(path).ok())
+    let mut paths = places.iter().map(|place| folder.join(place).join(name));
+    paths.find(|path| path.is_file())
 }
 
 /// The path of the schema as files of this folder see it: `schema/scenario.json` in one of the folders above.
@@ -291,6 +315,25 @@ mod tests {
             schema_path(folder.path()).as_deref(),
             Some("schema/scenario.json")
         );
+    }
+
+    #[test]
+    fn results_stand_beside_a_test_or_in_a_folder_of_their_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let results = Results {
+            extension: "result",
+            folders: ("t", "r"),
+        };
+        let [test, own] = ["t/ddl/a.b.test", "r/ddl/a.b.result"].map(|path| folder.path().join(path));
+        for file in [&test, &own] {
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        }
+        assert_eq!(results_of(&test, results), None);
+        std::fs::write(&own, "").expect("a file");
+        assert_eq!(results_of(&test, results), Some(own));
+        let beside = test.with_extension("result");
+        std::fs::write(&beside, "").expect("a file");
+        assert_eq!(results_of(&test, results), Some(beside));
     }
 
     #[test]

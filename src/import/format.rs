@@ -34,13 +34,22 @@ pub trait Format: Sync {
     /// Whether a file of this name with this text is in this format.
     fn fits(&self, name: &str, text: &str) -> bool;
 
-    /// Where the expected results of a file of this name may stand, as paths from its folder.
-    fn results(&self, _stem: &str) -> Vec<String> {
-        Vec::new()
+    /// Where the tool keeps expected results, if not in the test itself.
+    fn results(&self) -> Option<Results> {
+        None
     }
 
     /// Reads a file; mistakes are added to the list.
     fn read(&self, input: &Input<'_>, problems: &mut Vec<Problem>) -> Vec<Draft>;
+}
+
+/// Where expected results stand: beside the test, or in a folder of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Results {
+    /// What their files end with, after the name of the test.
+    pub extension: &'static str,
+    /// The folder of the tests, and the one that has the results in its place.
+    pub folders: (&'static str, &'static str),
 }
 
 /// Collects the mistakes of one file.
@@ -68,11 +77,14 @@ impl Mistakes<'_> {
     }
 }
 
-/// A file's name without its folder and its extensions.
+/// A file's name without its folder and its extension, as a name of files here.
 pub(super) fn stem(file: &SourceFile) -> String {
     let name = file.name().rsplit(['/', '\\']).next().unwrap_or_default();
-    name.split('.')
-        .find(|part| !part.is_empty())
-        .unwrap_or("imported")
-        .to_owned()
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let stem = stem.trim_matches('.').replace('.', "_");
+    if stem.is_empty() {
+        "imported".to_owned()
+    } else {
+        stem
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::dialect::{Schema, note_on_error, split_postgres};
 use super::draft::{Action, Connection, Draft, Order, Orders, Outcome, Statement, Step, Value, note};
-use super::format::{Format, Input, Mistakes, Problem, stem};
+use super::format::{Format, Input, Mistakes, Problem, Results, stem};
 use super::names::{Names, Use};
 use super::spec::{
     OutcomeNames, Permutation, Ran, Session, Spec, SpecStep, Translator, block_statements, holds, parse,
@@ -27,8 +27,11 @@ impl Format for Isolation {
         name.ends_with(".spec") || begins("session ") && begins("step ")
     }
 
-    fn results(&self, stem: &str) -> Vec<String> {
-        vec![format!("{stem}.out"), format!("../expected/{stem}.out")]
+    fn results(&self) -> Option<Results> {
+        Some(Results {
+            extension: "out",
+            folders: ("specs", "expected"),
+        })
     }
 
     fn read(&self, input: &Input<'_>, problems: &mut Vec<Problem>) -> Vec<Draft> {

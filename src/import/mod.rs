@@ -29,7 +29,7 @@ mod waits;
 mod write;
 mod yaml;
 
-pub use format::{Format, Input, Problem};
+pub use format::{Format, Input, Problem, Results};
 
 /// The formats, in the order in which they are tried.
 pub static FORMATS: &[&dyn Format] = &[

@@ -2,7 +2,7 @@
 
 use super::dialect::{code_of_message, notes_on_mysql};
 use super::draft::{Action, Connection, Draft, Step, Value, note};
-use super::format::{Format, Input, Mistakes, Problem, stem};
+use super::format::{Format, Input, Mistakes, Problem, Results, stem};
 use super::mtr::{Answer, Event, Found, Output, What, outputs, parse, run};
 use super::names::{Names, Use};
 use super::rows::{cell, is_query, rows};
@@ -28,8 +28,11 @@ impl Format for Mysqltest {
         (name.ends_with(".test") || name.ends_with(".inc")) && text.lines().any(ends)
     }
 
-    fn results(&self, stem: &str) -> Vec<String> {
-        vec![format!("{stem}.result"), format!("../r/{stem}.result")]
+    fn results(&self) -> Option<Results> {
+        Some(Results {
+            extension: "result",
+            folders: ("t", "r"),
+        })
     }
 
     fn read(&self, input: &Input<'_>, problems: &mut Vec<Problem>) -> Vec<Draft> {
