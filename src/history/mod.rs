@@ -19,7 +19,7 @@ pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
 pub(crate) use text::{columns_word, rows_word, rows_word_u64};
 pub use text::{describe, describe_error, show};
-pub use wait::{Evidence, Wait, WaitRule};
+pub use wait::{Wait, WaitRule};
 
 /// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
 /// since the trial's connections were opened.

@@ -3,7 +3,7 @@
 use super::redact::redact;
 use crate::history::{History, Wait, Went, describe};
 use crate::plan::{Action, TrialPlan};
-use crate::verdict::{evidence_in_words, rule_in_words};
+use crate::verdict::rule_in_words;
 
 /// A column is at most this wide.
 const WIDTH_MAX: usize = 44;
@@ -118,14 +118,7 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
                 .steps
                 .get(record.step)
                 .map_or(0, |step| plan.file.place(step.span.start).line);
-            let how = wait
-                .evidence
-                .map(|how| format!("; the holder: {}", evidence_in_words(how)))
-                .unwrap_or_default();
-            text.push(format!(
-                "blocked at line {line}: {}{how}",
-                rule_in_words(wait.rule, history.product)
-            ));
+            text.push(format!("blocked at line {line}: {}", rule_in_words(wait.rule)));
         }
     }
     text.join("\n")
