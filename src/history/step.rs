@@ -115,3 +115,28 @@ pub struct Skipped {
     /// Why.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histories_that_were_written_before_are_still_read() {
+        let outcome: Outcome =
+            serde_json::from_str(r#"{"TimedOut": {"limit_ms": 5, "in_vain": true}}"#).expect("an outcome");
+        let starved = Outcome::TimedOut {
+            limit_ms: 5,
+            starved: true,
+        };
+        assert_eq!(outcome, starved);
+        let went = r#"{"WaitedInVain": {"wanted": "x", "want": 0, "reasons": [], "cycle": []}}"#;
+        let went: Went = serde_json::from_str(went).expect("where it went");
+        assert!(matches!(went, Went::Unsatisfied { .. }));
+        let record = r#"{"step": 1, "connection": 0, "text": "commit", "started_us": 1, "wait": null, "iteration": 0,
+            "waited_us": 0, "went": "On", "end": {"at_us": 2, "took_us": 1, "statement": 0, "warnings": null,
+            "plan": null, "vars": {}, "save_problem": null,
+            "outcome": {"Done": {"affected": 0, "last_insert_id": 0, "warning_count": 0}}}}"#;
+        let record: StepRecord = serde_json::from_str(record).expect("a step");
+        assert_eq!((record.txn, record.end.and_then(|end| end.flags)), (None, None));
+    }
+}

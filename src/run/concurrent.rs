@@ -10,13 +10,13 @@ use tokio::sync::{RwLock, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
-use super::checks::query_record;
+use super::checks::always;
 use super::control::Controls;
 use super::limits::{HEALTH_EVERY, SLOW, WATCHED_EVERY};
 use super::live::Live;
 use crate::connection::KILL_MAX;
 use crate::coordinator::Coordinator;
-use crate::history::{CheckId, CheckRecord, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
+use crate::history::{CheckRecord, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait::LockView;
 use crate::machine::{ConcurrentMachine, KillRequest, MachineEnv, Worker};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
@@ -309,24 +309,15 @@ impl<'c> ConcurrentRun<'c> {
 
     /// Asks `always`; whoever calls it knows that no statement runs.
     async fn always(&mut self) {
-        let plan = Arc::clone(&self.plan);
-        let main = plan.main_control();
-        for (number, one) in plan.finals.iter().enumerate() {
-            for (index, query) in one.always.iter().enumerate() {
-                let check = CheckId::Always {
-                    check: (number, index),
-                    after: None,
-                };
-                let vars = self.coordinator.vars();
-                let record = query_record(&mut self.controls[main], query, check, &vars).await;
-                // What held once more is not kept: there may be thousands of them.
-                let held = self
-                    .checks
-                    .iter()
-                    .any(|other| other.check == record.check && other.outcome == record.outcome);
-                if !held {
-                    self.checks.push(record);
-                }
+        let control = &mut self.controls[self.plan.main_control()];
+        for record in always(&self.plan, control, &self.coordinator.vars(), None).await {
+            // What held once more is not kept: there may be thousands of them.
+            let held = self
+                .checks
+                .iter()
+                .any(|other| other.check == record.check && other.outcome == record.outcome);
+            if !held {
+                self.checks.push(record);
             }
         }
     }

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use super::checks::query_record;
+use super::checks::always;
 use super::control::Controls;
 use super::on_failure::OnFailure;
 use crate::coordinator::Coordinator;
-use crate::history::{CheckId, CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
+use crate::history::{CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
 use crate::machine::{Command, Report, Worker};
 use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
 use crate::transaction::Transaction;
@@ -305,18 +305,8 @@ impl<'c> Driver<'c> {
         if self.sessions.iter().any(|slot| slot.running.is_some()) {
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let main = plan.main_control();
-        for (number, one) in plan.finals.iter().enumerate() {
-            for (index, query) in one.always.iter().enumerate() {
-                let check = CheckId::Always {
-                    check: (number, index),
-                    after,
-                };
-                let vars = self.coordinator.vars();
-                let record = query_record(&mut self.controls[main], query, check, &vars).await;
-                self.checks.push(record);
-            }
-        }
+        let control = &mut self.controls[self.plan.main_control()];
+        let records = always(&self.plan, control, &self.coordinator.vars(), after).await;
+        self.checks.extend(records);
     }
 }

@@ -95,38 +95,36 @@ permutations: all
     }
 }
 
-/// Locks a row, as nobody of the trial does, while the trial sleeps for the first time, and lets go of it when it
-/// sleeps for the second time.
+/// Locks a row, as nobody of the trial does, while the trial sleeps for the first time, and lets go of it when somebody
+/// of the trial waits for it.
 async fn stand_in_the_way(database: &str, row: u32) {
     let mut outsider = Connection::open(SERVER.config(), &ConnectionOptions::default())
         .await
         .expect("a connection");
-    somebody_sleeps(&mut outsider, database, "select sleep(0.7)").await;
+    until(&mut outsider, &format!("select count(*) from information_schema.processlist where db = '{database}' and info like 'select sleep(0.7)%'")).await;
     outsider.execute("begin pessimistic").await;
     let lock = format!("update {database}.t set n = n + 1 where id = {row}");
     let locked = outsider.execute(&lock).await;
     assert!(!locked.is_error(), "{locked:?}");
-    somebody_sleeps(&mut outsider, database, "select sleep(1)").await;
+    until(&mut outsider, "select count(*) from information_schema.data_lock_waits where current_holding_trx_id = @@tidb_current_ts").await;
     outsider.execute("rollback").await;
     outsider.close().await;
 }
 
-async fn somebody_sleeps(outsider: &mut Connection, database: &str, sql: &str) {
-    let sleeps = format!(
-        "select count(*) from information_schema.processlist where db = '{database}' and info like '{sql}%'"
-    );
+/// Waits until a query counts something.
+async fn until(outsider: &mut Connection, sql: &str) {
     let began = Instant::now();
-    while matches!(outsider.execute(&sleeps).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
-        assert!(began.elapsed() < Duration::from_secs(30), "nobody sleeps");
+    while matches!(outsider.execute(sql).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing is counted by {sql}");
     }
 }
 
 const TWO_WRITERS: &str = "scenario: x
 setup: create table t (id int primary key, n int); insert into t values (1, 0), (2, 0)
 connections:
-  a: {txn: pessimistic, states: [{sql: select sleep(0.7)}, {sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: select sleep(1)}, {sql: commit}]}
+  a: {txn: pessimistic, states: [{sql: select sleep(0.7)}, {sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: commit}]}
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = ROW}, {sql: commit}]}
-permutations: {list: [a a a b b a a b]}
+permutations: {list: [a a a b b a b]}
 ";
 
 #[test]
