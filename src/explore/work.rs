@@ -99,7 +99,6 @@ impl Shared {
         };
         true
     }
-
 }
 
 pub(super) fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {

@@ -129,7 +129,11 @@ mod tests {
 
     #[test]
     fn a_change_of_a_database_is_waited_for_by_all_of_its_tables() {
-        let jobs = [job(1, 10, false, "s", &["0"]), job(2, 20, true, "s", &["t"]), job(3, 30, true, "r", &["v"])];
+        let jobs = [
+            job(1, 10, false, "s", &["0"]),
+            job(2, 20, true, "s", &["t"]),
+            job(3, 30, true, "r", &["v"]),
+        ];
         assert_eq!(queued_behind(&jobs, &jobs[1]), Some(vec![10]));
         assert_eq!(queued_behind(&jobs, &jobs[2]), None);
     }

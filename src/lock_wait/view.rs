@@ -252,7 +252,11 @@ mod tests {
         let all = [(1, 10), (2, 20), (3, 30)];
         assert_eq!(holder(&view(&all, &[(20, 10)]), 2), Some(1));
         assert_eq!(holder(&view(&all, &[(20, 10)]), 1), None, "it holds the lock");
-        assert_eq!(holder(&view(&all, &[(20, 10)]), 3), None, "it has nothing to do with it");
+        assert_eq!(
+            holder(&view(&all, &[(20, 10)]), 3),
+            None,
+            "it has nothing to do with it"
+        );
         let chain = view(&all, &[(20, 10), (30, 20)]);
         assert_eq!((holder(&chain, 2), holder(&chain, 3)), (Some(1), Some(2)));
     }
@@ -290,7 +294,9 @@ mod tests {
             "table t, index k [\"7\"]"
         );
         assert_eq!(
-            row(r#"{"db_name":"mysql","table_name":"advisory_locks","index_name":"PRIMARY","index_values":["x"]}"#),
+            row(
+                r#"{"db_name":"mysql","table_name":"advisory_locks","index_name":"PRIMARY","index_values":["x"]}"#
+            ),
             "lock x"
         );
         assert_eq!(row("no json"), "no json");

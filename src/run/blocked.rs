@@ -31,7 +31,10 @@ impl Driver<'_> {
         match LockView::ask(&mut self.controls[control].connection, &sessions).await {
             Ok(view) => Ok(view),
             Err(outcome) => Err(Stopped::ServerLost {
-                reason: format!("asking who is blocked gave {}", crate::history::describe(&outcome)),
+                reason: format!(
+                    "asking who is blocked gave {}",
+                    crate::history::describe(&outcome)
+                ),
             }),
         }
     }
@@ -49,7 +52,7 @@ impl Driver<'_> {
     /// Whether a view shows that a step is blocked by locks of rows, or by a user-level lock.
     pub(super) fn in_view(&self, view: &LockView, record: usize) -> Option<Blocked> {
         let connection = self.connection_of(record);
-        let session = self.coordinator.session(connection)?;
+        let session = self.session_of(record)?;
         if let Some(holder) = view.holder_of(session) {
             let rule = match self.product(connection) {
                 Product::TiDb => WaitRule::RowLock,
@@ -130,7 +133,7 @@ impl Driver<'_> {
     /// What a schema change waits for, if the step is one and waits.
     pub(super) async fn schema_wait(&mut self, record: usize) -> Option<Blocked> {
         let connection = self.connection_of(record);
-        let session = self.coordinator.session(connection)?;
+        let session = self.session_of(record)?;
         let control = self.sessions[connection].control;
         let wait = lock_wait::schema_wait(&mut self.controls[control].connection, session).await?;
         let (rule, sessions) = match wait {

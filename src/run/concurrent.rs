@@ -243,7 +243,9 @@ impl<'c> ConcurrentRun<'c> {
         let Some(holder) = view.holder_of(session) else {
             return;
         };
-        let number = sessions.iter().position(|own| own.is_some() && *own == holder.session);
+        let number = sessions
+            .iter()
+            .position(|own| own.is_some() && *own == holder.session);
         let wait = Wait {
             seen_us: self.coordinator.now_us(),
             rule: match self.controls[control].connection.product() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::limits::POLL_EVERY;
-use crate::history::{Outcome, Stopped};
+use crate::history::Stopped;
 use crate::plan::Action;
 use crate::sql::{Kind, classify};
 
@@ -39,24 +39,10 @@ impl Driver<'_> {
         own.find(|record| self.connection_of(*record) == connection)
     }
 
-    /// Asks the server whether it still works for sessions that were lost while they were blocked.
+    /// Asks the server whether sessions that were lost while they were blocked are so still.
     pub(super) async fn check_lingering(&mut self) -> Result<(), Stopped> {
         for record in self.lingering.clone() {
-            let control = self.sessions[self.connection_of(record)].control;
-            let gone = match self.session_of(record) {
-                None => true,
-                Some(session) => {
-                    let sql = format!("select id from information_schema.processlist where id = {session}");
-                    match self.controls[control].execute(&sql).await {
-                        Outcome::Rows(set) => set.rows.is_empty(),
-                        other => {
-                            let got = crate::history::describe(&other);
-                            let reason = format!("asking whether a session is there gave {got}");
-                            return Err(Stopped::ServerLost { reason });
-                        }
-                    }
-                }
-            };
+            let gone = self.is_blocked(record).await?.is_none();
             if gone {
                 self.lingering.retain(|other| *other != record);
                 self.note_released(record);
@@ -74,12 +60,16 @@ impl Driver<'_> {
         if classify(&text).kind != Kind::Kill {
             return None;
         }
-        let session: u64 = text.split_whitespace().find_map(|word| {
-            word.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
-        })?;
+        let session: u64 = text
+            .split_whitespace()
+            .find_map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok())?;
         (0..self.sessions.len()).find(|number| {
-            let running = self.sessions[*number].running.and_then(|record| self.session_of(record));
-            let lingering = self.lingering_of(*number).and_then(|record| self.session_of(record));
+            let running = self.sessions[*number]
+                .running
+                .and_then(|record| self.session_of(record));
+            let lingering = self
+                .lingering_of(*number)
+                .and_then(|record| self.session_of(record));
             running == Some(session) || lingering == Some(session)
         })
     }

@@ -61,7 +61,6 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
 /// Before each step: every connection that is blocked must be so still. Whoever is not any more returns first, so that
 /// it is known which step ended its wait.
 async fn check_waiting(driver: &mut Driver<'_>, number: usize) -> Result<(), Stopped> {
-    driver.check_lingering().await?;
     for connection in driver.running() {
         let Some(record) = driver.sessions[connection].running else {
             continue;
@@ -85,7 +84,8 @@ async fn check_waiting(driver: &mut Driver<'_>, number: usize) -> Result<(), Sto
             driver.next_report(Instant::now() + POLL_EVERY).await;
         }
     }
-    Ok(())
+    // A session that was lost while it was blocked may be so still.
+    driver.check_lingering().await
 }
 
 /// A step for a connection that may be busy: its statement must end by itself, and may take its time only if it is

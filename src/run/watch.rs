@@ -92,7 +92,9 @@ impl Driver<'_> {
                 return StepProgress::Returned;
             }
             let outside = blocked.as_ref().is_some_and(|blocked| !blocked.is_by_trial());
-            held_outside_since = held_outside_since.filter(|_| outside).or(outside.then(Instant::now));
+            held_outside_since = held_outside_since
+                .filter(|_| outside)
+                .or(outside.then(Instant::now));
             let counts = |blocked: &Blocked| match confidence {
                 Confidence::Expected => true,
                 // A wait for a user-level lock ends by the time that its statement says: what it comes to is told then.

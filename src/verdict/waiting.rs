@@ -33,7 +33,9 @@ fn span_of(plan: &TrialPlan, record: &StepRecord) -> Span {
 pub(crate) fn rule_in_words(rule: WaitRule) -> &'static str {
     match rule {
         WaitRule::RowLock => "DATA_LOCK_WAITS names the waiting transaction, the holder and the key",
-        WaitRule::UserLock => "DATA_LOCK_WAITS shows a wait for this user-level lock, which the holder has taken",
+        WaitRule::UserLock => {
+            "DATA_LOCK_WAITS shows a wait for this user-level lock, which the holder has taken"
+        }
         WaitRule::MetadataLock => "mysql.tidb_mdl_view names the session that the schema change waits for",
         WaitRule::SchemaChange => "mysql.tidb_ddl_job shows the schema change queued behind the other one",
         WaitRule::InnoDb => "InnoDB's status or the list of processes shows the wait",
@@ -205,7 +207,7 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
                 match release_of(history, number) {
                     Some(release) if std::ptr::eq(release, claimer) => {}
                     Some(release) => findings.push(
-                        wrong("its wait did not end with this step".to_owned())
+                        wrong("its wait had ended before this step".to_owned())
                             .also(span_of(plan, release), "it ended with this one"),
                     ),
                     None => findings.push(wrong("its wait had ended before any other step".to_owned())),

@@ -115,7 +115,10 @@ async fn stand_in_the_way(database: &str, row: u32) {
 async fn until(outsider: &mut Connection, sql: &str) {
     let began = Instant::now();
     while matches!(outsider.execute(sql).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
-        assert!(began.elapsed() < Duration::from_secs(30), "nothing is counted by {sql}");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "nothing is counted by {sql}"
+        );
     }
 }
 
