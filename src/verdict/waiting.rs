@@ -1,10 +1,15 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
 use super::Finding;
-use crate::history::{ConnectionRecord, Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
+use crate::history::{
+    ConnectionRecord, Evidence, History, Outcome, RowSet, SqlValue, StepRecord, Stopped, WaitRule,
+};
 use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
-use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, Product, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
+use crate::sql::{
+    Kind, LOCK_WAIT_TIMEOUT, Product, QUERY_INTERRUPTED, QUERY_TIMEOUT, UserLockCall, UserLockFunction,
+    classify,
+};
 
 /// At most this many connections are listed that had not ended at the trial's limit.
 const OPEN_MAX: usize = 20;
@@ -194,10 +199,27 @@ enum EndedBy {
     Kill,
 }
 
+/// Whether a statement does nothing but ask for user-level locks, and has not got them.
+fn has_not_got_a_lock(text: &str, rows: &RowSet) -> bool {
+    let statement = classify(text);
+    let statement = statement.last();
+    let asks = |call: &&UserLockCall| call.function == UserLockFunction::Get;
+    let mut columns = statement.user_locks().iter().filter(asks).map(|call| call.column);
+    let returned = |column: usize| rows.rows.first().and_then(|row| row.get(column));
+    matches!(statement.kind, Kind::GetLock { .. })
+        && columns.all(|column| {
+            column
+                .and_then(returned)
+                .is_some_and(|value| *value == SqlValue::Int(0))
+        })
+}
+
 fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedBy> {
     let record = history.steps.get(number)?;
     let end = record.end.as_ref()?;
     Some(match &end.outcome {
+        // GET_LOCK answers 0 when its time is over.
+        Outcome::Rows(rows) if has_not_got_a_lock(&record.text, rows) => EndedBy::OwnLimit,
         Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
             LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,
@@ -212,7 +234,7 @@ fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedB
                 let action = plan.steps.get(other.step).map(|step| &step.action);
                 let own = match action {
                     Some(Action::Kill { target, .. }) => *target == record.connection,
-                    _ => classify(&other.text).kind == Kind::Kill,
+                    _ => classify(&other.text).kills(),
                 };
                 own && other.started_us <= end.at_us
             });

@@ -1,9 +1,12 @@
 //! What is known of each connection's transaction: is one open, can it hold locks, which one is it.
 
-use crate::history::{Outcome, RowSet, SessionFlags, SqlValue};
+mod user_locks;
+
+use crate::history::{Outcome, SessionFlags};
 use crate::sql::{
-    Kind, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
+    Kind, Prepared, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
 };
+use user_locks::UserLocks;
 
 /// The mode that a value of `tidb_txn_mode` stands for.
 pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
@@ -26,7 +29,8 @@ pub(crate) struct Transaction {
     session_mode: Option<TransactionMode>,
     /// The mode that the open one was begun with, where that is known.
     begun: Option<TransactionMode>,
-    user_locks: Vec<Option<String>>,
+    user_locks: UserLocks,
+    prepared: Prepared,
     /// How many transactions the connection has had.
     count: u32,
 }
@@ -39,7 +43,8 @@ impl Default for Transaction {
             locks: false,
             session_mode: Some(TransactionMode::Session),
             begun: Some(TransactionMode::Session),
-            user_locks: Vec::new(),
+            user_locks: UserLocks::default(),
+            prepared: Prepared::default(),
             count: 0,
         }
     }
@@ -72,9 +77,14 @@ impl Transaction {
         };
     }
 
-    /// The session has rolled back, or is gone.
-    pub fn roll_back(&mut self) {
+    /// The session is gone, and its user-level locks with it.
+    pub fn in_no_session(&mut self) {
         self.in_new_session(&[]);
+    }
+
+    /// The session has rolled back. It keeps its user-level locks.
+    pub fn roll_back(&mut self) {
+        self.end();
     }
 
     /// How many transactions the connection has had.
@@ -112,19 +122,22 @@ impl Transaction {
 
     /// Whether this user-level lock is held, or may be.
     pub fn holds_user_lock(&self, name: Option<&str>) -> bool {
-        self.user_locks.iter().any(|held| match (held, name) {
-            (Some(held), Some(name)) => held.eq_ignore_ascii_case(name),
-            (None, _) | (_, None) => true,
-        })
+        self.user_locks.may_hold(name)
     }
 
     /// Takes note of a statement, its outcome, and what the server said of the session then. Returns the number of the
     /// transaction that it was part of, see [`StepRecord::txn`](crate::history::StepRecord::txn).
     pub fn note(&mut self, sql: &str, outcome: &Outcome, flags: Option<SessionFlags>) -> Option<u32> {
-        let statement = classify(sql);
+        let executed = self.prepared.executed(sql).map(str::to_owned);
+        let statement = classify(executed.as_deref().unwrap_or(sql));
+        let known = executed.is_some() || !statement.is_execute();
         let was_open = self.open;
+        self.user_locks.note(&statement, known, outcome);
         self.note_text(&statement, outcome, flags.map(|flags| flags.in_transaction));
         let succeeded = matches!(outcome, Outcome::Rows(_) | Outcome::Done(_));
+        if succeeded {
+            self.prepared.note(sql);
+        }
         if let Some(flags) = flags {
             self.autocommit = flags.autocommit;
             match (flags.in_transaction, self.open) {
@@ -181,9 +194,9 @@ impl Transaction {
 
     /// What the text of a statement and its outcome tell; `open` is what the server says, where it does.
     fn note_text(&mut self, statement: &Statement, outcome: &Outcome, open: Option<bool>) {
-        let succeeded = match outcome {
+        match outcome {
             Outcome::Lost { .. } => {
-                self.roll_back();
+                self.in_no_session();
                 return;
             }
             Outcome::Refused(error) => {
@@ -194,42 +207,25 @@ impl Transaction {
                 }
                 return;
             }
-            Outcome::Rows(rows) => rows,
-            Outcome::Done(_) => &RowSet::default(),
+            Outcome::Rows(_) | Outcome::Done(_) => {}
             Outcome::TimedOut { .. } => return,
-        };
-        // To set autocommit to what it was ends nothing.
-        let stays = matches!(statement.kind, Kind::Set(_)) && open == Some(true);
-        if statement.ends_transaction() && !stays {
+        }
+        let begins = matches!(statement.kind, Kind::Begin(_));
+        // What the server says goes before it: to set autocommit to what it was ends nothing.
+        let ends = statement.change().open_after(true, Some(self.autocommit)) == Some(false);
+        if begins || (ends && open != Some(true)) {
             self.end();
         }
-        match &statement.kind {
-            Kind::Set(targets) => {
-                self.autocommit = targets.autocommit.unwrap_or(self.autocommit);
-                if targets.session.iter().any(|name| name == TXN_MODE) {
-                    self.session_mode = None;
-                }
+        if let Kind::Set(targets) = &statement.kind {
+            self.autocommit = targets.autocommit.unwrap_or(self.autocommit);
+            if targets.session.iter().any(|name| name == TXN_MODE) {
+                self.session_mode = None;
             }
-            Kind::GetLock { name } => {
-                let got = succeeded
-                    .rows
-                    .iter()
-                    .flatten()
-                    .any(|cell| *cell == SqlValue::Int(1));
-                if got {
-                    self.user_locks.push(name.clone());
-                }
-            }
-            Kind::ReleaseLock { name: None } => self.user_locks.clear(),
-            Kind::ReleaseLock { name } => self.user_locks.retain(|held| held != name),
-            // Whether it got the lock, and which, stands somewhere in it.
-            _ if statement.takes_user_lock() => self.user_locks.push(None),
-            _ => {}
         }
         if let Kind::Begin(mode) = statement.kind {
             (self.open, self.begun) = (true, Some(mode));
         }
-        let locking = statement.can_lock_rows() && !statement.ends_transaction();
+        let locking = statement.can_lock_rows() && !ends && !begins;
         if locking && (self.open || !self.autocommit) {
             (self.open, self.locks) = (true, true);
         }
@@ -285,6 +281,18 @@ mod tests {
         assert!(run("select * from t for update"));
         assert!(run("savepoint x"));
         assert!(!run("commit"));
+        // Autocommit is on: what BEGIN opened stays open.
+        assert!(!run("begin"));
+        assert!(run("update t set a = 1"));
+        assert!(run("set autocommit = 1"));
+        assert!(!run("unlock tables"));
+        assert!(!run("prepare p from 'commit'"));
+        assert!(!run("begin"));
+        assert!(run("update t set a = 1"));
+        assert!(!run("execute p"));
+        assert!(!run("set autocommit = 0"));
+        assert!(run("delete from t"));
+        assert!(!run("set autocommit = 1"));
         assert!(!run("set autocommit = 0"));
         assert!(run("delete from t"));
         let deadlock = SqlError {
@@ -369,7 +377,7 @@ mod tests {
             ]
         );
         let said_nothing = set.map(|(sql, _)| (sql, None));
-        assert_eq!(all(&said_nothing)[2], (None, false, false));
+        assert_eq!(all(&said_nothing)[2], (Some(1), true, true));
         // Without autocommit a plain read opens one.
         let off = Some((true, false));
         let read = [
