@@ -21,9 +21,11 @@ pub mod run;
 pub mod scenario;
 pub mod schema;
 pub mod server;
+pub mod server_state;
 pub mod source;
 pub mod sql;
 mod transaction;
+pub mod turns;
 pub mod verdict;
 
 pub use async_trait::async_trait;

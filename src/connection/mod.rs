@@ -7,6 +7,7 @@
 mod config;
 mod driver;
 mod flags;
+mod gate;
 mod layer_keys;
 mod layers;
 mod limits;
@@ -16,6 +17,7 @@ mod url;
 mod value;
 
 pub use config::{ConnectionConfig, ConnectionOptions, Tls};
+pub use gate::Gate;
 pub use layers::{ConnectionLayers, LayerError};
 pub(crate) use limits::{KILL_MAX, ROLLBACK_MAX};
 pub use pool::{Lent, Pool};

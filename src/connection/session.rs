@@ -9,10 +9,11 @@ use mysql_async::{Conn, Opts, Params};
 
 use super::config::{ConnectionConfig, ConnectionOptions};
 use super::driver::{driver_options, outcome_of_error, set_session_vars};
+use super::gate::Gate;
 use super::value;
 use crate::history::{Column, Done, Outcome, RowSet, SqlError, SqlValue};
 use crate::policy::{CircuitBreaker, CircuitOpen, RetryClass};
-use crate::sql::Product;
+use crate::sql::{Product, statement_count};
 
 /// Why a session could not be opened. The text never holds the password.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,7 @@ pub struct Connection {
     product: Product,
     // Set while a statement is under way: still set at the next call if its future was dropped.
     mid_answer: bool,
+    gate: Gate,
 }
 
 impl Connection {
@@ -173,6 +175,7 @@ impl Connection {
             session_id: 0,
             product: Product::default(),
             mid_answer: false,
+            gate: options.gate.clone(),
         };
         if let Some(set) = set_session_vars(options) {
             match connection.execute(&set).await {
@@ -206,6 +209,7 @@ impl Connection {
             session_id: 0,
             product: Product::default(),
             mid_answer: false,
+            gate: Gate::default(),
         };
         connection.learn_id().await?;
         Ok(connection)
@@ -235,11 +239,20 @@ impl Connection {
         self.conn.is_some() && self.mid_answer
     }
 
-    /// Runs one statement as text.
+    /// Runs one statement as text. A text of several is not sent: there would be several answers, and only one
+    /// outcome.
     ///
     /// # Cancellation
     /// Dropping the future loses the session, see [`Connection`].
     pub async fn execute(&mut self, sql: &str) -> Outcome {
+        let count = statement_count(sql);
+        if count > 1 {
+            return Outcome::Refused(SqlError {
+                code: 1105,
+                sqlstate: "HY000".to_owned(),
+                message: format!("this text has {count} statements, and was not sent: run them one by one"),
+            });
+        }
         self.guarded(async |conn| {
             let result = conn.query_iter(sql).await?;
             read_result(result).await
@@ -346,9 +359,15 @@ impl Connection {
                 message: "the connection was lost before this statement".to_owned(),
             };
         };
+        let Some(pass) = self.gate.enter() else {
+            return Outcome::Lost {
+                message: "the run is being ended".to_owned(),
+            };
+        };
         self.mid_answer = true;
         let result = run(conn).await;
         self.mid_answer = false;
+        pass.done();
         let outcome = result.unwrap_or_else(|error| outcome_of_error(&error));
         match &outcome {
             Outcome::Lost { .. } => self.conn = None,

@@ -11,6 +11,7 @@ mod requires;
 mod runner;
 mod servers;
 mod trial;
+mod undo;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

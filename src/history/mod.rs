@@ -45,6 +45,9 @@ pub struct History {
     /// The tables that were looked at to compare orders, by the names that a scenario has for them: `t`, or
     /// `${database.shop}.t` of a further database. A check of [`CheckId::Rows`] names one by its number.
     pub tables: Vec<String>,
+    /// What the trial has changed of the whole server and what could not be set back, or was not announced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_left: Vec<ServerLeft>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
     /// Events in the order in which they came.
@@ -91,6 +94,17 @@ pub enum Stopped {
         /// What was tried and what came of it.
         reason: String,
     },
+}
+
+/// Something of the whole server that is not as it was before the trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLeft {
+    /// The global variable, if it is one.
+    pub variable: Option<String>,
+    /// What is not as it was.
+    pub message: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One final table or query, or one run of `always`.

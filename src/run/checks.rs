@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::control::Control;
 use crate::history::{CheckId, CheckRecord, History, Outcome, Vars};
-use crate::plan::{Query, TrialPlan};
+use crate::plan::{Query, TrialPlan, fill};
 
 /// Asks `always`; whoever calls it knows that no statement runs.
 pub(super) async fn always(
@@ -68,17 +68,16 @@ async fn query_record(control: &mut Control, query: &Query, check: CheckId, vars
         .fold(crate::expect::Needs::default(), |all, one| {
             all.and(one.check.needs())
         });
-    let (sql, outcome) = match query.sql.fill(vars) {
+    let (sql, outcome) = match fill(&query.sql, vars) {
         Ok(sql) => {
             let outcome = control.execute(&sql).await;
             (sql, outcome)
         }
-        Err(name) => {
-            let message = format!("`${{{name}}}` has no value");
+        Err(error) => {
             let error = crate::history::SqlError {
                 code: 1105,
                 sqlstate: "HY000".to_owned(),
-                message,
+                message: error.to_string(),
             };
             (String::new(), Outcome::Refused(error))
         }

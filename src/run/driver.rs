@@ -218,7 +218,7 @@ impl<'c> Driver<'c> {
             OnFailure::Close => {
                 // A task that has ended has closed its session.
                 let _ = slot.commands.send(Command::Fail);
-                slot.transaction.roll_back();
+                slot.transaction.in_no_session();
             }
             OnFailure::Keep => {}
         }

@@ -14,7 +14,6 @@ use super::control::Controls;
 use super::database::{control_statement, drop_on, prepare, vars_with_names};
 use super::driver::Driver;
 use super::error::TrialError;
-use super::globals::{global_variables, restore_globals};
 use super::limits::FORGET_MAX;
 use super::on_failure::OnFailure;
 use super::settings::RunSettings;
@@ -76,18 +75,8 @@ async fn run_in_databases(
     server: &Server,
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
-    let main = plan.main_control();
     let vars = prepare(&plan, controls, settings).await?;
-    let globals = if plan.serial {
-        Some(global_variables(&mut controls[main]).await)
-    } else {
-        None
-    };
-    let result = connect_and_run(Arc::clone(&plan), controls, vars, settings, server).await;
-    if let Some(before) = globals {
-        restore_globals(&mut controls[main], &before).await;
-    }
-    result
+    connect_and_run(plan, controls, vars, settings, server).await
 }
 
 async fn connect_and_run(

@@ -1,10 +1,12 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
 use super::Finding;
-use crate::history::{ConnectionRecord, History, Outcome, StepRecord, Stopped, WaitRule};
+use crate::history::{ConnectionRecord, History, Outcome, RowSet, SqlValue, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
-use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
+use crate::sql::{
+    Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, UserLockCall, UserLockFunction, classify,
+};
 
 /// At most this many connections are listed that had not ended at the trial's limit.
 const OPEN_MAX: usize = 20;
@@ -130,6 +132,21 @@ enum EndedBy {
     Kill,
 }
 
+/// Whether a statement does nothing but ask for user-level locks, and has not got them.
+fn has_not_got_a_lock(text: &str, rows: &RowSet) -> bool {
+    let statement = classify(text);
+    let statement = statement.last();
+    let asks = |call: &&UserLockCall| call.function == UserLockFunction::Get;
+    let mut columns = statement.user_locks().iter().filter(asks).map(|call| call.column);
+    let returned = |column: usize| rows.rows.first().and_then(|row| row.get(column));
+    matches!(statement.kind, Kind::GetLock { .. })
+        && columns.all(|column| {
+            column
+                .and_then(returned)
+                .is_some_and(|value| *value == SqlValue::Int(0))
+        })
+}
+
 fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedBy> {
     let record = history.steps.get(number)?;
     let end = record.end.as_ref()?;
@@ -139,10 +156,12 @@ fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedB
         let action = plan.steps.get(release.step).map(|step| &step.action);
         match action {
             Some(Action::Kill { target, .. }) => *target == record.connection,
-            _ => classify(&release.text).kind == Kind::Kill,
+            _ => classify(&release.text).kills(),
         }
     });
     Some(match &end.outcome {
+        // GET_LOCK answers 0 when its time is over.
+        Outcome::Rows(rows) if has_not_got_a_lock(&record.text, rows) => EndedBy::OwnLimit,
         Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
             LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,

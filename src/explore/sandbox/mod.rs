@@ -17,14 +17,15 @@ use super::interleaving::Interleaving;
 use super::scheduler::{ScheduledStep, Scheduler};
 use super::starvation::Starvation;
 use crate::coordinator::Coordinator;
-use crate::history::{History, SqlValue, Vars};
+use crate::history::{History, Vars};
 use crate::machine::{Command, Report};
 use crate::plan::{ControlId, TrialPlan};
 use crate::run::{
     Controls, Driver, OnFailure, RunSettings, SessionSlot, TrialError, connect, control_statement, drop_on,
-    final_checks, global_variables, prepare, restore_globals, vars_with_names,
+    final_checks, prepare, server_scope, vars_with_names,
 };
 use crate::server::Server;
+use crate::server_state::{Left, ServerState};
 use crate::sql::{Product, TransactionMode};
 use changes::{changes_rows_only, sessions_stay};
 use tables::Tables;
@@ -57,8 +58,8 @@ pub struct Sandbox {
     /// Whether nothing has been run since the setup.
     fresh: bool,
     server_name: (String, Product),
-    /// The server's variables before the setup, where the trial may change them.
-    globals: Option<Vec<(String, SqlValue)>>,
+    /// The run's server before the setup, where the trial changes more of it than its databases.
+    server_state: Option<ServerState>,
     starvation: Starvation,
 }
 
@@ -95,7 +96,7 @@ impl Sandbox {
             vars: Vars::new(),
             fresh: true,
             server_name: (server.title(), server.product()),
-            globals: None,
+            server_state: None,
             starvation: Starvation::default(),
         };
         match sandbox.begin().await {
@@ -139,8 +140,9 @@ impl Sandbox {
 
     async fn begin(&mut self) -> Result<(), TrialError> {
         let main = self.plan.main_control();
-        if self.plan.serial {
-            self.globals = Some(global_variables(&mut self.controls[main]).await);
+        if let Some(scope) = server_scope(&self.plan) {
+            let read = ServerState::read(&mut self.controls.shared().connection, &scope).await;
+            self.server_state = Some(read.map_err(TrialError::new)?);
         }
         self.vars = prepare(&self.plan, &mut self.controls, &self.settings).await?;
         let keep = !self.tables_change;
@@ -295,7 +297,7 @@ impl Sandbox {
     /// New databases and sessions.
     async fn begin_anew(&mut self) -> Result<(), TrialError> {
         self.close_sessions().await;
-        self.restore_globals().await;
+        self.set_server_back().await?;
         for control in self.controls.iter_mut() {
             drop_on(control, &self.plan, &self.settings).await;
         }
@@ -309,9 +311,15 @@ impl Sandbox {
         self.open_sessions().await
     }
 
-    async fn restore_globals(&mut self) {
-        if let Some(before) = &self.globals {
-            restore_globals(&mut self.controls[self.plan.main_control()], before).await;
+    /// Makes of the run's server what it was before the setup.
+    async fn set_server_back(&mut self) -> Result<(), TrialError> {
+        let Some(state) = &self.server_state else {
+            return Ok(());
+        };
+        let (_, left) = state.set_back(&mut self.controls.shared().connection).await;
+        match left.first() {
+            None => Ok(()),
+            Some(Left { message, reason, .. }) => Err(TrialError::new(format!("{message}: {reason}"))),
         }
     }
 
@@ -339,7 +347,6 @@ impl Sandbox {
                 tracing::warn!(error = error.message, "teardown");
             }
         }
-        self.restore_globals().await;
         if !self.settings.keep_databases {
             drop_on(self.controls.shared(), &self.plan, &self.settings).await;
         }

@@ -1,9 +1,12 @@
-//! What is known of each connection's transaction: is one open, can it hold locks, which one is it.
+//! What is known of each connection's transaction: is one open, in which mode, which one is it.
 
-use crate::history::{Outcome, RowSet, SessionFlags, SqlValue};
+mod user_locks;
+
+use crate::history::{Outcome, SessionFlags};
 use crate::sql::{
-    Kind, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
+    Kind, Prepared, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
 };
+use user_locks::UserLocks;
 
 /// The mode that a value of `tidb_txn_mode` stands for.
 pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
@@ -21,12 +24,12 @@ pub(crate) fn mode_of(value: &str) -> Option<TransactionMode> {
 pub(crate) struct Transaction {
     autocommit: bool,
     open: bool,
-    locks: bool,
     /// The mode that the session begins transactions with, where that is known.
     session_mode: Option<TransactionMode>,
     /// The mode that the open one was begun with, where that is known.
     begun: Option<TransactionMode>,
-    user_locks: Vec<Option<String>>,
+    user_locks: UserLocks,
+    prepared: Prepared,
     /// How many transactions the connection has had.
     count: u32,
 }
@@ -36,10 +39,10 @@ impl Default for Transaction {
         Self {
             autocommit: true,
             open: false,
-            locks: false,
             session_mode: Some(TransactionMode::Session),
             begun: Some(TransactionMode::Session),
-            user_locks: Vec::new(),
+            user_locks: UserLocks::default(),
+            prepared: Prepared::default(),
             count: 0,
         }
     }
@@ -72,9 +75,14 @@ impl Transaction {
         };
     }
 
-    /// The session has rolled back, or is gone.
-    pub fn roll_back(&mut self) {
+    /// The session is gone, and its user-level locks with it.
+    pub fn in_no_session(&mut self) {
         self.in_new_session(&[]);
+    }
+
+    /// The session has rolled back. It keeps its user-level locks.
+    pub fn roll_back(&mut self) {
+        self.end();
     }
 
     /// How many transactions the connection has had.
@@ -100,31 +108,24 @@ impl Transaction {
         self.autocommit && !self.open && self.user_locks.is_empty()
     }
 
-    /// Whether a statement is part of a transaction that goes on after it.
-    pub fn is_open(&self) -> bool {
-        self.open || !self.autocommit
-    }
-
-    /// Whether row locks may be held.
-    pub fn may_hold_locks(&self) -> bool {
-        self.open && self.locks
-    }
-
     /// Whether this user-level lock is held, or may be.
     pub fn holds_user_lock(&self, name: Option<&str>) -> bool {
-        self.user_locks.iter().any(|held| match (held, name) {
-            (Some(held), Some(name)) => held.eq_ignore_ascii_case(name),
-            (None, _) | (_, None) => true,
-        })
+        self.user_locks.may_hold(name)
     }
 
     /// Takes note of a statement, its outcome, and what the server said of the session then. Returns the number of the
     /// transaction that it was part of, see [`StepRecord::txn`](crate::history::StepRecord::txn).
     pub fn note(&mut self, sql: &str, outcome: &Outcome, flags: Option<SessionFlags>) -> Option<u32> {
-        let statement = classify(sql);
+        let executed = self.prepared.executed(sql).map(str::to_owned);
+        let statement = classify(executed.as_deref().unwrap_or(sql));
+        let known = executed.is_some() || !statement.is_execute();
         let was_open = self.open;
+        self.user_locks.note(&statement, known, outcome);
         self.note_text(&statement, outcome, flags.map(|flags| flags.in_transaction));
         let succeeded = matches!(outcome, Outcome::Rows(_) | Outcome::Done(_));
+        if succeeded {
+            self.prepared.note(sql);
+        }
         if let Some(flags) = flags {
             self.autocommit = flags.autocommit;
             match (flags.in_transaction, self.open) {
@@ -160,14 +161,13 @@ impl Transaction {
         self.end();
         self.autocommit = flags.autocommit;
         if flags.in_transaction {
-            (self.open, self.locks, self.begun) = (true, true, None);
+            (self.open, self.begun) = (true, None);
         }
     }
 
     /// A transaction that the server says is open, though the statement does not begin one by its text.
     fn begin_unsaid(&mut self, statement: &Statement) {
         self.open = true;
-        self.locks |= statement.can_lock_rows();
         self.begun = match statement.kind {
             // Without autocommit these begin one, in the session's mode.
             Kind::Select { .. } | Kind::Dml => Some(TransactionMode::Session),
@@ -176,62 +176,43 @@ impl Transaction {
     }
 
     fn end(&mut self) {
-        (self.open, self.locks, self.begun) = (false, false, Some(TransactionMode::Session));
+        (self.open, self.begun) = (false, Some(TransactionMode::Session));
     }
 
     /// What the text of a statement and its outcome tell; `open` is what the server says, where it does.
     fn note_text(&mut self, statement: &Statement, outcome: &Outcome, open: Option<bool>) {
-        let succeeded = match outcome {
+        match outcome {
             Outcome::Lost { .. } => {
-                self.roll_back();
+                self.in_no_session();
                 return;
             }
             Outcome::Refused(error) => {
-                match effect_on_transaction(error.code) {
-                    TransactionEffect::Ends if open != Some(true) => self.end(),
-                    // A refused statement may have locked rows before it was refused.
-                    _ => self.locks |= statement.can_lock_rows(),
+                if effect_on_transaction(error.code) == TransactionEffect::Ends && open != Some(true) {
+                    self.end();
                 }
                 return;
             }
-            Outcome::Rows(rows) => rows,
-            Outcome::Done(_) => &RowSet::default(),
+            Outcome::Rows(_) | Outcome::Done(_) => {}
             Outcome::TimedOut { .. } => return,
-        };
-        // To set autocommit to what it was ends nothing.
-        let stays = matches!(statement.kind, Kind::Set(_)) && open == Some(true);
-        if statement.ends_transaction() && !stays {
+        }
+        let begins = matches!(statement.kind, Kind::Begin(_));
+        // What the server says goes before it: to set autocommit to what it was ends nothing.
+        let ends = statement.change().open_after(true, Some(self.autocommit)) == Some(false);
+        if begins || (ends && open != Some(true)) {
             self.end();
         }
-        match &statement.kind {
-            Kind::Set(targets) => {
-                self.autocommit = targets.autocommit.unwrap_or(self.autocommit);
-                if targets.session.iter().any(|name| name == TXN_MODE) {
-                    self.session_mode = None;
-                }
+        if let Kind::Set(targets) = &statement.kind {
+            self.autocommit = targets.autocommit.unwrap_or(self.autocommit);
+            if targets.session.iter().any(|name| name == TXN_MODE) {
+                self.session_mode = None;
             }
-            Kind::GetLock { name } => {
-                let got = succeeded
-                    .rows
-                    .iter()
-                    .flatten()
-                    .any(|cell| *cell == SqlValue::Int(1));
-                if got {
-                    self.user_locks.push(name.clone());
-                }
-            }
-            Kind::ReleaseLock { name: None } => self.user_locks.clear(),
-            Kind::ReleaseLock { name } => self.user_locks.retain(|held| held != name),
-            // Whether it got the lock, and which, stands somewhere in it.
-            _ if statement.takes_user_lock() => self.user_locks.push(None),
-            _ => {}
         }
         if let Kind::Begin(mode) = statement.kind {
             (self.open, self.begun) = (true, Some(mode));
         }
-        let locking = statement.can_lock_rows() && !statement.ends_transaction();
+        let locking = statement.can_lock_rows() && !ends && !begins;
         if locking && (self.open || !self.autocommit) {
-            (self.open, self.locks) = (true, true);
+            self.open = true;
         }
     }
 }
@@ -272,19 +253,25 @@ mod tests {
     use crate::history::{Done, SqlError};
 
     #[test]
-    fn locks_are_held_from_the_first_locking_statement_to_the_end() {
+    fn one_is_open_from_its_first_statement_to_the_end() {
         let done = Outcome::Done(Done::default());
         let mut transaction = Transaction::default();
         let mut run = |sql: &str| {
             transaction.note(sql, &done, None);
-            transaction.may_hold_locks()
+            transaction.open
         };
         assert!(!run("update t set a = 1"));
-        assert!(!run("begin"));
-        assert!(!run("select * from t"));
-        assert!(run("select * from t for update"));
+        assert!(run("begin"));
+        assert!(run("select * from t"));
         assert!(run("savepoint x"));
         assert!(!run("commit"));
+        assert!(run("begin"));
+        assert!(run("set autocommit = 1"), "autocommit is on: BEGIN's stays open");
+        assert!(run("prepare p from 'commit'"));
+        assert!(!run("execute p"));
+        assert!(!run("set autocommit = 0"));
+        assert!(run("delete from t"));
+        assert!(!run("set autocommit = 1"));
         assert!(!run("set autocommit = 0"));
         assert!(run("delete from t"));
         let deadlock = SqlError {
@@ -293,7 +280,7 @@ mod tests {
             message: String::new(),
         };
         transaction.note("update t set a = 2", &Outcome::Refused(deadlock), None);
-        assert!(!transaction.may_hold_locks());
+        assert!(!transaction.open);
     }
 
     #[test]
@@ -321,9 +308,8 @@ mod tests {
         assert_eq!(after("begin pessimistic"), pessimistic);
     }
 
-    /// The number of the transaction that each statement is part of, and whether the session has one then and may hold
-    /// locks; `said` is what the server says of it: open, and autocommit.
-    fn all(statements: &[(&str, Option<(bool, bool)>)]) -> Vec<(Option<u32>, bool, bool)> {
+    /// The number of the transaction that each statement is part of, and whether the session has one then; `said` is what the server says of it: open, and autocommit.
+    fn all(statements: &[(&str, Option<(bool, bool)>)]) -> Vec<(Option<u32>, bool)> {
         let done = Outcome::Done(Done::default());
         let mut transaction = Transaction::default();
         let note = |(sql, said): &(&str, Option<(bool, bool)>)| {
@@ -332,7 +318,7 @@ mod tests {
                 autocommit,
             });
             let txn = transaction.note(sql, &done, flags);
-            (txn, transaction.is_open(), transaction.may_hold_locks())
+            (txn, transaction.open)
         };
         statements.iter().map(note).collect()
     }
@@ -348,11 +334,7 @@ mod tests {
         ];
         assert_eq!(
             all(&executed),
-            [
-                (Some(1), true, true),
-                (Some(1), true, true),
-                (Some(1), false, false)
-            ]
+            [(Some(1), true), (Some(1), true), (Some(1), false)]
         );
         // It commits only where autocommit was off.
         let set = [
@@ -360,16 +342,9 @@ mod tests {
             ("update t set a = 1", open),
             ("set autocommit = 1", open),
         ];
-        assert_eq!(
-            all(&set),
-            [
-                (Some(1), true, false),
-                (Some(1), true, true),
-                (Some(1), true, true)
-            ]
-        );
+        assert_eq!(all(&set), [(Some(1), true), (Some(1), true), (Some(1), true)]);
         let said_nothing = set.map(|(sql, _)| (sql, None));
-        assert_eq!(all(&said_nothing)[2], (None, false, false));
+        assert_eq!(all(&said_nothing)[2], (Some(1), true));
         // Without autocommit a plain read opens one.
         let off = Some((true, false));
         let read = [
@@ -438,7 +413,7 @@ mod tests {
             };
             let txn = transaction.note("update t set a = 2", &refused(code), Option::map(open, flags));
             assert_eq!(txn, Some(1));
-            transaction.may_hold_locks()
+            transaction.open
         };
         assert!(after(1062, None) && !after(1213, None), "by the table");
         assert!(
