@@ -1,174 +1,16 @@
 //! Builds a [`History`] from transactions, one after the other, as a recorder or a reader has them.
 
+use super::branches;
 use super::history::{
     Branch, Column, Header, History, KeyKind, Kind, ListRead, NEVER, NONE, RangeRead, Status,
 };
+use super::transaction::{Action, Operation, Transaction, index};
 use super::value::{IntegerMap, Names, Value};
 
 /// At most so many transactions: three bits of an index are needed for other things.
 const TRANSACTIONS_MAX: usize = 1 << 28;
 /// So many lines of versions of one key are compared with each read; more are only seen where a list is badly broken.
 const BRANCHES_COMPARED: usize = 16;
-
-/// One operation of a [`Transaction`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operation {
-    /// What it did.
-    pub action: Action,
-    /// The timestamp that it read at (a plain read its snapshot, a locking read or DML its for_update_ts).
-    pub read_ts: Option<u64>,
-    /// Whether it read with a lock (FOR UPDATE).
-    pub locking: bool,
-    /// When it was sent and when it returned, in ns of the history's clock.
-    pub time: Option<(u64, u64)>,
-    /// Where it stands, as `file.yaml:12`: a text of the builder's names.
-    pub place: Option<Value>,
-}
-
-impl From<Action> for Operation {
-    fn from(action: Action) -> Self {
-        Self {
-            action,
-            read_ts: None,
-            locking: false,
-            time: None,
-            place: None,
-        }
-    }
-}
-
-/// What an operation did. Lists and rows stand in the transaction's own buffers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Appended a value to a list.
-    Append(Value, Value),
-    /// Set a register; null deletes it.
-    Write(Value, Value),
-    /// Read a register; null where there was none. Of a list, null is the empty list.
-    Read(Value, Value),
-    /// Read a list: where it begins and ends in the buffer.
-    ReadList(Value, (u32, u32)),
-    /// Read all rows with `from <= key < to`: where they begin and end in the buffer.
-    Range(i64, i64, (u32, u32)),
-    /// Counted the rows with `from <= key < to`.
-    Count(i64, i64, u64),
-}
-
-/// One transaction on its way into a history. It is filled, added, cleared, and filled again, so that none of its
-/// buffers is made twice.
-#[derive(Debug, Clone)]
-pub struct Transaction {
-    /// The connection that ran it: an integer or a name.
-    pub process: Value,
-    /// When its first statement was sent, in ns of one monotonic clock.
-    pub invoke: Option<u64>,
-    /// When its last statement (COMMIT, ROLLBACK) returned. Of an unknown outcome it says nothing.
-    pub returned: Option<u64>,
-    /// What became of it.
-    pub status: Status,
-    /// TiDB's start_ts.
-    pub start_ts: Option<u64>,
-    /// TiDB's for_update_ts of the last statement.
-    pub for_update_ts: Option<u64>,
-    /// TiDB's commit_ts.
-    pub commit_ts: Option<u64>,
-    /// Where it stands, as `file.yaml:12`: a text of the builder's names.
-    pub place: Option<Value>,
-    /// Its line in the file that it was read from.
-    pub line: Option<u32>,
-    operations: Vec<Operation>,
-    values: Vec<Value>,
-    rows: Vec<(Value, Value)>,
-}
-
-impl Default for Transaction {
-    fn default() -> Self {
-        Self {
-            process: Value::NULL,
-            invoke: None,
-            returned: None,
-            status: Status::Ok,
-            start_ts: None,
-            for_update_ts: None,
-            commit_ts: None,
-            place: None,
-            line: None,
-            operations: Vec::new(),
-            values: Vec::new(),
-            rows: Vec::new(),
-        }
-    }
-}
-
-fn index(value: usize) -> u32 {
-    u32::try_from(value).expect("a transaction has fewer than 2^32 values")
-}
-
-impl Transaction {
-    /// Empties it, its buffers kept.
-    pub fn clear(&mut self) {
-        let mut empty = Self {
-            operations: std::mem::take(&mut self.operations),
-            values: std::mem::take(&mut self.values),
-            rows: std::mem::take(&mut self.rows),
-            ..Self::default()
-        };
-        empty.operations.clear();
-        empty.values.clear();
-        empty.rows.clear();
-        *self = empty;
-    }
-
-    /// Adds an operation; more of it can be said by what is returned.
-    pub fn push(&mut self, action: Action) -> &mut Operation {
-        self.operations.push(action.into());
-        self.operations.last_mut().expect("just pushed")
-    }
-
-    /// Its last operation, of which more can be said.
-    pub fn last_mut(&mut self) -> Option<&mut Operation> {
-        self.operations.last_mut()
-    }
-
-    /// Adds the read of a list.
-    pub fn read_list(&mut self, key: Value, values: impl IntoIterator<Item = Value>) -> &mut Operation {
-        let from = index(self.values.len());
-        self.values.extend(values);
-        let to = index(self.values.len());
-        self.push(Action::ReadList(key, (from, to)))
-    }
-
-    /// Adds the read of all rows with `from <= key < to`.
-    pub fn read_range(
-        &mut self,
-        from: i64,
-        to: i64,
-        rows: impl IntoIterator<Item = (Value, Value)>,
-    ) -> &mut Operation {
-        let first = index(self.rows.len());
-        self.rows.extend(rows);
-        let last = index(self.rows.len());
-        self.push(Action::Range(from, to, (first, last)))
-    }
-
-    /// Its operations, in their order.
-    #[must_use]
-    pub fn operations(&self) -> &[Operation] {
-        &self.operations
-    }
-
-    /// The values of a list that was read.
-    #[must_use]
-    pub fn values(&self, at: (u32, u32)) -> &[Value] {
-        &self.values[at.0 as usize..at.1 as usize]
-    }
-
-    /// The rows of a range that was read.
-    #[must_use]
-    pub fn rows(&self, at: (u32, u32)) -> &[(Value, Value)] {
-        &self.rows[at.0 as usize..at.1 as usize]
-    }
-}
 
 /// Why a history cannot be judged: it contradicts itself, or says too little.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -284,7 +126,7 @@ impl HistoryBuilder {
             transaction.process,
         );
         let place = transaction.place.map_or(NONE, |place| self.place(place));
-        for operation in &transaction.operations {
+        for operation in transaction.operations() {
             self.operation(transaction, operation)?;
         }
         let history = &mut self.history;
@@ -466,7 +308,7 @@ impl HistoryBuilder {
             }
         }
         self.history.main_branch = std::mem::take(&mut self.first_branch);
-        self.choose_main_branches();
+        branches::choose_main(&mut self.history, &self.more_branches);
         let history = &mut self.history;
         for operation in 0..history.kind.len() {
             let key = history.key[operation] as usize;
@@ -477,81 +319,6 @@ impl HistoryBuilder {
             }
         }
         self.history
-    }
-
-    /// A key's version order is the longest list that committed transactions have seen. Reads that lie on another
-    /// branch and on this one, too, are moved to it.
-    fn choose_main_branches(&mut self) {
-        if self.more_branches.is_empty() {
-            return;
-        }
-        let history = &mut self.history;
-        // For each branch, how much of it lies on the main one.
-        let mut common: IntegerMap<u32, u32> = IntegerMap::default();
-        for (key, more) in &self.more_branches {
-            let main = &mut history.main_branch[*key as usize];
-            let first = *main;
-            let all = || std::iter::once(first).chain(more.iter().copied());
-            let weight = |branch: &u32| {
-                let branch = &history.branches[*branch as usize];
-                (branch.proven, branch.values.len())
-            };
-            let longest = all().first_max(weight);
-            *main = longest;
-            let values = &history.branches[longest as usize].values;
-            for branch in all().filter(|branch| *branch != longest) {
-                let other = &history.branches[branch as usize].values;
-                let same = values.iter().zip(other).take_while(|(a, b)| a == b).count();
-                common.insert(branch, index(same));
-            }
-        }
-        for operation in 0..history.kind.len() {
-            if history.kind[operation] != Kind::ReadList {
-                continue;
-            }
-            let read = ListRead::from_bits(history.value[operation]);
-            if common.get(&read.branch).is_some_and(|same| read.length <= *same) {
-                let branch = history.main_branch[history.key[operation] as usize];
-                history.value[operation] = ListRead { branch, ..read }.to_bits();
-            }
-        }
-    }
-}
-
-/// The first of those with the greatest weight.
-trait FirstMax: Iterator<Item = u32> + Sized {
-    fn first_max<W: Ord>(self, weight: impl Fn(&u32) -> W) -> u32 {
-        let best = self.reduce(|best, other| {
-            if weight(&other) > weight(&best) {
-                other
-            } else {
-                best
-            }
-        });
-        best.expect("a key has a branch")
-    }
-}
-
-impl<I: Iterator<Item = u32>> FirstMax for I {}
-
-impl Branch {
-    /// Whether a list lies on this branch; the branch grows if it must and may.
-    ///
-    /// What a transaction saw that may not have committed makes no branch longer that committed ones have seen.
-    fn take(&mut self, values: &[Value], proven: bool) -> bool {
-        let common = values.len().min(self.values.len());
-        if values[..common] != self.values[..common] {
-            return false;
-        }
-        if values.len() > common {
-            if proven != self.proven {
-                return false;
-            }
-            self.values.extend_from_slice(&values[common..]);
-        } else if proven && !self.proven {
-            return false;
-        }
-        true
     }
 }
 

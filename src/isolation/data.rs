@@ -2,8 +2,9 @@
 //! each other, totals.
 
 use super::anomaly::Anomaly;
+use super::flaw::{Flaw, Flaws};
 use super::history::{History, Kind, NEVER, NONE, Status};
-use super::reads::{Flaw, Flaws, Scan};
+use super::reads::Scan;
 use super::versions::Versions;
 
 /// Adds what shows once all reads have been gone through.

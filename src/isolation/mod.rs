@@ -27,37 +27,48 @@
 //! → `scc` (whether there is a cycle) → `cycles` (the shortest one) → `explain` (why each edge is there); `visibility` for
 //! levels below snapshot isolation, `timestamps` beside them. What is not decided stands in `docs/histories.md`.
 
+mod analyze;
 mod anomaly;
+mod branches;
 mod builder;
+mod chains;
 mod check;
 mod cycles;
 mod data;
+mod dependencies;
 mod edn;
 mod explain;
 mod finding;
+mod flaw;
 mod graph;
 mod history;
+mod inferred;
 mod jsonl;
-mod jsonl_write;
+mod lists;
 mod models;
 mod read;
 mod reads;
 mod scc;
+mod steps;
+mod story;
 mod svg;
 mod text;
 mod timestamps;
+mod transaction;
 mod value;
 mod versions;
 mod visibility;
 
+pub use analyze::analyze;
 pub use anomaly::{Anomaly, AnomalySet, Form, Shape};
-pub use builder::{Action, HistoryBuilder, Operation, Transaction, Unusable};
-pub use check::{Analysis, CheckError, Report, analyze, check};
+pub use builder::{HistoryBuilder, Unusable};
+pub use check::{Analysis, CheckError, Report, check};
 pub use finding::{Finding, ShownEdge, ShownTransaction};
 pub use history::{Header, History, IsolationSetting, ReadLock, Status, TransactionMode};
-pub use jsonl_write::JsonLinesWriter;
+pub use jsonl::JsonLinesWriter;
 pub use models::{Level, Model};
 pub use read::{Format, ReadError, read_history};
 pub use svg::render_svg;
 pub use text::{render_finding, render_text};
+pub use transaction::{Action, Operation, Transaction};
 pub use value::{Names, Value};

@@ -2,6 +2,7 @@
 //! agree with each other, with its own writes, and with what may be read at all.
 
 use super::anomaly::Anomaly;
+use super::flaw::{Flaw, Flaws};
 use super::history::{History, Kind, ListRead, NEVER, NONE, Status};
 use super::value::IntegerMap;
 use super::versions::{GARBAGE, INITIAL, Versions};
@@ -20,42 +21,6 @@ pub(super) struct Observation {
     pub(super) predicate: bool,
     /// Whether the same transaction writes the key later, having read it before.
     pub(super) writes_later: bool,
-}
-
-/// An anomaly of one transaction's reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Flaw {
-    pub(super) anomaly: Anomaly,
-    pub(super) transaction: u32,
-    pub(super) operation: u32,
-    /// The write, or the read, that it has to do with, or `NONE`.
-    pub(super) other: u32,
-}
-
-/// So many flaws of one kind are kept; all are counted.
-const KEPT: usize = 8;
-
-/// Flaws, the first few of each kind.
-#[derive(Debug, Default)]
-pub(super) struct Flaws {
-    pub(super) kinds: Vec<(Anomaly, usize, Vec<Flaw>)>,
-}
-
-impl Flaws {
-    pub(super) fn add(&mut self, flaw: Flaw) {
-        let found = self
-            .kinds
-            .iter_mut()
-            .find(|(anomaly, ..)| *anomaly == flaw.anomaly);
-        if let Some((_, count, kept)) = found {
-            *count += 1;
-            if kept.len() < KEPT {
-                kept.push(flaw);
-            }
-        } else {
-            self.kinds.push((flaw.anomaly, 1, vec![flaw]));
-        }
-    }
 }
 
 /// What is known of a key within a transaction.

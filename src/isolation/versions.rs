@@ -5,70 +5,13 @@
 
 use super::builder::Unusable;
 use super::history::{History, KeyKind, Kind, ListRead, NONE, Status};
+use super::lists::Lists;
 use super::value::{Value, ValueIndex};
 
 /// The version of a key before any write.
 pub(super) const INITIAL: u32 = NONE - 1;
 /// A version that nobody wrote.
 pub(super) const GARBAGE: u32 = NONE - 2;
-
-/// Lists of numbers in one array, one for each of many owners.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    start: Vec<u32>,
-    items: Vec<u32>,
-}
-
-impl Lists {
-    /// Sorts pairs of (owner, item) by owner; the items of one owner keep their order.
-    pub(super) fn group(owners: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
-        let mut start = vec![0_u32; owners + 1];
-        for (owner, _) in pairs.clone() {
-            start[owner as usize + 1] += 1;
-        }
-        for owner in 0..owners {
-            start[owner + 1] += start[owner];
-        }
-        let mut next = start.clone();
-        let mut items = vec![0; start[owners] as usize];
-        for (owner, item) in pairs {
-            let at = &mut next[owner as usize];
-            items[*at as usize] = item;
-            *at += 1;
-        }
-        Self { start, items }
-    }
-
-    /// Lists of these lengths, filled with one item.
-    fn with_lengths(lengths: impl Iterator<Item = usize>, item: u32) -> Self {
-        let mut start = vec![0];
-        let mut end = 0;
-        for length in lengths {
-            end += length;
-            start.push(u32::try_from(end).expect("fewer than 2^32"));
-        }
-        Self {
-            start,
-            items: vec![item; end],
-        }
-    }
-
-    fn push_all(&mut self, items: impl Iterator<Item = u32>) {
-        self.items.extend(items);
-        self.start
-            .push(u32::try_from(self.items.len()).expect("fewer than 2^32"));
-    }
-
-    pub(super) fn of(&self, owner: u32) -> &[u32] {
-        let at = owner as usize;
-        &self.items[self.start[at] as usize..self.start[at + 1] as usize]
-    }
-
-    pub(super) fn range(&self, owner: u32) -> std::ops::Range<usize> {
-        let at = owner as usize;
-        self.start[at] as usize..self.start[at + 1] as usize
-    }
-}
 
 /// What [`History`] says, with each read traced to its write.
 #[derive(Debug)]

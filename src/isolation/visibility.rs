@@ -8,11 +8,13 @@
 //! edge, and a cycle of such edges, reads, and known orders refutes the level.
 
 use super::anomaly::Anomaly;
-use super::graph::{EdgeKind, Edges, Graph};
+use super::chains::{Chains, WriteIndex, causal_order, causes};
+use super::flaw::{Flaw, Flaws};
+use super::graph::Graph;
 use super::history::{History, NONE};
-use super::reads::{Flaw, Flaws, Observation, Scan};
+use super::reads::{Observation, Scan};
 use super::value::IntegerMap;
-use super::versions::{GARBAGE, INITIAL, Lists, Versions};
+use super::versions::{GARBAGE, INITIAL, Versions};
 
 /// What transactions saw from outside, one after the other.
 pub(super) struct Observations {
@@ -302,154 +304,4 @@ fn take_row(rows: &mut Vec<Vec<u32>>, free: &mut Vec<u32>, width: usize) -> u32 
         rows.push(vec![0; width]);
         u32::try_from(rows.len() - 1).expect("fewer rows than transactions")
     })
-}
-
-/// What a transaction leads to causally: its readers and the next one of its process.
-fn causes(graph: &Graph, transaction: u32) -> impl Iterator<Item = u32> + '_ {
-    let reads = graph.edges(transaction).iter();
-    let readers = reads
-        .filter(|edge| EdgeKind::of_bits(**edge) == EdgeKind::Wr)
-        .map(|edge| edge >> 2);
-    let next = graph.next_of_process[transaction as usize];
-    readers.chain((next != NONE).then_some(next))
-}
-
-/// Transactions after all that lead to them; `None` where that is a cycle.
-fn causal_order(graph: &Graph, versions: &Versions, inside: &dyn Fn(u32) -> bool) -> Option<Vec<u32>> {
-    let mut before = vec![0_u32; graph.transactions as usize];
-    let all: Vec<u32> = (0..graph.transactions)
-        .filter(|at| versions.is_committed(*at) && inside(*at))
-        .collect();
-    for transaction in &all {
-        for next in causes(graph, *transaction).filter(|next| inside(*next)) {
-            before[next as usize] += 1;
-        }
-    }
-    let mut order: Vec<u32> = all
-        .iter()
-        .copied()
-        .filter(|at| before[*at as usize] == 0)
-        .collect();
-    let mut at = 0;
-    while let Some(transaction) = order.get(at).copied() {
-        at += 1;
-        for next in causes(graph, transaction).filter(|next| inside(*next)) {
-            before[next as usize] -= 1;
-            if before[next as usize] == 0 {
-                order.push(next);
-            }
-        }
-    }
-    (order.len() == all.len()).then_some(order)
-}
-
-/// Each process as a chain of transactions.
-struct Chains {
-    chain: Vec<u32>,
-    rank: Vec<u32>,
-    count: usize,
-}
-
-impl Chains {
-    fn new(graph: &Graph, versions: &Versions, inside: &dyn Fn(u32) -> bool) -> Self {
-        let count = graph.transactions as usize;
-        let (mut chain, mut rank) = (vec![NONE; count], vec![0; count]);
-        let mut is_next = vec![false; count];
-        for next in graph.next_of_process.iter().filter(|next| **next != NONE) {
-            is_next[*next as usize] = true;
-        }
-        let mut chains = 0;
-        let heads = (0..graph.transactions).filter(|at| versions.is_committed(*at) && !is_next[*at as usize]);
-        for head in heads {
-            let (mut at, mut place) = (head, 0);
-            let mut used = false;
-            while at != NONE {
-                if inside(at) {
-                    chain[at as usize] = chains;
-                    rank[at as usize] = place;
-                    place += 1;
-                    used = true;
-                }
-                at = graph.next_of_process[at as usize];
-            }
-            chains += u32::from(used);
-        }
-        Self {
-            chain,
-            rank,
-            count: chains as usize,
-        }
-    }
-
-    fn rank_of(&self, versions: &Versions, write: u32) -> u32 {
-        self.rank[versions.transaction_of(write) as usize]
-    }
-}
-
-/// The writes of each key, by chain and rank.
-struct WriteIndex {
-    by_key: Lists,
-    chain: Vec<u32>,
-}
-
-impl WriteIndex {
-    fn new(history: &History, versions: &Versions, chains: &Chains) -> Self {
-        let mut writes: Vec<(u32, u32, u32, u32)> = Vec::new();
-        for key in 0..u32::try_from(history.keys.len()).expect("fewer than 2^32 keys") {
-            for write in versions.writes.of(key) {
-                let transaction = versions.transaction_of(*write) as usize;
-                let chain = chains.chain[transaction];
-                if chain != NONE
-                    && !versions.intermediate[*write as usize]
-                    && versions.is_committed_write(*write)
-                {
-                    writes.push((key, chain, chains.rank[transaction], *write));
-                }
-            }
-        }
-        writes.sort_unstable();
-        let by_key = Lists::group(
-            history.keys.len(),
-            writes.iter().map(|(key, _, _, write)| (*key, *write)),
-        );
-        Self {
-            by_key,
-            chain: writes.iter().map(|(_, chain, ..)| *chain).collect(),
-        }
-    }
-
-    /// Each chain with writes of a key, and these.
-    fn of_key(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
-        let range = self.by_key.range(key);
-        let chains = &self.chain[range];
-        let mut rest = self.by_key.of(key);
-        chains.chunk_by(|a, b| a == b).map(move |group| {
-            let (own, others) = rest.split_at(group.len());
-            rest = others;
-            (group[0], own)
-        })
-    }
-}
-
-/// The graph in which a level's inferred order must have no cycle: its kinds are ww for the known orders, wr for reads,
-/// rw for what was inferred.
-pub(super) fn inferred_graph(graph: &Graph, inferred: &[&Inferred], session: bool) -> Graph {
-    let mut edges = Edges::new(graph.nodes(), graph.edge_count());
-    for node in 0..graph.nodes() {
-        for edge in graph.edges(node) {
-            let kind = EdgeKind::of_bits(*edge);
-            if matches!(kind, EdgeKind::Ww | EdgeKind::Wr) {
-                edges.add(node, edge >> 2, kind);
-            }
-        }
-    }
-    for (before, after) in inferred.iter().flat_map(|inferred| &inferred.edges) {
-        edges.add(*before, *after, EdgeKind::Rw);
-    }
-    let next = if session {
-        graph.next_of_process.clone()
-    } else {
-        vec![NONE; graph.transactions as usize]
-    };
-    Graph::of_edges(graph.transactions, graph.nodes(), edges.all(), next)
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use super::super::builder::{Action, HistoryBuilder, Transaction};
+use super::super::builder::HistoryBuilder;
 use super::super::history::Status;
 use super::super::read::ReadError;
+use super::super::transaction::{Action, Transaction};
 use super::super::value::{Names, Value};
 use super::{Edn, Reader};
 

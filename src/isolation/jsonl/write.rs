@@ -1,11 +1,11 @@
-//! Writes histories as JSON lines: what `jsonl` reads.
+//! Writes histories as JSON lines: what its sibling reads.
 
 use std::io::{self, Write};
 
-use super::builder::{Action, Operation, Transaction};
-use super::history::{Header, Status};
-use super::jsonl::HeaderLine;
-use super::value::{Names, Value};
+use super::super::history::{Header, Status};
+use super::super::transaction::{Action, Operation, Transaction};
+use super::super::value::{Names, Value};
+use super::header::HeaderLine;
 
 /// Writes transactions, one a line, as they come.
 ///
