@@ -11,6 +11,8 @@ pub enum Played {
     StrictSerializable,
     /// Reads from the snapshot of the begin; of two that write the same key at the same time, one fails.
     SnapshotIsolation,
+    /// Plain reads from the snapshot of the begin, appends to the newest version: TiDB's pessimistic mode.
+    Pessimistic,
 }
 
 /// A generator of numbers that is the same everywhere (splitmix64).
@@ -108,12 +110,14 @@ fn finish(
     transaction.returned = Some(clock + 1);
     let snapshot = match shape.played {
         Played::StrictSerializable => clock,
-        Played::SnapshotIsolation => current.start,
+        Played::SnapshotIsolation | Played::Pessimistic => current.start,
     };
-    let conflicts = current.ops.iter().any(|(key, value)| {
-        let last = lists.get(key).and_then(|list| list.last());
-        value.is_some() && last.is_some_and(|(commit, _)| *commit > snapshot)
-    });
+    let may_conflict = shape.played != Played::Pessimistic;
+    let conflicts = may_conflict
+        && current.ops.iter().any(|(key, value)| {
+            let last = lists.get(key).and_then(|list| list.last());
+            value.is_some() && last.is_some_and(|(commit, _)| *commit > snapshot)
+        });
     if conflicts {
         transaction.status = tidb_scenarios::isolation::Status::Failed;
     }
@@ -134,7 +138,10 @@ fn finish(
             }
             None => {
                 let list = lists.get(key).map_or(&[][..], Vec::as_slice);
-                let seen = list.partition_point(|(commit, _)| *commit <= snapshot);
+                // Below own appends stands all that was there when they were made.
+                let has_own = own.iter().any(|(other, _)| other == key);
+                let ts = if has_own { clock } else { snapshot };
+                let seen = list.partition_point(|(commit, _)| *commit <= ts);
                 let mine = own
                     .iter()
                     .filter(|(other, _)| other == key)

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
                 Played::SnapshotIsolation,
                 true,
             ),
+            ("pessimistic with plain reads", Played::Pessimistic, false),
         ] {
             let shape = Shape {
                 transactions: size,
@@ -110,6 +111,7 @@ fn measure(name: &str, shape: &Shape, missed: &mut Vec<String>) {
     let expected = match shape.played {
         Played::StrictSerializable => vec![Model::StrictSerializable],
         Played::SnapshotIsolation => vec![Model::StrongSnapshotIsolation],
+        Played::Pessimistic => vec![Model::ReadCommitted],
     };
     assert_eq!(analysis.strongest(), expected, "{name}: {:?}", analysis.findings);
     let timestamps = shape.timestamps.then(|| timestamps(&history));

@@ -71,9 +71,11 @@ fn read(path: &Path, format: Option<Format>) -> Result<History, ReadError> {
     read_history(BufReader::with_capacity(1 << 20, file), format)
 }
 
-/// Draws the finding that refutes the weakest model, or one that is allowed where the level holds.
+/// Draws what refutes the level, or what it allows where it holds: the gravest cycle, else the gravest finding.
 fn draw(report: &Report, path: &Path) -> Result<(), String> {
-    let Some(finding) = report.refutes.first().or_else(|| report.allowed.first()) else {
+    let found = if report.holds() { &report.allowed } else { &report.refutes };
+    let cycle = found.iter().find(|finding| !finding.edges.is_empty());
+    let Some(finding) = cycle.or_else(|| found.first()) else {
         say(&format!("{}: not drawn, since nothing was found", path.display()));
         return Ok(());
     };

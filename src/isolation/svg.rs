@@ -15,24 +15,33 @@ const LETTER: f64 = 7.3;
 /// Longer texts are cut in boxes; the whole ones stand in their titles.
 const BOX_LETTERS: usize = 60;
 
+/// Written out for both, without variables, which not every viewer knows.
 const STYLE: &str = "
-  svg { color-scheme: light dark; --paper: #ffffff; --ink: #1f2328; --dim: #59636e; --box: #f6f8fa; --line: #818b98;
-        --ww: #9a6700; --wr: #1a7f37; --rw: #cf222e; --order: #0969da; background: var(--paper) }
-  @media (prefers-color-scheme: dark) {
-    svg { --paper: #0d1117; --ink: #f0f6fc; --dim: #9198a1; --box: #151b23; --line: #656c76;
-          --ww: #d29922; --wr: #3fb950; --rw: #f85149; --order: #4493f8 }
-  }
-  text { font: 12px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: var(--ink) }
+  text { font: 12px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace }
   .title { font-weight: bold; font-size: 15px }
-  .dim { fill: var(--dim) }
   .name { font-weight: bold }
-  .box { fill: var(--box); stroke: var(--line) }
   .edge { fill: none; stroke-width: 2 }
-  .label { font-weight: bold; paint-order: stroke; stroke: var(--paper); stroke-width: 5px }
-  .ww { stroke: var(--ww) } .wr { stroke: var(--wr) } .rw { stroke: var(--rw) } .order { stroke: var(--order) }
-  .label.ww { fill: var(--ww); stroke: var(--paper) } .label.wr { fill: var(--wr); stroke: var(--paper) }
-  .label.rw { fill: var(--rw); stroke: var(--paper) } .label.order { fill: var(--order); stroke: var(--paper) }
-  .head.ww { fill: var(--ww) } .head.wr { fill: var(--wr) } .head.rw { fill: var(--rw) } .head.order { fill: var(--order) }
+  .label { font-weight: bold; paint-order: stroke; stroke-width: 5px }
+  .paper { fill: #ffffff }
+  text { fill: #1f2328 }
+  .dim { fill: #59636e }
+  .box { fill: #f6f8fa; stroke: #818b98 }
+  .edge.ww { stroke: #9a6700 } .head.ww, .label.ww { fill: #9a6700 }
+  .edge.wr { stroke: #1a7f37 } .head.wr, .label.wr { fill: #1a7f37 }
+  .edge.rw { stroke: #cf222e } .head.rw, .label.rw { fill: #cf222e }
+  .edge.order { stroke: #0969da } .head.order, .label.order { fill: #0969da }
+  .label { stroke: #ffffff }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 }
+    text { fill: #f0f6fc }
+    .dim { fill: #9198a1 }
+    .box { fill: #151b23; stroke: #656c76 }
+    .edge.ww { stroke: #d29922 } .head.ww, .label.ww { fill: #d29922 }
+    .edge.wr { stroke: #3fb950 } .head.wr, .label.wr { fill: #3fb950 }
+    .edge.rw { stroke: #f85149 } .head.rw, .label.rw { fill: #f85149 }
+    .edge.order { stroke: #4493f8 } .head.order, .label.order { fill: #4493f8 }
+    .label { stroke: #0d1117 }
+  }
 ";
 
 struct Placed {
@@ -75,7 +84,7 @@ pub fn render_svg(finding: &Finding) -> String {
     );
     let _ = writeln!(
         svg,
-        "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>"
+        "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>"
     );
     let _ = writeln!(
         svg,

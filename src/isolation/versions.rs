@@ -25,7 +25,7 @@ pub(super) struct Versions {
     /// The write of each value of each branch, or `NONE`.
     order: Lists,
     /// The versions of each register with a total order; of others nothing.
-    register_order: Lists,
+    pub(super) register_order: Lists,
     /// Where a write stands in its key's order, or `NONE`.
     pub(super) position: Vec<u32>,
     /// Of each read of a register: its write, `INITIAL`, `GARBAGE`, or `NONE` where that is not decided.
@@ -36,7 +36,7 @@ pub(super) struct Versions {
     pub(super) intermediate: Vec<bool>,
     total: Vec<bool>,
     /// Keys whose rows are deleted, so that null may be one of several versions.
-    deleted: Vec<bool>,
+    pub(super) deleted: Vec<bool>,
     /// The registers with integer keys, by key, where ranges are read.
     integer_keys: (Vec<i64>, Vec<u32>),
     /// Reads whose version could not be told.
@@ -253,7 +253,7 @@ impl Versions {
         }
     }
 
-    fn written_twice(&self, history: &History, first: u32, second: u32) -> Unusable {
+    pub(super) fn written_twice(&self, history: &History, first: u32, second: u32) -> Unusable {
         let lines = [first, second].map(|write| history.line.get(self.transaction_of(write)));
         let value = history.names.show(history.value_of(second)).into_owned();
         let key = history.key_name(history.key_of(second));
@@ -338,97 +338,6 @@ impl Versions {
             }
             self.register_order.push_all(order.iter().copied());
         }
-    }
-
-    /// Reads of values that were written more than once: by timestamps, where there are any.
-    fn trace_repeated(&mut self, history: &History) -> Result<(), Unusable> {
-        for transaction in 0..history.count_u32() {
-            if self.source.is_empty() || !self.is_committed(transaction) {
-                continue;
-            }
-            for operation in history.operations_of(transaction) {
-                let ts = || history.read_timestamp(transaction, operation);
-                match history.kind_of(operation) {
-                    Kind::Read if self.source[operation as usize] == NONE => {
-                        let (key, value) = (history.key_of(operation), history.value_of(operation));
-                        self.source[operation as usize] =
-                            self.by_timestamp(history, operation, key, value, ts())?;
-                    }
-                    Kind::Range => {
-                        let (from, to) = history.range_of(operation).rows;
-                        for row in from..to {
-                            if self.row_source[row as usize] == NONE {
-                                let (key, value) = history.rows[row as usize];
-                                self.row_source[row as usize] =
-                                    self.by_timestamp(history, operation, key, value, ts())?;
-                            }
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn by_timestamp(
-        &mut self,
-        history: &History,
-        read: u32,
-        key: u32,
-        value: Value,
-        ts: Option<u64>,
-    ) -> Result<u32, Unusable> {
-        // A transaction reads its own write, whatever its timestamp.
-        let own = history.operations_of(self.transaction_of(read)).start..read;
-        let own = own
-            .rev()
-            .find(|at| history.kind_of(*at) == Kind::Write && history.key_of(*at) == key);
-        if let Some(own) = own.filter(|own| history.value_of(*own) == value) {
-            return Ok(own);
-        }
-        if let Some(found) = self.newest_at(history, key, ts) {
-            let same = match found {
-                INITIAL => value.is_null(),
-                write => history.value_of(write) == value,
-            };
-            // Where they differ, the timestamp check says so.
-            if same {
-                return Ok(found);
-            }
-        } else if !value.is_null() {
-            let same = |write: &&u32| history.value_of(**write) == value;
-            let twice: Vec<u32> = self.writes.of(key).iter().filter(same).copied().collect();
-            return Err(self.written_twice(history, twice[0], twice[1]));
-        }
-        self.untraced += 1;
-        Ok(NONE)
-    }
-
-    /// The newest version at a timestamp, where all versions have one.
-    pub(super) fn newest_at(&self, history: &History, key: u32, ts: Option<u64>) -> Option<u32> {
-        let order = self.register_order.of(key);
-        if history.is_list(key) || !self.is_total(key) {
-            return None;
-        }
-        let ts = ts?;
-        let commit_ts = |write: &u32| history.commit_ts.get(self.transaction_of(*write));
-        if order.iter().any(|write| commit_ts(write) == 0) {
-            return None;
-        }
-        let count = order.partition_point(|write| commit_ts(write) <= ts);
-        Some(count.checked_sub(1).map_or(INITIAL, |at| order[at]))
-    }
-
-    /// Whether the row of a key that a range didn't show is known to be one version: that before any write.
-    pub(super) fn absent(&self, history: &History, key: u32, ts: Option<u64>) -> u32 {
-        if !self.deleted[key as usize] {
-            return INITIAL;
-        }
-        let newest = self.newest_at(history, key, ts);
-        newest
-            .filter(|write| *write == INITIAL || history.value_of(*write).is_null())
-            .unwrap_or(NONE)
     }
 
     /// What a read of a list saw last: a write, `INITIAL` or `GARBAGE`.

@@ -2,8 +2,10 @@
 mod agree;
 mod brute;
 mod by_hand;
+mod cases;
 mod catalogue;
 mod database;
+mod drawing;
 mod formats;
 mod laws;
 mod notation;
