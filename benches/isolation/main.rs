@@ -91,10 +91,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs something, and says how long the processor was at it: other work on the machine doesn't count. Where the system
+/// doesn't tell, it is the time that passed.
 fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let begin = Instant::now();
+    let before = on_processor();
     let result = run();
-    (result, begin.elapsed())
+    let took = on_processor().zip(before).map(|(after, before)| after - before);
+    (result, took.unwrap_or_else(|| begin.elapsed()))
+}
+
+/// How long this thread has run, as Linux tells it in ns.
+fn on_processor() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 fn show(duration: Duration) -> String {
@@ -108,12 +119,13 @@ fn measure(name: &str, shape: &Shape, missed: &mut Vec<String>) {
         timed(|| read_history(text.as_slice(), Some(Format::JsonLines)).expect("a history"));
     drop(text);
     let (analysis, all) = timed(|| analyze(&history).expect("a history that can be judged"));
-    let expected = match shape.played {
-        Played::StrictSerializable => vec![Model::StrictSerializable],
-        Played::SnapshotIsolation => vec![Model::StrongSnapshotIsolation],
-        Played::Pessimistic => vec![Model::ReadCommitted],
+    let (holds, refuted) = match shape.played {
+        Played::StrictSerializable => (Model::StrictSerializable, None),
+        Played::SnapshotIsolation => (Model::StrongSnapshotIsolation, Some(Model::Serializable)),
+        Played::Pessimistic => (Model::ReadCommitted, Some(Model::SnapshotIsolation)),
     };
-    assert_eq!(analysis.strongest(), expected, "{name}: {:?}", analysis.findings);
+    let right = analysis.holds(holds) && !refuted.is_some_and(|model| analysis.holds(model));
+    assert!(right, "{name}: {:?}", analysis.strongest());
     let timestamps = shape.timestamps.then(|| timestamps(&history));
     println!(
         "| {name} | {} | {megabytes} MB | {} | {} | {} | {} | {} |",
