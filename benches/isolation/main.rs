@@ -18,7 +18,7 @@ use tidb_scenarios::isolation::{
 /// How fast histories are judged.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Ten million transactions, too (10 GB of memory).
+    /// Ten million transactions, too (3 GB of memory).
     #[arg(long)]
     huge: bool,
     /// Exit with 1 if a target is missed.

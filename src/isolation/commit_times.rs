@@ -77,20 +77,23 @@ pub(super) fn registers(history: &History, versions: &Versions) -> Vec<Vec<(u64,
     all
 }
 
-pub(super) fn uncertain(history: &History, versions: &Versions) -> Vec<bool> {
-    let mut uncertain = vec![false; history.keys.len()];
+/// Of each key, the values of writes of which that isn't known, sorted.
+pub(super) fn uncertain(history: &History, versions: &Versions) -> Vec<Vec<i64>> {
+    let mut uncertain = vec![Vec::new(); history.keys.len()];
     for key in 0..u32::try_from(history.keys.len()).expect("fewer than 2^32 keys") {
-        uncertain[key as usize] = versions
-            .writes
-            .of(key)
-            .iter()
-            .any(|write| is_uncertain(history, versions, *write));
+        let writes = versions.writes.of(key).iter().copied();
+        let mut values: Vec<i64> = writes
+            .filter(|write| is_uncertain(history, versions, *write))
+            .map(|write| history.value[write as usize])
+            .collect();
+        values.sort_unstable();
+        uncertain[key as usize] = values;
     }
     uncertain
 }
 
 /// Whether it isn't known at which timestamp, or whether at all, a write was committed.
-pub(super) fn is_uncertain(history: &History, versions: &Versions, write: u32) -> bool {
+fn is_uncertain(history: &History, versions: &Versions, write: u32) -> bool {
     let transaction = versions.transaction_of(write);
     history.status[transaction as usize] != Status::Failed && commit_of(history, versions, write) == 0
         || history.status[transaction as usize] == Status::Unknown && !versions.is_committed(transaction)

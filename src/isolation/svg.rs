@@ -82,10 +82,7 @@ pub fn render_svg(finding: &Finding) -> String {
          role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n",
         escape(&title)
     );
-    let _ = writeln!(
-        svg,
-        "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>"
-    );
+    let _ = writeln!(svg, "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>");
     let _ = writeln!(
         svg,
         "<text class=\"title\" x=\"{PAD}\" y=\"24\">{}</text>",

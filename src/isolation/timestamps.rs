@@ -4,8 +4,9 @@
 //! reads at several timestamps (plain reads at start_ts, locking reads and DML at for_update_ts), each read is judged by
 //! its own. Reads of transactions that failed are judged, too: they read from a snapshot as all others do.
 
-use super::commit_times::{ListTimes, commit_of, is_uncertain, list_times, registers, uncertain};
+use super::commit_times::{ListTimes, commit_of, list_times, registers, uncertain};
 use super::history::{History, Kind, NEVER, NONE};
+use super::value::IntegerMap;
 use super::versions::{INITIAL, Versions};
 
 /// What is wrong with a timestamp or a read.
@@ -86,7 +87,9 @@ struct Check<'a> {
     /// The committed versions of each register, with their commit_ts, in its order.
     registers: Vec<Vec<(u64, u32)>>,
     /// Registers with writes of which it isn't known when (or whether) they were committed.
-    uncertain: Vec<bool>,
+    uncertain: Vec<Vec<i64>>,
+    /// The last write so far to each key of the transaction at hand.
+    own: IntegerMap<u32, u32>,
     sightings: Vec<Sighting>,
     checked: Checked,
 }
@@ -102,6 +105,7 @@ pub(super) fn check(history: &History, versions: &Versions) -> Checked {
         lists: list_times(history, versions),
         registers: registers(history, versions),
         uncertain: uncertain(history, versions),
+        own: IntegerMap::default(),
         sightings: Vec::new(),
         checked: Checked::default(),
     };
@@ -111,8 +115,12 @@ pub(super) fn check(history: &History, versions: &Versions) -> Checked {
         if commit != 0 && commit <= start {
             check.checked.add(Reason::Backwards, transaction, NONE, NONE);
         }
+        check.own.clear();
         for operation in history.operations_of(transaction) {
             check.operation(transaction, operation);
+            if history.kind_of(operation).is_write() {
+                check.own.insert(history.key_of(operation), operation);
+            }
         }
     }
     check.sightings();
@@ -150,14 +158,6 @@ impl Check<'_> {
         }
     }
 
-    /// The last own write of a key before an operation.
-    fn own_write(&self, transaction: u32, operation: u32, key: u32) -> Option<u32> {
-        let before = self.history.operations_of(transaction).start..operation;
-        before
-            .rev()
-            .find(|at| self.history.kind_of(*at).is_write() && self.history.key_of(*at) == key)
-    }
-
     fn list(&mut self, transaction: u32, operation: u32, ts: u64) {
         let key = self.history.key_of(operation);
         let read = self.history.list_read(operation);
@@ -170,7 +170,7 @@ impl Check<'_> {
             }
             return;
         }
-        if self.own_write(transaction, operation, key).is_some() {
+        if self.own.contains_key(&key) {
             if self.versions.is_committed(transaction) {
                 self.list_with_own(transaction, operation, key, &order[..length]);
             }
@@ -227,7 +227,7 @@ impl Check<'_> {
     }
 
     fn register(&mut self, transaction: u32, operation: u32, key: u32, value: i64, ts: u64) {
-        if let Some(own) = self.own_write(transaction, operation, key) {
+        if let Some(own) = self.own.get(&key).copied() {
             if self.history.value[own as usize] != value {
                 self.checked.add(Reason::OwnWrite, transaction, operation, own);
             }
@@ -235,11 +235,9 @@ impl Check<'_> {
         }
         let (newest, count) = self.newest(key, ts);
         let same = self.bits_of(newest) == value;
-        if self.uncertain[key as usize] {
-            let writes = self.versions.writes.of(key).iter();
-            let may_be = writes
-                .filter(|write| is_uncertain(self.history, self.versions, **write))
-                .any(|write| self.history.value[*write as usize] == value);
+        let uncertain = &self.uncertain[key as usize];
+        if !uncertain.is_empty() {
+            let may_be = uncertain.binary_search(&value).is_ok();
             if same || may_be {
                 self.sightings.push(Sighting {
                     key,
@@ -277,10 +275,10 @@ impl Check<'_> {
                 self.register(transaction, operation, key, value, ts);
                 continue;
             }
-            let own = self.own_write(transaction, operation, key);
+            let own = self.own.get(&key).copied();
             let version = own.unwrap_or_else(|| self.newest(key, ts).0);
             let there = self.bits_of(version) != null;
-            let uncertain = own.is_none() && self.uncertain[key as usize];
+            let uncertain = own.is_none() && !self.uncertain[key as usize].is_empty();
             least += u64::from(there && !uncertain);
             most += u64::from(there || uncertain);
         }

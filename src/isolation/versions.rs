@@ -142,6 +142,9 @@ impl Versions {
 
     /// The last write of a transaction to the key of this one.
     pub(super) fn last_of_transaction(&self, history: &History, write: u32) -> u32 {
+        if !self.intermediate[write as usize] {
+            return write;
+        }
         let range = history.operations_of(self.transaction_of(write));
         let same = |at: &u32| history.kind_of(*at).is_write() && history.key_of(*at) == history.key_of(write);
         (write..range.end).rev().find(same).unwrap_or(write)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidb_scenarios::isolation::{Analysis, Model, analyze};
+use tidb_scenarios::isolation::{Analysis, Anomaly, Model, analyze};
 
 use super::agree::parsed;
 use super::brute::{Op, Txn, json_lines};
@@ -102,9 +102,10 @@ proptest! {
             txn.process = 1_000 + at as u32;
         }
         assert_no_less(&before, &analyzed(&longer), "without real time");
-        // One read less.
+        // One read less. Where reads contradict each other, the longest is believed, which may be another one then.
         let at = drop.index(txns.len());
-        if let Some(read) = txns[at].ops.iter().position(|op| matches!(op, Op::ReadList(..))) {
+        if !before.anomalies().contains(Anomaly::IncompatibleOrder)
+            && let Some(read) = txns[at].ops.iter().position(|op| matches!(op, Op::ReadList(..))) {
             txns[at].ops.remove(read);
             assert_no_less(&before, &analyzed(&txns), "with a read less");
         }
