@@ -73,7 +73,11 @@ fn read(path: &Path, format: Option<Format>) -> Result<History, ReadError> {
 
 /// Draws what refutes the level, or what it allows where it holds: the gravest cycle, else the gravest finding.
 fn draw(report: &Report, path: &Path) -> Result<(), String> {
-    let found = if report.holds() { &report.allowed } else { &report.refutes };
+    let found = if report.holds() {
+        &report.allowed
+    } else {
+        &report.refutes
+    };
     let cycle = found.iter().find(|finding| !finding.edges.is_empty());
     let Some(finding) = cycle.or_else(|| found.first()) else {
         say(&format!("{}: not drawn, since nothing was found", path.display()));
