@@ -1,8 +1,8 @@
 //! Finds all anomalies of a history.
 
+use super::analysis::Analysis;
 use super::anomaly::{Anomaly, Form, Shape};
 use super::builder::Unusable;
-use super::check::Analysis;
 use super::cycles::{Search, Sought, Wanted};
 use super::data;
 use super::dependencies::build;

@@ -27,6 +27,7 @@
 //! → `scc` (whether there is a cycle) → `cycles` (the shortest one) → `explain` (why each edge is there); `visibility` for
 //! levels below snapshot isolation, `timestamps` beside them. What is not decided stands in `docs/histories.md`.
 
+mod analysis;
 mod analyze;
 mod anomaly;
 mod branches;
@@ -49,6 +50,7 @@ mod jsonl;
 mod lists;
 mod models;
 mod read;
+mod read_error;
 mod reads;
 mod scc;
 mod steps;
@@ -61,15 +63,17 @@ mod value;
 mod versions;
 mod visibility;
 
+pub use analysis::Analysis;
 pub use analyze::analyze;
 pub use anomaly::{Anomaly, AnomalySet, Form, Shape};
 pub use builder::{HistoryBuilder, Unusable};
-pub use check::{Analysis, CheckError, Report, check};
+pub use check::{CheckError, Report, check};
 pub use finding::{Finding, ShownEdge, ShownTransaction};
 pub use history::{Header, History, IsolationSetting, ReadLock, Status, TransactionMode};
 pub use jsonl::JsonLinesWriter;
 pub use models::{Level, Model};
-pub use read::{Format, ReadError, read_history};
+pub use read::{Format, read_history};
+pub use read_error::ReadError;
 pub use svg::render_svg;
 pub use text::{render_finding, render_text};
 pub use transaction::{Action, Operation, Transaction};

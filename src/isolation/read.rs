@@ -2,8 +2,9 @@
 
 use std::io::BufRead;
 
-use super::builder::{HistoryBuilder, Unusable};
+use super::builder::HistoryBuilder;
 use super::history::History;
+use super::read_error::ReadError;
 use super::{edn, jsonl};
 
 /// How a history is written down.
@@ -13,39 +14,6 @@ pub enum Format {
     JsonLines,
     /// Jepsen's EDN.
     Edn,
-}
-
-/// Why a history can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file can't be read.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    /// The text is not a history.
-    #[error("{line}:{column}: {message}")]
-    Text {
-        /// The line, from 1.
-        line: u32,
-        /// The byte in the line, from 1.
-        column: usize,
-        /// What is wrong and what to do.
-        message: String,
-    },
-}
-
-impl ReadError {
-    pub(super) fn at(line: u32, column: usize, message: impl Into<String>) -> Self {
-        Self::Text {
-            line,
-            column,
-            message: message.into(),
-        }
-    }
-
-    /// What a builder says of a line.
-    pub(super) fn of_line(line: u32, unusable: Unusable) -> Self {
-        Self::at(unusable.line.unwrap_or(line), 1, unusable.message)
-    }
 }
 
 /// Reads a history; without a format, what the text begins with tells it.

@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use super::super::builder::HistoryBuilder;
 use super::super::history::Status;
-use super::super::read::ReadError;
+use super::super::read_error::ReadError;
 use super::super::transaction::{Action, Transaction};
 use super::super::value::{Names, Value};
 use super::{Edn, Reader};

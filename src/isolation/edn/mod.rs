@@ -4,7 +4,7 @@ pub(super) mod jepsen;
 
 use std::io::BufRead;
 
-use super::read::ReadError;
+use super::read_error::ReadError;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::history::{Header, IsolationSetting, ReadLock, TransactionMode};
-use super::super::read::ReadError;
-use super::of_json;
+use super::super::read_error::ReadError;
 
 /// The version of the format that is read and written.
 const VERSION: u64 = 1;
@@ -106,7 +105,8 @@ pub(super) fn header(text: &[u8], number: u32) -> Result<Header, ReadError> {
     struct Version {
         history: Option<u64>,
     }
-    let version: Version = serde_json::from_slice(text).map_err(|error| of_json(number, &error))?;
+    let version: Version =
+        serde_json::from_slice(text).map_err(|error| ReadError::of_json(number, &error))?;
     match version.history {
         Some(VERSION) => {}
         Some(other) => {
@@ -124,6 +124,7 @@ pub(super) fn header(text: &[u8], number: u32) -> Result<Header, ReadError> {
             ));
         }
     }
-    let line: HeaderLine = serde_json::from_slice(text).map_err(|error| of_json(number, &error))?;
+    let line: HeaderLine =
+        serde_json::from_slice(text).map_err(|error| ReadError::of_json(number, &error))?;
     Ok(line.into())
 }

@@ -9,7 +9,7 @@ use std::io::{BufRead, Read as _};
 use serde::de::DeserializeSeed as _;
 
 use super::builder::HistoryBuilder;
-use super::read::ReadError;
+use super::read_error::ReadError;
 use super::transaction::Transaction;
 use header::header;
 use line::Line;
@@ -57,19 +57,10 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut HistoryBuilder) -> Res
         let mut json = serde_json::Deserializer::from_slice(&text);
         line.deserialize(&mut json)
             .and_then(|()| json.end())
-            .map_err(|error| of_json(number, &error))?;
+            .map_err(|error| ReadError::of_json(number, &error))?;
         builder
             .add(&transaction)
             .map_err(|unusable| ReadError::of_line(number, unusable))?;
     }
     Ok(())
-}
-
-fn of_json(number: u32, error: &serde_json::Error) -> ReadError {
-    let text = error.to_string();
-    // It says so itself at its end: of this line alone.
-    let message = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message);
-    ReadError::at(number, error.column().max(1), message)
 }
