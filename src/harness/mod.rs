@@ -1,6 +1,7 @@
 //! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
 
 mod arguments;
+mod check_history;
 mod collect;
 mod environment;
 mod explore;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
+pub use check_history::{CheckHistoryArgs, check_history};
 pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
 pub use kept::Left;
