@@ -6,18 +6,22 @@
 
 mod config;
 mod driver;
+mod error;
 mod flags;
 mod layer_keys;
 mod layers;
 mod limits;
 mod pool;
+mod script;
 mod session;
+pub mod testing;
 mod url;
 mod value;
 
 pub use config::{ConnectionConfig, ConnectionOptions, Tls};
+pub use error::ConnectError;
 pub use layers::{ConnectionLayers, LayerError};
 pub(crate) use limits::{KILL_MAX, ROLLBACK_MAX};
 pub use pool::{Lent, Pool};
-pub use session::{ConnectError, Connection};
+pub use session::Connection;
 pub use url::{UrlError, UrlTarget};
