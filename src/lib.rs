@@ -11,6 +11,7 @@ pub mod explore;
 pub mod handler;
 pub mod harness;
 pub mod history;
+mod job;
 mod lock_wait;
 pub mod machine;
 pub mod multi;

@@ -4,6 +4,7 @@
 //! since a pooled connection is not a session: its transactions could be anybody's. [`Pool`] is for what a
 //! handler does beside its connection.
 
+mod alive;
 mod config;
 mod driver;
 mod error;
@@ -18,6 +19,7 @@ pub mod testing;
 mod url;
 mod value;
 
+pub(crate) use alive::sessions_there;
 pub use config::{ConnectionConfig, ConnectionOptions, Tls};
 pub use error::ConnectError;
 pub use layers::{ConnectionLayers, LayerError};

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use crate::history::{ConnectionRecord, EventRecord, History, JobRecord, SqlValue, Status, StepRecord, Vars};
 
-pub use shared::JobSeen;
 pub use waits::Reach;
 
 use waits::{Map, Waits};

@@ -9,24 +9,7 @@ use bigdecimal::BigDecimal;
 
 use super::waits::{InVain, Waits, Wanted};
 use super::{Coordinator, SharedState};
-use crate::history::{EventRecord, JobKind, JobRecord, SqlValue, Status, StepEnd, StepRecord, Vars, Went};
-
-/// What one look at a job showed.
-#[derive(Debug, Clone)]
-pub struct JobSeen {
-    /// What it is.
-    pub kind: JobKind,
-    /// Its number.
-    pub id: i128,
-    /// Its status, such as `running`.
-    pub status: String,
-    /// Its phase, such as `importing` or `write reorganization`.
-    pub phase: String,
-    /// All that is known of it.
-    pub fields: Vars,
-    /// Whether it has ended.
-    pub ended: bool,
-}
+use crate::history::{EventRecord, JobRecord, JobSeen, SqlValue, Status, StepEnd, StepRecord, Vars, Went};
 
 impl Coordinator {
     fn waits(&self) -> MutexGuard<'_, Waits> {
@@ -341,6 +324,7 @@ fn decimal(value: &SqlValue) -> Option<BigDecimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::JobKind;
 
     #[test]
     fn an_older_look_that_comes_in_late_brings_no_event_twice() {

@@ -60,6 +60,23 @@ impl JobKind {
     }
 }
 
+/// What one look at a job showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSeen {
+    /// What it is.
+    pub kind: JobKind,
+    /// Its number.
+    pub id: i128,
+    /// Its status, such as `running` or `synced`.
+    pub status: String,
+    /// Its phase, such as `importing` or `write reorganization`; empty where it has none.
+    pub phase: String,
+    /// All that is known of it: status, phase, rows, size, elapsed, error, table.
+    pub fields: Vars,
+    /// Whether it has ended: finished, failed or cancelled.
+    pub ended: bool,
+}
+
 /// A job that was watched, as it was seen last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {

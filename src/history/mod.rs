@@ -13,7 +13,7 @@ mod step;
 mod text;
 mod wait;
 
-pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, Status};
+pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, JobSeen, Status};
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
 pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 
 use super::acted::Acted;
 use super::worker::Worker;
+use crate::coordinator::Coordinator;
 use crate::coordinator::waits::Wanted;
-use crate::coordinator::{Coordinator, JobSeen};
 use crate::handler::{
     Coordination, ImportJob, Next, SharedSnapshot, StateContext, StateError, WaitError, run_handler,
 };
-use crate::history::{Done, JobKind, Outcome, SqlError, SqlValue, Vars};
+use crate::history::{Done, JobKind, JobSeen, Outcome, SqlError, SqlValue, Vars};
 use crate::plan::HandlerPlan;
 
 /// The number of an error that no server has: what a handler says by itself.
