@@ -117,10 +117,10 @@ impl<'d> Interleaving<'d> {
     /// its own limit.
     fn first_to_end(&self) -> Option<usize> {
         let running = self.driver.sessions.iter().filter_map(|slot| slot.running);
-        self.driver.coordinator.look(|shared| {
+        self.driver.coordinator.look_at_steps(|steps| {
             running.min_by_key(|record| {
                 let limit = self.driver.step_of(*record).timeout.as_micros();
-                let started = shared.steps.get(*record).map_or(0, |record| record.started_us);
+                let started = steps.get(*record).map_or(0, |record| record.started_us);
                 u128::from(started) + limit
             })
         })
@@ -223,8 +223,8 @@ impl<'d> Interleaving<'d> {
             return false;
         }
         let (claims, ends) = (&self.claims, &self.ends);
-        let wrong: Vec<&BlockedClaim> = self.driver.coordinator.look(|shared| {
-            let wrong = |claim: &&BlockedClaim| claim.was_wrong(&shared.steps, ends);
+        let wrong: Vec<&BlockedClaim> = self.driver.coordinator.look_at_steps(|steps| {
+            let wrong = |claim: &&BlockedClaim| claim.was_wrong(steps, ends);
             claims.iter().filter(wrong).collect()
         });
         for claim in &wrong {

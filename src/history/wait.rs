@@ -1,4 +1,5 @@
-//! A statement that was blocked: since when, by whom, and how that is known.
+//! A statement that was blocked: since when, by whom, and how that is known; and why a wait for another connection
+//! failed.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,4 +71,29 @@ pub enum Evidence {
     UserLock,
     /// It is the only other connection of the trial that runs a schema change: they run one after another.
     SchemaChange,
+}
+
+/// Why a wait for another connection (an event, a state, a barrier, a message) was not satisfied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFailure {
+    /// No connection that could still proceed could satisfy it.
+    #[default]
+    Unsatisfiable,
+    /// It was not satisfied within its limit.
+    TimedOut,
+    /// The trial was over its limit, or the coordinator shut down.
+    Stopped,
+}
+
+impl WaitFailure {
+    /// In a word or two.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unsatisfiable => "unsatisfiable",
+            Self::TimedOut => "timed out",
+            Self::Stopped => "stopped",
+        }
+    }
 }

@@ -93,6 +93,7 @@ impl Worker {
         self.interrupted = false;
         self.transaction.roll_back();
         if let Some(connection) = self.connection.take() {
+            self.coordinator.close_session(self.number);
             connection.close().await;
         }
     }

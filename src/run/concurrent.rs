@@ -271,12 +271,7 @@ impl<'c> ConcurrentRun<'c> {
                 let (Some(only), None) = (others.next(), others.next()) else {
                     return;
                 };
-                let for_us = self.coordinator.look(|shared| {
-                    let record = shared.steps.get(request.record);
-                    record.map_or(0, |record| {
-                        self.coordinator.now_us().saturating_sub(record.started_us)
-                    })
-                });
+                let for_us = self.coordinator.since_start_us(request.record);
                 let evidence = Some(Evidence::OnlyLocker);
                 (
                     WaitRule::NoAnswer { for_us },

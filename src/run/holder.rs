@@ -150,8 +150,8 @@ impl Driver<'_> {
             wait.evidence = Some(by_elimination);
         }
         // The answer may have come while the server was asked for the holder; then it is a wait that ended.
-        let back = self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        let back = self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.and_then(|record| record.ended_us())
         });
         match back {
@@ -239,8 +239,8 @@ impl Driver<'_> {
 
     /// Whether a connection has started a step since this moment.
     fn started_since(&self, connection: usize, since_us: u64) -> bool {
-        self.coordinator.look(|shared| {
-            let later = shared.steps.iter().rev();
+        self.coordinator.look_at_steps(|steps| {
+            let later = steps.iter().rev();
             later
                 .take_while(|step| step.started_us >= since_us)
                 .any(|step| step.connection == connection)
