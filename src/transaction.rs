@@ -100,16 +100,6 @@ impl Transaction {
         self.autocommit && !self.open && self.user_locks.is_empty()
     }
 
-    /// Whether a statement is part of a transaction that goes on after it.
-    pub fn is_open(&self) -> bool {
-        self.open || !self.autocommit
-    }
-
-    /// Whether row locks may be held.
-    pub fn may_hold_locks(&self) -> bool {
-        self.open && self.locks
-    }
-
     /// Whether this user-level lock is held, or may be.
     pub fn holds_user_lock(&self, name: Option<&str>) -> bool {
         self.user_locks.iter().any(|held| match (held, name) {
@@ -270,6 +260,18 @@ fn reads_or_writes(statement: &Statement, sql: &str) -> bool {
 mod tests {
     use super::*;
     use crate::history::{Done, SqlError};
+
+    impl Transaction {
+        /// Whether a statement is part of a transaction that goes on after it.
+        fn is_open(&self) -> bool {
+            self.open || !self.autocommit
+        }
+
+        /// Whether row locks may be held.
+        fn may_hold_locks(&self) -> bool {
+            self.open && self.locks
+        }
+    }
 
     #[test]
     fn locks_are_held_from_the_first_locking_statement_to_the_end() {

@@ -172,8 +172,7 @@ fn stable(text: &str) -> String {
     let timeline = regex(r"^ *(\d+\.\d ms|end)? +│ ");
     let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
     let spaces = regex(r" +│");
-    let rule =
-        regex(r"^(TIDB_TRX showed|mysql\.tidb_mdl_view names the session|no answer for \d+ ms while).*");
+    let rule = regex(r"^(DATA_LOCK_WAITS (names|shows)|mysql\.tidb_(mdl_view|ddl_job) |InnoDB's status).*");
     let blocked = regex(r"^(blocked at line \d+): .*");
     let key = regex(r" \(table [^)]*\)");
     let milliseconds = regex(r"\b\d+\.\d ms\b");

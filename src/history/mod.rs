@@ -19,7 +19,7 @@ pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
 pub(crate) use text::{columns_word, rows_word, rows_word_u64, why_not_satisfied};
 pub use text::{describe, describe_error, show};
-pub use wait::{Evidence, Wait, WaitFailure, WaitRule};
+pub use wait::{Wait, WaitFailure, WaitRule};
 
 /// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
 /// since the trial's connections were opened.

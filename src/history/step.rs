@@ -152,5 +152,20 @@ mod tests {
         let read: History = serde_json::from_value(written).expect("a history of before");
         assert_eq!(read.events[0].connection, Some(2));
         assert_eq!(read.connections[0].session(), Some(7));
+
+        let outcome: Outcome =
+            serde_json::from_str(r#"{"TimedOut": {"limit_ms": 5, "in_vain": true}}"#).expect("an outcome");
+        let starved = Outcome::TimedOut {
+            limit_ms: 5,
+            starved: true,
+        };
+        assert_eq!(outcome, starved);
+
+        let record = r#"{"step": 1, "connection": 0, "text": "commit", "started_us": 1, "wait": null, "iteration": 0,
+            "waited_us": 0, "went": "On", "end": {"at_us": 2, "took_us": 1, "statement": 0, "warnings": null,
+            "plan": null, "vars": {}, "save_problem": null,
+            "outcome": {"Done": {"affected": 0, "last_insert_id": 0, "warning_count": 0}}}}"#;
+        let record: StepRecord = serde_json::from_str(record).expect("a step");
+        assert_eq!((record.txn, record.end.and_then(|end| end.flags)), (None, None));
     }
 }

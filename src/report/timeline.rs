@@ -3,7 +3,7 @@
 use super::redact::redact;
 use crate::history::{History, Wait, Went, describe};
 use crate::plan::{Action, Step, TrialPlan};
-use crate::verdict::{evidence_in_words, rule_in_words};
+use crate::verdict::rule_in_words;
 
 /// A column is at most this wide.
 const WIDTH_MAX: usize = 44;
@@ -152,14 +152,7 @@ fn draw(labels: &[StepLabel], history: &History) -> String {
     for record in &history.steps {
         if let Some(wait) = &record.wait {
             let label = &label_of(record.step).long;
-            let how = wait
-                .evidence
-                .map(|how| format!("; the holder: {}", evidence_in_words(how)))
-                .unwrap_or_default();
-            text.push(format!(
-                "blocked at {label}: {}{how}",
-                rule_in_words(wait.rule, history.product)
-            ));
+            text.push(format!("blocked at {label}: {}", rule_in_words(wait.rule)));
         }
     }
     if history.unrecorded > 0 {

@@ -1,5 +1,6 @@
 //! Drives a plan's machines on a server and records what happens.
 
+mod blocked;
 mod checks;
 mod clock;
 mod concurrent;
@@ -9,11 +10,11 @@ mod database;
 mod driver;
 mod ending;
 mod error;
-mod events;
 mod globals;
-mod holder;
+mod killed;
 mod limits;
 mod live;
+mod on_failure;
 mod scripted;
 mod settings;
 mod state_graph;
@@ -27,11 +28,10 @@ pub(crate) use database::{control_statement, drop_on, prepare, vars_with_names};
 pub use database::{databases, drop_databases};
 pub(crate) use driver::{Driver, SessionSlot};
 pub use error::TrialError;
-pub(crate) use events::{DriverEvent, OnFailure, Returned};
 pub(crate) use globals::{global_variable, global_variables, restore_globals};
-pub(crate) use holder::Waiting;
-pub(crate) use limits::{POLL_EVERY, RETURN_MAX};
+pub(crate) use limits::POLL_EVERY;
 pub use live::{Live, LiveConnection, LiveStatus};
+pub(crate) use on_failure::OnFailure;
 pub use settings::RunSettings;
 pub use trial::run;
-pub(crate) use watch::StepProgress;
+pub(crate) use watch::{Confidence, StepProgress};

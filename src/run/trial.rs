@@ -14,9 +14,9 @@ use super::control::Controls;
 use super::database::{control_statement, drop_on, prepare, vars_with_names};
 use super::driver::Driver;
 use super::error::TrialError;
-use super::events::OnFailure;
 use super::globals::{global_variables, restore_globals};
 use super::limits::FORGET_MAX;
+use super::on_failure::OnFailure;
 use super::settings::RunSettings;
 use super::{scripted, state_graph};
 use crate::coordinator::Coordinator;
@@ -164,7 +164,7 @@ async fn forget(controls: &mut Controls, history: &History) {
     for control in controls.iter_mut() {
         let deadline = Instant::now() + FORGET_MAX;
         while Instant::now() < deadline {
-            match lock_wait::transactions(&mut control.connection, &sessions).await {
+            match lock_wait::open_transactions(&mut control.connection, &sessions).await {
                 Ok(rows) if rows.is_empty() => break,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
                 Err(_) => return,

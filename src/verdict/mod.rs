@@ -7,7 +7,7 @@ mod shared;
 mod waiting;
 
 pub use outcomes::outcome;
-pub(crate) use waiting::{evidence_in_words, rule_in_words};
+pub(crate) use waiting::rule_in_words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -16,7 +16,6 @@ use tokio::sync::mpsc;
 use super::interleaving::Interleaving;
 use super::scheduler::{ScheduledStep, Scheduler};
 use super::starvation::Starvation;
-use super::wait_cache::WaitCache;
 use crate::coordinator::Coordinator;
 use crate::history::{History, SqlValue, Vars};
 use crate::machine::{Command, Report};
@@ -37,9 +36,6 @@ pub struct Execution {
     pub scheduled: Vec<ScheduledStep>,
     /// Whether it was run to its end.
     pub complete: bool,
-    /// Whether a step was taken to be blocked that cannot have been, so that another connection may have been kept
-    /// from going on: it is to be run again.
-    pub suspect: bool,
     /// What happened.
     pub history: History,
 }
@@ -63,8 +59,6 @@ pub struct Sandbox {
     server_name: (String, Product),
     /// The server's variables before the setup, where the trial may change them.
     globals: Option<Vec<(String, SqlValue)>>,
-    /// What schedules have shown of who is blocked.
-    cache: Arc<WaitCache>,
     starvation: Starvation,
 }
 
@@ -87,18 +81,6 @@ impl Sandbox {
         own: &[Server],
         settings: RunSettings,
     ) -> Result<Self, TrialError> {
-        let cache = Arc::new(WaitCache::new(&plan));
-        Self::sharing(&cache, plan, server, own, settings).await
-    }
-
-    /// The same; what schedules show of who is blocked is shared with other sandboxes of the same plan.
-    pub(super) async fn sharing(
-        cache: &Arc<WaitCache>,
-        plan: Arc<TrialPlan>,
-        server: &Server,
-        own: &[Server],
-        settings: RunSettings,
-    ) -> Result<Self, TrialError> {
         let controls = Controls::open(server, own).await?;
         let mut sandbox = Self {
             reopen: !sessions_stay(&plan),
@@ -114,7 +96,6 @@ impl Sandbox {
             fresh: true,
             server_name: (server.title(), server.product()),
             globals: None,
-            cache: Arc::clone(cache),
             starvation: Starvation::default(),
         };
         match sandbox.begin().await {
@@ -237,20 +218,18 @@ impl Sandbox {
             OnFailure::Keep,
         );
         let driver = driver.resume_with(std::mem::take(&mut self.sessions));
-        let mut interleaving = Interleaving::new(driver, &self.cache, &self.starvation);
+        let mut interleaving = Interleaving::new(driver, &self.starvation);
         let run = tokio::time::timeout(limit, interleaving.run(scheduler, skip)).await;
         let complete = run.unwrap_or_else(|_| {
             interleaving.driver.over_time(limit);
             true
         });
-        let suspect = interleaving.is_suspect();
         let scheduled = interleaving.scheduled;
         let (history, inbox, sessions) = interleaving.driver.into_parts();
         (self.inbox, self.sessions) = (Some(inbox), sessions);
         Some(Execution {
             scheduled,
             complete,
-            suspect,
             history,
         })
     }
