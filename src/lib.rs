@@ -12,6 +12,7 @@ pub mod handler;
 pub mod harness;
 pub mod history;
 pub mod isolation;
+mod job;
 mod lock_wait;
 pub mod machine;
 pub mod multi;

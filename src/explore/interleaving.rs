@@ -97,10 +97,10 @@ impl<'d> Interleaving<'d> {
     /// its own limit.
     fn first_to_end(&self) -> Option<usize> {
         let running = self.driver.sessions.iter().filter_map(|slot| slot.running);
-        self.driver.coordinator.look(|shared| {
+        self.driver.coordinator.look_at_steps(|steps| {
             running.min_by_key(|record| {
                 let limit = self.driver.step_of(*record).timeout.as_micros();
-                let started = shared.steps.get(*record).map_or(0, |record| record.started_us);
+                let started = steps.get(*record).map_or(0, |record| record.started_us);
                 u128::from(started) + limit
             })
         })
@@ -156,13 +156,8 @@ impl<'d> Interleaving<'d> {
 
     /// Whether a step has run for longer than it may, and is not waited for: the end of the schedule ends it.
     fn is_over_limit(&self, record: usize) -> bool {
-        let timeout = self.driver.step_of(record).timeout;
-        let coordinator = &self.driver.coordinator;
-        coordinator.look(|shared| {
-            let started = shared.steps.get(record).map_or(0, |record| record.started_us);
-            let ran = coordinator.now_us().saturating_sub(started);
-            u128::from(ran) >= timeout.as_micros()
-        })
+        let ran_us = self.driver.coordinator.since_start_us(record);
+        u128::from(ran_us) >= self.driver.step_of(record).timeout.as_micros()
     }
 
     /// Rolls back each session that got an error that nobody expected: an application would do so, too. Tells whether

@@ -13,13 +13,13 @@ mod step;
 mod text;
 mod wait;
 
-pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, Status};
+pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, JobSeen, Status};
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
 pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
-pub(crate) use text::{columns_word, rows_word, rows_word_u64};
+pub(crate) use text::{columns_word, rows_word, rows_word_u64, why_not_satisfied};
 pub use text::{describe, describe_error, show};
-pub use wait::{Wait, WaitRule};
+pub use wait::{Wait, WaitFailure, WaitRule};
 
 /// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
 /// since the trial's connections were opened.
@@ -56,6 +56,9 @@ pub struct History {
     pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
     /// Import jobs and schema changes that were watched, in the order in which they were first seen.
     pub jobs: Vec<JobRecord>,
+    /// Statements of handlers that were run and not recorded, since `steps` had as many as it may have.
+    #[serde(default)]
+    pub unrecorded: u64,
     /// Why the script was not followed to its end, if it was not.
     pub stopped: Option<Stopped>,
     /// The whole trial.

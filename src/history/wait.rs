@@ -1,4 +1,5 @@
-//! A statement that was blocked: since when, by whom, and what the server showed of it.
+//! A statement that was blocked: since when, by whom, and what the server showed of it; and why a wait for another
+//! connection failed.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,4 +40,29 @@ pub enum WaitRule {
     SchemaChange,
     /// InnoDB's status or the list of processes shows the wait (MariaDB, MySQL). It does not name the holder.
     InnoDb,
+}
+
+/// Why a wait for another connection (an event, a state, a barrier, a message) was not satisfied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFailure {
+    /// No connection that could still proceed could satisfy it.
+    #[default]
+    Unsatisfiable,
+    /// It was not satisfied within its limit.
+    TimedOut,
+    /// The trial was over its limit, or the coordinator shut down.
+    Stopped,
+}
+
+impl WaitFailure {
+    /// In a word or two.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unsatisfiable => "unsatisfiable",
+            Self::TimedOut => "timed out",
+            Self::Stopped => "stopped",
+        }
+    }
 }

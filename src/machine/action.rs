@@ -198,7 +198,7 @@ impl Worker {
                     }
                 }
             }
-            self.coordinator.update_vars(new);
+            self.coordinator.update_vars(self.number, new);
         }
         end.vars = self.vars();
     }

@@ -93,6 +93,7 @@ impl Worker {
         self.interrupted = false;
         self.transaction.in_no_session();
         if let Some(connection) = self.connection.take() {
+            self.coordinator.close_session(self.number);
             connection.close().await;
         }
     }

@@ -49,7 +49,7 @@ pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use load::LoadContent;
 pub use machine::{
-    BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
+    BarrierPlan, Coordination, Effects, Next, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};

@@ -14,7 +14,7 @@ use super::checks::always;
 use super::control::Controls;
 use super::limits::{HEALTH_EVERY, SLOW, WATCHED_EVERY};
 use super::live::Live;
-use crate::connection::KILL_MAX;
+use crate::connection::{KILL_MAX, sessions_there};
 use crate::coordinator::Coordinator;
 use crate::history::{CheckRecord, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait::LockView;
@@ -147,24 +147,13 @@ impl<'c> ConcurrentRun<'c> {
             if sessions.is_empty() {
                 continue;
             }
-            let ids: Vec<String> = sessions.iter().map(|(_, session)| session.to_string()).collect();
-            let sql = format!(
-                "select id from information_schema.processlist where id in ({})",
-                ids.join(",")
-            );
-            let there = match self.controls[control].connection.execute(&sql).await {
-                Outcome::Rows(set) => set.rows,
-                // That the server itself is gone is told by whoever asks it something next.
-                _ => continue,
-            };
-            let is_there = |session: u64| {
-                there
-                    .iter()
-                    .flatten()
-                    .any(|cell| *cell == SqlValue::Int(session.into()))
+            let ids: Vec<u64> = sessions.iter().map(|(_, session)| *session).collect();
+            // That the server itself is gone is told by whoever asks it something next.
+            let Some(there) = sessions_there(&mut self.controls[control].connection, &ids).await else {
+                continue;
             };
             for (number, session) in sessions {
-                if !is_there(session) {
+                if !there.contains(&session) {
                     self.coordinator.note_gone(number, session);
                 }
             }

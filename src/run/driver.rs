@@ -181,8 +181,8 @@ impl<'c> Driver<'c> {
         let txn = report.txn.map(|txn| txn.saturating_sub(before));
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[started.step];
-        let blocked = self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        let blocked = self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.is_some_and(|record| record.wait.is_some())
         });
         if blocked {
@@ -204,7 +204,8 @@ impl<'c> Driver<'c> {
             record.txn = txn;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
-        self.coordinator.end_step(record, report.end, Went::On);
+        self.coordinator
+            .end_step(connection, record, report.end, Went::On);
     }
 
     /// A connection got an error that nobody expected.
@@ -240,8 +241,8 @@ impl<'c> Driver<'c> {
     }
 
     pub fn is_done(&self, record: usize) -> bool {
-        self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.is_some_and(|record| record.end.is_some())
         })
     }
@@ -249,13 +250,13 @@ impl<'c> Driver<'c> {
     /// The wait of a step that was seen to be blocked.
     pub fn wait_of(&self, record: usize) -> Option<Wait> {
         self.coordinator
-            .look(|shared| shared.steps.get(record).and_then(|record| record.wait.clone()))
+            .look_at_steps(|steps| steps.get(record).and_then(|record| record.wait.clone()))
     }
 
     /// The text of what a step did.
     pub fn text_of(&self, record: usize) -> String {
-        self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.map(|record| record.text.clone()).unwrap_or_default()
         })
     }

@@ -90,7 +90,7 @@ async fn connect_and_run(
     let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     let coordinator = Arc::new(match plan.mode {
-        Mode::Concurrent(_) => Coordinator::with_map(names, vars, state_graph::of(&plan)),
+        Mode::Concurrent(_) => Coordinator::with_graph(names, vars, state_graph::of(&plan)),
         Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars),
     });
     let main = plan.main_control();
