@@ -40,6 +40,10 @@ mutants:
 random SEEDS:
     TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore random -- --nocapture
 
+# the same scenarios, as they are written
+random-show SEEDS:
+    TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore random_scenarios_are_shown -- --ignored --nocapture
+
 # write the files anew that are made from the code: the schema, the failure in README
 bless:
     UPDATE_EXPECT=1 cargo test --test schema --test docs
