@@ -5,6 +5,7 @@
 mod commands;
 mod orders;
 mod outcomes;
+mod plain;
 mod pruning;
 mod random;
 mod stage;
