@@ -40,6 +40,23 @@ mutants:
 random SEEDS:
     TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore random -- --nocapture
 
+# the same scenarios, as they are written
+random-show SEEDS:
+    TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore random_scenarios_are_shown -- --ignored --nocapture
+
+# random scenarios in full and by a plain program that leaves nothing out (needs Python): `just plain 0..50`
+plain SEEDS: plain-python
+    TIDB_SCENARIOS_SEEDS={{SEEDS}} cargo test --test explore plain::random -- --ignored --nocapture
+
+# scenario files with `permutations: all`: pruned, in full and by the plain program
+plain-files FOLDER: plain-python
+    TIDB_SCENARIOS_FILES={{absolute_path(FOLDER)}} cargo test --test explore plain::files -- --ignored --nocapture
+
+[private]
+plain-python:
+    test -x target/plain/bin/python || python3 -m venv target/plain
+    target/plain/bin/pip install --quiet --disable-pip-version-check "pymysql>=1.1" "pyyaml>=6"
+
 # write the files anew that are made from the code: the schema, the failure in README
 bless:
     UPDATE_EXPECT=1 cargo test --test schema --test docs

@@ -1,15 +1,17 @@
-//! Twelve workers, an import and two monitors of it: they meet, work, and tell of themselves by messages, which
-//! are shown as they come.
+//! Twelve workers, a foreman to whom they report, an import, a schema change, and monitors of both: they meet, work,
+//! and tell of themselves by messages, which are shown as they come.
 //!
 //! `cargo run --example multi_connection_example` starts a TiDB of its own; with
 //! `TIDB_URL=mysql://user:password@host:4000/` it runs on yours, in a database that it makes and drops, and
-//! without the import, which is played by rows of `mysql.tidb_import_jobs`.
+//! without the import, which is played by rows of `mysql.tidb_import_jobs`, and without the schema change, which
+//! only a user with the privilege SUPER can follow.
 
 use std::error::Error;
 use std::time::Duration;
 
 use tidb_scenarios::connection::Connection;
-use tidb_scenarios::handler::{ImportMonitor, Next, StateContext, StateError, StateHandler};
+use tidb_scenarios::handler::{DdlMonitor, ImportMonitor, Next, StateContext, StateError, StateHandler};
+use tidb_scenarios::history::JobRecord;
 use tidb_scenarios::multi::{ALL_CONNECTIONS_READY, Message, Received, Subscription};
 use tidb_scenarios::server::{ProviderKind, Server, ServerSettings, ServerSpec};
 use tidb_scenarios::{ConnectionConfig, MultiConnectionCoordinator, State, async_trait};
@@ -19,19 +21,60 @@ const WORKERS: u32 = 12;
 const JOB: i64 = 4711;
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Waits until all are there, then puts its rows into the table.
+/// Waits until all workers are there, puts its rows into the table, and reports to the foreman.
 struct Work;
 
 #[async_trait]
 impl StateHandler for Work {
     async fn execute(&self, context: &mut StateContext) -> Result<Next, StateError> {
-        context.wait_for(ALL_CONNECTIONS_READY, LIMIT).await?;
+        context.barrier("workers", WORKERS, LIMIT).await?;
+        let mut rows = 0;
         for _ in 0..5 {
             let done = context
                 .run("insert into done (worker) values (connection_id())")
                 .await?;
-            context.add("rows", done.affected.into())?;
+            rows += done.affected;
         }
+        context.send("foreman", "done", rows)?;
+        Ok(Next::End)
+    }
+}
+
+/// Adds up what the workers report, and looks whether it is so.
+struct Foreman;
+
+#[async_trait]
+impl StateHandler for Foreman {
+    async fn execute(&self, context: &mut StateContext) -> Result<Next, StateError> {
+        let (mut reports, mut reported) = (0, 0);
+        while reports < WORKERS {
+            let message = context.receive(LIMIT).await?;
+            // The operator's greeting comes here, too.
+            if message.topic == "done" {
+                reports += 1;
+                reported += message.payload.as_u64().unwrap_or_default();
+            }
+        }
+        let counted: u64 = context.value_as("select count(*) from done").await?;
+        if counted != reported {
+            let message = format!("the workers reported {reported} rows, and there are {counted}");
+            return Err(StateError::failed(message));
+        }
+        context.set("rows", counted);
+        Ok(Next::End)
+    }
+}
+
+/// Changes the table in the middle of the work.
+struct Index;
+
+#[async_trait]
+impl StateHandler for Index {
+    async fn execute(&self, context: &mut StateContext) -> Result<Next, StateError> {
+        context.wait_for(ALL_CONNECTIONS_READY, LIMIT).await?;
+        context
+            .run("alter table done add index by_worker (worker)")
+            .await?;
         Ok(Next::End)
     }
 }
@@ -103,7 +146,13 @@ async fn run(server: &Server) -> Result<(), Box<dyn Error>> {
     for number in 1..=WORKERS {
         add(&mut coordinator, &format!("worker {number}"), Box::new(Work));
     }
+    add(&mut coordinator, "foreman", Box::new(Foreman));
     if server.kind() == ProviderKind::Embedded {
+        add(&mut coordinator, "index", Box::new(Index));
+        let monitor = DdlMonitor::of_table("done")
+            .every(Duration::from_millis(10))
+            .within(LIMIT);
+        add(&mut coordinator, "index monitor", Box::new(monitor));
         add(&mut coordinator, "import", Box::new(Import));
         for id in ["monitor 1", "monitor 2"] {
             let monitor = ImportMonitor::of_job(JOB)
@@ -142,17 +191,9 @@ async fn show(mut messages: Subscription) {
             Message::ConnectionEstablished { session, .. } => println!("{from}: session {session}"),
             Message::ConnectionFailed { reason, .. } => println!("{from}: failed: {reason}"),
             Message::AllConnectionsReady => println!("all are ready"),
-            Message::ImportJobAdded(job) => println!("{from}: import job {} is {}", job.id, job.status),
-            Message::ImportJobUpdated(job) => println!(
-                "{from}: import job {} is {} ({}), {:?} rows",
-                job.id, job.status, job.phase, job.imported_rows
-            ),
-            Message::ImportJobCompleted(job) => {
-                println!(
-                    "{from}: import job {} is over: {}, {:?} rows",
-                    job.id, job.status, job.imported_rows
-                );
-            }
+            Message::JobAdded(job) | Message::JobUpdated(job) => println!("{from}: {}", told(&job)),
+            Message::JobCompleted(job) => println!("{from}: {}, which is its end", told(&job)),
+            Message::SessionLost { session } => println!("{from}: its session {session} is gone"),
             Message::TestCompleted => println!("{from}: completed"),
             Message::AllEnded { completed, failed } => println!("{completed} completed, {failed} failed"),
             Message::StateAnswer(state) => {
@@ -161,4 +202,12 @@ async fn show(mut messages: Subscription) {
             _ => {}
         }
     }
+}
+
+fn told(job: &JobRecord) -> String {
+    let rows = job
+        .rows()
+        .map_or_else(String::new, |rows| format!(", {rows} rows"));
+    let phases = [job.status(), job.phase()].join(" ");
+    format!("{} job {}: {}{rows}", job.kind.word(), job.id, phases.trim())
 }

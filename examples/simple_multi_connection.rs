@@ -4,6 +4,7 @@
 //! `TIDB_URL=mysql://user:password@host:4000/` it runs on yours, in a database that it makes and drops.
 
 use std::error::Error;
+use std::time::Duration;
 
 use tidb_scenarios::connection::Connection;
 use tidb_scenarios::handler::{Next, StateContext, StateError, StateHandler};
@@ -13,15 +14,20 @@ use tidb_scenarios::server::{ProviderKind, Server, ServerSettings, ServerSpec};
 use tidb_scenarios::{ConnectionConfig, SimpleMultiConnectionCoordinator, State, async_trait};
 
 const DATABASE: &str = "tidb_scenarios_simple_example";
+const TELLERS: [&str; 4] = ["anna", "ben", "carla", "dan"];
 const BOOKINGS: u32 = 25;
+/// How long they wait for each other.
+const LIMIT: Duration = Duration::from_secs(30);
 
-/// Moves money from one account to the other, each time in a transaction that is run again where another teller
-/// was in its way.
+/// Once all tellers are there, moves money from one account to the other, each time in a transaction that is run again
+/// where another teller was in its way.
 struct Book;
 
 #[async_trait]
 impl StateHandler for Book {
     async fn execute(&self, context: &mut StateContext) -> Result<Next, StateError> {
+        let tellers = u32::try_from(TELLERS.len()).unwrap_or(u32::MAX);
+        context.barrier("opening", tellers, LIMIT).await?;
         for _ in 0..BOOKINGS {
             context
                 .transaction(|context| {
@@ -74,7 +80,7 @@ async fn run(server: &Server) -> Result<(), Box<dyn Error>> {
     }
 
     let mut coordinator = SimpleMultiConnectionCoordinator::new();
-    for teller in ["anna", "ben", "carla", "dan"] {
+    for teller in TELLERS {
         let mut options = server.options().clone();
         // Optimistic transactions find out at COMMIT that another one was first.
         let optimistic = ("tidb_txn_mode".to_owned(), "'optimistic'".to_owned());
@@ -90,6 +96,13 @@ async fn run(server: &Server) -> Result<(), Box<dyn Error>> {
     coordinator.register_handler(State::Testing, Box::new(Book));
     let ended = coordinator.run_all_connections().await;
     coordinator.print_results();
+    let history = coordinator.history();
+    let refused = history.steps.iter().filter_map(|step| step.end.as_ref());
+    let refused = refused.filter(|end| end.outcome.is_error()).count();
+    println!(
+        "{} statements were run, {refused} of them refused",
+        history.steps.len()
+    );
 
     let sql = "select id, balance from account order by id";
     if let Outcome::Rows(set) = StateError::of_outcome(sql, setup.execute(sql).await)? {

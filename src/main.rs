@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use tidb_scenarios::isolation::{Format, Level};
 use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
 
 /// Says what TiDB does while many connections work on it at once.
@@ -77,6 +78,22 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Judge a history of transactions: which isolation level it holds, and why it does not hold another.
+    #[command(after_help = "Exit codes: 0 the level holds, 1 it does not, 101 that cannot be told.")]
+    CheckHistory {
+        /// The level, such as `snapshot` or `strict-serializable`; `promised`: what TiDB promises in the history's
+        /// mode; `timestamps`: only that each read is the newest version at its timestamp.
+        #[arg(long, value_name = "LEVEL", value_parser = Level::by_name)]
+        isolation: Level,
+        /// How it is written down; `auto` looks at how it begins.
+        #[arg(long, value_name = "FORMAT", default_value = "auto")]
+        format: HistoryFormat,
+        /// Draw what refutes the level into this file, as SVG.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// The history: JSON lines as described in docs/histories.md, or Jepsen's EDN.
+        file: PathBuf,
+    },
     /// Build a local TiDB image from the embedded server, for machines that cannot pull.
     Image {
         /// The image's name and tag; the image that the container provider uses by default.
@@ -85,6 +102,17 @@ enum Command {
     },
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+}
+
+/// How a history is written down.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum HistoryFormat {
+    /// JSON lines.
+    Jsonl,
+    /// Jepsen's EDN.
+    Edn,
+    /// As it begins.
+    Auto,
 }
 
 fn main() -> ExitCode {
@@ -125,6 +153,24 @@ fn main() -> ExitCode {
             format,
             force,
         }),
+        Command::CheckHistory {
+            isolation,
+            format,
+            svg,
+            file,
+        } => {
+            let format = match format {
+                HistoryFormat::Jsonl => Some(Format::JsonLines),
+                HistoryFormat::Edn => Some(Format::Edn),
+                HistoryFormat::Auto => None,
+            };
+            tidb_scenarios::harness::check_history(&tidb_scenarios::harness::CheckHistoryArgs {
+                file,
+                level: isolation,
+                format,
+                svg,
+            })
+        }
         Command::Image { tag } => image(tag),
         Command::Schema => {
             print!("{}", tidb_scenarios::schema::schema_text());

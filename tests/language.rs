@@ -172,14 +172,13 @@ fn stable(text: &str) -> String {
     let timeline = regex(r"^ *(\d+\.\d ms|end)? +│ ");
     let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
     let spaces = regex(r" +│");
-    let rule =
-        regex(r"^(TIDB_TRX showed|mysql\.tidb_mdl_view names the session|no answer for \d+ ms while).*");
+    let rule = regex(r"^(DATA_LOCK_WAITS (names|shows)|mysql\.tidb_(mdl_view|ddl_job) |InnoDB's status).*");
     let blocked = regex(r"^(blocked at line \d+): .*");
     let key = regex(r" \(table [^)]*\)");
     let milliseconds = regex(r"\b\d+\.\d ms\b");
     let duration = regex(r"it took [\d.]+(ns|µs|ms|s)\b");
     let waited = regex(r" \(wa[^)│]*(\)|…)");
-    let given_up = regex(r"given up after \d+ ms");
+    let lasted = regex(r"the wait lasted \d+ ms");
     let gone = regex(r"found gone at \d+ ms");
     let on_the_way = regex(
         r"\b(ddl|import)\.(queueing|running|done|none|delete_only|write_only|write_reorganization|public|pending|importing|validating|global_sorting), ",
@@ -216,7 +215,7 @@ fn stable(text: &str) -> String {
         let line = blocked.replace(&line, "$1: HOW IT IS KNOWN");
         let line = milliseconds.replace_all(&line, "T ms");
         let line = duration.replace_all(&line, "it took T");
-        let line = given_up.replace(&line, "given up after T ms");
+        let line = lasted.replace(&line, "the wait lasted T ms");
         let line = gone.replace(&line, "found gone at T ms");
         // Which steps of a job are seen is chance, but for its end.
         let line = if line.starts_with("  events: ") {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::Gate;
 use crate::policy::{CircuitBreaker, RetryPolicy};
 
 /// Where to connect and as whom. Everything else that a connection can have stands in
@@ -53,6 +54,8 @@ pub struct ConnectionOptions {
     pub retry: RetryPolicy,
     /// Keeps connecting to a server that does not answer within bounds. Clones of these options share it.
     pub breaker: Option<Arc<CircuitBreaker>>,
+    /// Closed, it stops all connections that were opened with clones of these options.
+    pub gate: Gate,
 }
 
 impl Default for ConnectionOptions {
@@ -64,6 +67,7 @@ impl Default for ConnectionOptions {
             statement_max: Duration::from_mins(1),
             retry: RetryPolicy::default(),
             breaker: None,
+            gate: Gate::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde_json::Value;
 
 use super::config::{ConnectionConfig, ConnectionOptions, Tls};
+use super::gate::Gate;
 use crate::policy::{BreakerPolicy, CircuitBreaker, RetryPolicy};
 
 const DEFAULT_PORT: u16 = 4000;
@@ -188,6 +189,7 @@ impl Keys {
             statement_max: limit(self.statement_max_ms, defaults.statement_max),
             retry,
             breaker,
+            gate: Gate::default(),
         };
         Ok((config, options))
     }

@@ -29,8 +29,8 @@ const ENVIRONMENT: &[&str] = &["host", "port", "username", "password", "database
 /// | `ca` | a CA file (PEM) of one's own; means `verified` | |
 /// | `session_vars` | a mapping; text is quoted for SQL | |
 /// | `connect_max_ms`, `statement_max_ms` | limits in milliseconds | 10,000 and 60,000 |
-/// | `retry` | `attempts`, `first_wait_ms`, `wait_max_ms`, `lock_waits`, `seed`, see [`RetryPolicy`] | its default |
-/// | `breaker` | `failures`, `open_for_ms`, `trials`, see [`BreakerPolicy`]; each connection gets its own | none |
+/// | `retry` | `attempts`, `first_wait_ms`, `wait_max_ms`, `lock_waits`, `seed`, see [`crate::policy::RetryPolicy`] | its default |
+/// | `breaker` | `failures`, `open_for_ms`, `trials`, see [`crate::policy::BreakerPolicy`]; each connection gets its own | none |
 ///
 /// A file (`.toml`, `.yaml`, `.yml` or `.json`) has these keys for all connections, and below `connections` and
 /// the connection's name those of one. A password that looks like a number must be quoted there. No password is

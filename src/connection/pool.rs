@@ -6,7 +6,8 @@ use mysql_async::{PoolConstraints, PoolOpts};
 
 use super::config::{ConnectionConfig, ConnectionOptions};
 use super::driver::{driver_options, outcome_of_error, set_session_vars};
-use super::session::{ConnectError, Connection};
+use super::error::ConnectError;
+use super::session::Connection;
 
 /// Sessions that are lent and given back, for the work that a handler does beside its own connection: filling
 /// tables, looking at the server.

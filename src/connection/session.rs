@@ -1,6 +1,7 @@
 //! A session: opened, used by one task at a time, closed.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -9,78 +10,19 @@ use mysql_async::{Conn, Opts, Params};
 
 use super::config::{ConnectionConfig, ConnectionOptions};
 use super::driver::{driver_options, outcome_of_error, set_session_vars};
+use super::error::ConnectError;
+use super::gate::Gate;
+use super::script::{Script, Sent};
 use super::value;
 use crate::history::{Column, Done, Outcome, RowSet, SqlError, SqlValue};
-use crate::policy::{CircuitBreaker, CircuitOpen, RetryClass};
-use crate::sql::Product;
+use crate::policy::{CircuitBreaker, RetryClass};
+use crate::sql::{Product, statement_count};
 
-/// Why a session could not be opened. The text never holds the password.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nothing answered within [`ConnectionOptions::connect_max`]; a stopped server accepts a TCP
-    /// connection and never greets, so the limit covers the handshake.
-    #[error("{host}:{port} did not answer within {limit_ms} ms")]
-    NoAnswer {
-        /// The host that was tried.
-        host: String,
-        /// The port that was tried.
-        port: u16,
-        /// The limit in milliseconds.
-        limit_ms: u128,
-    },
-    /// The server refused the login or a session variable.
-    #[error("{host}:{port} refused: error {} ({}): {}", .error.code, .error.sqlstate, .error.message)]
-    Refused {
-        /// The host that was tried.
-        host: String,
-        /// The port that was tried.
-        port: u16,
-        /// What the server said.
-        error: SqlError,
-    },
-    /// The network or TLS failed.
-    #[error("cannot connect to {host}:{port}: {message}")]
-    Unreachable {
-        /// The host that was tried.
-        host: String,
-        /// The port that was tried.
-        port: u16,
-        /// What the system said.
-        message: String,
-    },
-    /// It was not tried, since the server has not answered for a while.
-    #[error("{host}:{port}: {open}")]
-    LeftAlone {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-        /// What the breaker said.
-        open: CircuitOpen,
-    },
-}
-
-impl ConnectError {
-    pub(super) fn of(config: &ConnectionConfig, outcome: Outcome) -> Self {
-        let (host, port) = (config.host.clone(), config.port);
-        match outcome {
-            Outcome::Refused(error) => Self::Refused { host, port, error },
-            Outcome::Lost { message } => Self::Unreachable { host, port, message },
-            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {
-                let message = "the server's greeting made no sense".to_owned();
-                Self::Unreachable { host, port, message }
-            }
-        }
-    }
-
-    /// Whether another try can help: nothing listens yet, or it does not answer yet.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::NoAnswer { .. } | Self::Unreachable { .. } => true,
-            Self::Refused { .. } | Self::LeftAlone { .. } => false,
-        }
-    }
+/// What is at the other end.
+#[derive(Debug)]
+enum Wire {
+    Server(Conn),
+    Script(Arc<Mutex<Script>>),
 }
 
 /// One session with TiDB.
@@ -91,11 +33,13 @@ impl ConnectError {
 /// a statement, end it with `KILL QUERY` from another connection and await its answer.
 #[derive(Debug)]
 pub struct Connection {
-    pub(super) conn: Option<Conn>,
+    wire: Option<Wire>,
     session_id: u64,
+    version: String,
     product: Product,
     // Set while a statement is under way: still set at the next call if its future was dropped.
     mid_answer: bool,
+    gate: Gate,
 }
 
 impl Connection {
@@ -169,10 +113,8 @@ impl Connection {
             .await
             .map_err(|error| outcome_of_error(&error))?;
         let mut connection = Self {
-            conn: Some(conn),
-            session_id: 0,
-            product: Product::default(),
-            mid_answer: false,
+            gate: options.gate.clone(),
+            ..Self::over(Wire::Server(conn))
         };
         if let Some(set) = set_session_vars(options) {
             match connection.execute(&set).await {
@@ -190,7 +132,7 @@ impl Connection {
             Outcome::Rows(rows) => match rows.rows.first().map(Vec::as_slice) {
                 Some([SqlValue::Int(id), SqlValue::Text(version)]) => {
                     self.session_id = u64::try_from(*id).unwrap_or_default();
-                    self.product = Product::of_version(version);
+                    self.learn_version(version.clone());
                     Ok(())
                 }
                 _ => Err(Outcome::Done(Done::default())),
@@ -201,14 +143,34 @@ impl Connection {
 
     /// A session that a pool has lent.
     pub(super) async fn lent(conn: Conn) -> Result<Self, Outcome> {
-        let mut connection = Self {
-            conn: Some(conn),
-            session_id: 0,
-            product: Product::default(),
-            mid_answer: false,
-        };
+        let mut connection = Self::over(Wire::Server(conn));
         connection.learn_id().await?;
         Ok(connection)
+    }
+
+    /// A session of a script.
+    pub(super) fn scripted(script: &Arc<Mutex<Script>>) -> Self {
+        let mut connection = Self::over(Wire::Script(Arc::clone(script)));
+        let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.session_id = script.next_session();
+        connection.learn_version(script.version.clone());
+        connection
+    }
+
+    fn over(wire: Wire) -> Self {
+        Self {
+            wire: Some(wire),
+            session_id: 0,
+            version: String::new(),
+            product: Product::default(),
+            mid_answer: false,
+            gate: Gate::default(),
+        }
+    }
+
+    fn learn_version(&mut self, version: String) {
+        self.product = Product::of_version(&version);
+        self.version = version;
     }
 
     /// The server's `CONNECTION_ID()`, which `KILL` and `TIDB_TRX.SESSION_ID` use.
@@ -223,23 +185,54 @@ impl Connection {
         self.product
     }
 
+    /// What the server said of its version: `select version()`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The driver's connection; none where the session is lost, or a script is at the other end.
+    pub(super) fn driver(&self) -> Option<&Conn> {
+        match &self.wire {
+            Some(Wire::Server(conn)) => Some(conn),
+            Some(Wire::Script(_)) | None => None,
+        }
+    }
+
+    /// Whether a script is at the other end.
+    pub(crate) fn is_scripted(&self) -> bool {
+        matches!(self.wire, Some(Wire::Script(_)))
+    }
+
     /// Whether the session is known to be gone.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.conn.is_none() || self.mid_answer
+        self.wire.is_none() || self.mid_answer
     }
 
     /// Whether a statement's future was dropped before its answer came: the server may still run it.
     #[must_use]
     pub fn is_mid_answer(&self) -> bool {
-        self.conn.is_some() && self.mid_answer
+        self.wire.is_some() && self.mid_answer
     }
 
-    /// Runs one statement as text.
+    /// Runs one statement as text. A text of several is not sent: there would be several answers, and only one
+    /// outcome.
     ///
     /// # Cancellation
     /// Dropping the future loses the session, see [`Connection`].
     pub async fn execute(&mut self, sql: &str) -> Outcome {
+        let count = statement_count(sql);
+        if count > 1 {
+            return Outcome::Refused(SqlError {
+                code: 1105,
+                sqlstate: "HY000".to_owned(),
+                message: format!("this text has {count} statements, and was not sent: run them one by one"),
+            });
+        }
+        if let Some(outcome) = self.by_script(|| Sent::Text(sql.to_owned())) {
+            return outcome;
+        }
         self.guarded(async |conn| {
             let result = conn.query_iter(sql).await?;
             read_result(result).await
@@ -252,6 +245,9 @@ impl Connection {
     /// # Cancellation
     /// Dropping the future loses the session, see [`Connection`].
     pub async fn execute_prepared(&mut self, sql: &str, params: &[SqlValue]) -> Outcome {
+        if let Some(outcome) = self.by_script(|| Sent::Prepared(sql.to_owned(), params.to_vec())) {
+            return outcome;
+        }
         let values = params.iter().map(value::to_driver).collect::<Vec<_>>();
         let params = if values.is_empty() {
             Params::Empty
@@ -280,6 +276,9 @@ impl Connection {
     /// # Cancellation
     /// Dropping the future loses the session, see [`Connection`].
     pub async fn load(&mut self, sql: &str, content: Vec<u8>) -> Outcome {
+        if let Some(outcome) = self.by_script(|| Sent::Load(sql.to_owned(), content.clone())) {
+            return outcome;
+        }
         self.guarded(async |conn| {
             // The OK of a ping has no text, so a text afterwards is the load's.
             conn.ping().await?;
@@ -328,10 +327,25 @@ impl Connection {
         if self.mid_answer {
             return;
         }
-        if let Some(conn) = self.conn.take() {
+        if let Some(Wire::Server(conn)) = self.wire.take() {
             // The other side may be gone already; there is nothing left to lose.
             drop(conn.disconnect().await);
         }
+    }
+
+    /// The answer of a script, if one is at the other end.
+    fn by_script(&mut self, sent: impl FnOnce() -> Sent) -> Option<Outcome> {
+        let Some(Wire::Script(script)) = &self.wire else {
+            return None;
+        };
+        let answer = script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .answer(sent());
+        if matches!(answer, Outcome::Lost { .. }) {
+            self.wire = None;
+        }
+        Some(answer)
     }
 
     pub(super) async fn guarded(
@@ -339,19 +353,25 @@ impl Connection {
         run: impl AsyncFnOnce(&mut Conn) -> Result<Outcome, mysql_async::Error>,
     ) -> Outcome {
         if self.mid_answer {
-            self.conn = None;
+            self.wire = None;
         }
-        let Some(conn) = self.conn.as_mut() else {
+        let Some(Wire::Server(conn)) = self.wire.as_mut() else {
             return Outcome::Lost {
                 message: "the connection was lost before this statement".to_owned(),
+            };
+        };
+        let Some(pass) = self.gate.enter() else {
+            return Outcome::Lost {
+                message: "the run is being ended".to_owned(),
             };
         };
         self.mid_answer = true;
         let result = run(conn).await;
         self.mid_answer = false;
+        pass.done();
         let outcome = result.unwrap_or_else(|error| outcome_of_error(&error));
         match &outcome {
-            Outcome::Lost { .. } => self.conn = None,
+            Outcome::Lost { .. } => self.wire = None,
             Outcome::Refused(_) | Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {}
         }
         outcome

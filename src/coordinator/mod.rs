@@ -1,84 +1,144 @@
-//! What connections share: state, and who is blocked by whom.
+//! What connections share while they run: variables, events, barriers, messages, and which waits can still be
+//! satisfied. Scenario files and programs have the same.
+//!
+//! Architecture invariant: it asks no server and waits for nothing but what connections tell it.
 
-mod shared;
+mod bus;
+mod handle;
+mod inbox;
+mod jobs;
+mod message;
+mod messages;
+mod state;
+mod statuses;
+mod step_log;
+mod steps;
+mod values;
+mod waiting;
 pub(crate) mod waits;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::history::{ConnectionRecord, EventRecord, History, JobRecord, SqlValue, Status, StepRecord, Vars};
+use tokio::sync::watch;
 
-pub use shared::JobSeen;
-pub use waits::Reach;
+use crate::history::{ConnectionRecord, History, Vars};
+use bus::Bus;
+use step_log::StepLog;
+use waits::Waits;
+use waits::graph::StateGraph;
 
-use waits::{Map, Waits};
+pub(crate) use handle::CoordinationHandle;
+pub use inbox::{Incoming, SendError};
+pub use message::{Envelope, Message, Received, Subscription};
+pub(crate) use messages::Unread;
+pub use state::SharedState;
+pub use step_log::STATEMENTS_MAX;
+pub use waits::graph::{ALL_CONNECTIONS_READY, Effects, Wanted};
+pub(crate) use waits::participant::Unsatisfied;
 
-/// The state that a connection is in while the server says that its statement waits.
-const BLOCKED: &str = "blocked";
-
-/// The state that all connections of a trial share.
+/// What the connections of a trial, or of a program's coordinator, share.
 #[derive(Debug)]
 pub struct Coordinator {
-    began: Instant,
-    /// When the clock began anew, in microseconds since it first did.
-    zero_us: AtomicU64,
-    shared: Mutex<SharedState>,
+    clock: TrialClock,
+    /// Whether the states are handlers, which open the sessions themselves; otherwise they are a plan's.
+    of_handlers: bool,
+    shared: Arc<Mutex<SharedState>>,
+    log: Mutex<StepLog>,
     waits: Mutex<Waits>,
+    bus: Bus,
+    /// Whether it shuts down.
+    stop: watch::Sender<bool>,
 }
 
-/// What is shared.
-#[derive(Debug, Clone, Default)]
-pub struct SharedState {
-    /// Variables.
-    pub vars: Vars,
-    /// One for each connection, in the plan's order.
-    pub connections: Vec<ConnectionRecord>,
-    /// Steps, in the order in which they began.
-    pub steps: Vec<StepRecord>,
-    /// Events in the order in which they came.
-    pub events: Vec<EventRecord>,
-    /// Recorded values by series.
-    pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
-    /// Jobs that are watched.
-    pub jobs: Vec<JobRecord>,
-    /// The records of steps that have not ended, by their connections.
-    pub running: BTreeMap<usize, usize>,
-    /// Connections whose step was over its limit, so that it is to go no further.
-    pub over_limit: BTreeSet<usize>,
-    /// Connections whose statement the server says is waiting for a lock.
-    pub blocked: BTreeSet<usize>,
+/// Microseconds since the trial began.
+#[derive(Debug)]
+struct TrialClock {
+    created: Instant,
+    /// When it began anew, in microseconds since it was created.
+    zero_us: AtomicU64,
+}
+
+impl TrialClock {
+    fn us_at(&self, at: Instant) -> u64 {
+        let us = u64::try_from(at.saturating_duration_since(self.created).as_micros()).unwrap_or(u64::MAX);
+        us.saturating_sub(self.zero_us.load(Ordering::Relaxed))
+    }
+
+    fn restart(&self) {
+        let now_us = self.us_at(Instant::now());
+        self.zero_us.fetch_add(now_us, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while something is changed is one of ours; the connections shall still end in an orderly way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Coordinator {
-    /// A coordinator for these connections.
+    /// A coordinator for the connections of a plan.
     #[must_use]
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, vars: Vars) -> Self {
-        Self::with_map(names, vars, Map::default())
+        Self::with_graph(names, vars, StateGraph::default())
     }
 
-    /// A coordinator for connections that run freely: the map tells what may come of each of their states.
+    /// A coordinator for the connections of a plan that take their next step by themselves: the graph tells what
+    /// each of their states may do for others.
     #[must_use]
-    pub fn with_map<'n>(names: impl IntoIterator<Item = &'n str>, vars: Vars, map: Map) -> Self {
-        let names: Vec<&str> = names.into_iter().collect();
-        let waits = Waits::new(names.iter().map(|&name| name.to_owned()).collect(), map);
-        let connections = names.into_iter().map(|name| ConnectionRecord {
-            name: name.to_owned(),
+    pub(crate) fn with_graph<'n>(
+        names: impl IntoIterator<Item = &'n str>,
+        vars: Vars,
+        graph: StateGraph,
+    ) -> Self {
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let connections = names.iter().map(|name| ConnectionRecord {
             states: vec![(0, "initial".to_owned())],
-            ..ConnectionRecord::default()
+            ..ConnectionRecord::new(name)
         });
         let shared = SharedState {
             vars,
             connections: connections.collect(),
             ..SharedState::default()
         };
-        Self {
-            began: Instant::now(),
-            zero_us: AtomicU64::new(0),
-            shared: Mutex::new(shared),
-            waits: Mutex::new(waits),
+        Self::with(shared, Waits::new(names, graph), false)
+    }
+
+    /// A coordinator for connections whose states are handlers. They are added one by one.
+    #[must_use]
+    pub fn of_handlers() -> Self {
+        let made = Self::with(SharedState::default(), Waits::default(), true);
+        lock(&made.log).statements_max = STATEMENTS_MAX;
+        made
+    }
+
+    fn with(shared: SharedState, waits: Waits, of_handlers: bool) -> Self {
+        let bus = Bus::default();
+        for connection in &shared.connections {
+            bus.add_inbox(&connection.name);
         }
+        Self {
+            clock: TrialClock {
+                created: Instant::now(),
+                zero_us: AtomicU64::new(0),
+            },
+            of_handlers,
+            shared: Arc::new(Mutex::new(shared)),
+            log: Mutex::default(),
+            waits: Mutex::new(waits),
+            bus,
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// Adds a connection whose states are handlers; its number comes back.
+    pub fn add(&self, name: &str) -> usize {
+        let mut shared = self.lock();
+        shared.connections.push(ConnectionRecord::new(name));
+        self.bus.add_inbox(name);
+        self.waits().add_of_handlers(name);
+        shared.connections.len() - 1
     }
 
     /// Microseconds since the trial's connections began to open.
@@ -90,114 +150,25 @@ impl Coordinator {
     /// The same for a moment that was noted.
     #[must_use]
     pub fn us_at(&self, at: Instant) -> u64 {
-        let us = u64::try_from(at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
-        us.saturating_sub(self.zero_us.load(Ordering::Relaxed))
-    }
-
-    /// Begins again with the same sessions: for another order of the same steps.
-    pub fn begin_again(&self, vars: Vars) {
-        let now_us = self.now_us();
-        self.zero_us.fetch_add(now_us, Ordering::Relaxed);
-        let mut shared = self.lock();
-        for record in &mut shared.connections {
-            let session = record.sessions.last().copied();
-            *record = ConnectionRecord {
-                name: std::mem::take(&mut record.name),
-                states: vec![(0, "initial".to_owned())],
-                sessions: session.into_iter().collect(),
-                status: Status::Connected,
-                ..ConnectionRecord::default()
-            };
-        }
-        shared.vars = vars;
-        shared.steps.clear();
-        shared.running.clear();
-    }
-
-    /// What happened, as far as the connections' shared state tells: it is taken out.
-    #[must_use]
-    pub fn take_history(&self) -> History {
-        let mut shared = self.lock();
-        History {
-            connections: shared.connections.clone(),
-            vars: shared.vars.clone(),
-            steps: std::mem::take(&mut shared.steps),
-            events: std::mem::take(&mut shared.events),
-            series: std::mem::take(&mut shared.series),
-            jobs: std::mem::take(&mut shared.jobs),
-            ..History::default()
-        }
+        self.clock.us_at(at)
     }
 
     fn lock(&self) -> MutexGuard<'_, SharedState> {
-        // Every change is a single assignment or push, so a panic elsewhere leaves nothing half done.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 
-    /// A connection enters a state.
-    pub fn enter(&self, connection: usize, state: &str) {
-        self.enter_at(connection, state, self.now_us());
+    fn log(&self) -> MutexGuard<'_, StepLog> {
+        lock(&self.log)
     }
 
-    /// A connection entered a state at a time that was noted.
-    pub fn enter_at(&self, connection: usize, state: &str, at_us: u64) {
-        if let Some(record) = self.lock().connections.get_mut(connection) {
-            tracing::debug!(connection = record.name, state, "enters");
-            record.states.push((at_us, state.to_owned()));
-        }
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        lock(&self.waits)
     }
 
-    /// A connection's last wait was none: its state was never left.
-    pub fn forget_blocked(&self, connection: usize) {
-        if let Some(record) = self.lock().connections.get_mut(connection)
-            && let Some(at) = record.states.iter().rposition(|(_, state)| state == BLOCKED)
-        {
-            record.states.truncate(at);
-        }
-    }
-
-    /// A connection's status changes; lifecycle states are entered with it.
-    pub fn set_status(&self, connection: usize, status: Status) {
-        let at_us = self.now_us();
-        if let Some(record) = self.lock().connections.get_mut(connection) {
-            record.status = status;
-            let lifecycle = !matches!(status, Status::NotStarted | Status::Testing);
-            if lifecycle {
-                record.states.push((at_us, status.word().to_owned()));
-            }
-        }
-    }
-
-    /// A connection's step is over its limit: of a list of statements no other one is to be run; or it begins one.
-    pub fn set_over_limit(&self, connection: usize, over: bool) {
-        let mut shared = self.lock();
-        if over {
-            shared.over_limit.insert(connection);
-        } else {
-            shared.over_limit.remove(&connection);
-        }
-    }
-
-    /// Whether a connection's step is over its limit.
-    pub fn is_over_limit(&self, connection: usize) -> bool {
-        self.lock().over_limit.contains(&connection)
-    }
-
-    /// A connection has a new session.
-    pub fn add_session(&self, connection: usize, session: u64) {
-        if let Some(record) = self.lock().connections.get_mut(connection) {
-            record.sessions.push(session);
-            record.gone_us = None;
-        }
-    }
-
-    /// The server's id of a connection's newest session.
+    /// What is shared, for those who want to look at it themselves. Whoever holds the lock stops all connections.
     #[must_use]
-    pub fn session(&self, connection: usize) -> Option<u64> {
-        self.lock()
-            .connections
-            .get(connection)
-            .and_then(|record| record.sessions.last().copied())
+    pub fn shared_state(&self) -> Arc<Mutex<SharedState>> {
+        Arc::clone(&self.shared)
     }
 
     /// All that is shared, as it is now.
@@ -206,16 +177,52 @@ impl Coordinator {
         self.lock().clone()
     }
 
-    /// The variables as they are now.
-    #[must_use]
-    pub fn vars(&self) -> Vars {
-        self.lock().vars.clone()
+    /// Looks at what is shared, as it is now.
+    pub fn look<T>(&self, look: impl FnOnce(&SharedState) -> T) -> T {
+        look(&self.lock())
     }
 
-    /// Adds or replaces variables, and returns them all.
-    pub fn update_vars(&self, new: Vars) -> Vars {
+    /// What has happened so far.
+    #[must_use]
+    pub fn history(&self) -> History {
+        let shared = self.snapshot();
+        let log = self.log();
+        History {
+            connections: shared.connections,
+            steps: log.records.clone(),
+            unrecorded: log.unrecorded,
+            vars: shared.vars,
+            events: shared.events,
+            series: shared.series,
+            jobs: shared.jobs,
+            ..History::default()
+        }
+    }
+
+    /// The same at the end of a run: what happened in it is taken out.
+    #[must_use]
+    pub fn take_history(&self) -> History {
         let mut shared = self.lock();
-        shared.vars.extend(new);
-        shared.vars.clone()
+        let history = History {
+            connections: shared.connections.clone(),
+            vars: shared.vars.clone(),
+            events: std::mem::take(&mut shared.events),
+            series: std::mem::take(&mut shared.series),
+            jobs: std::mem::take(&mut shared.jobs),
+            ..History::default()
+        };
+        drop(shared);
+        let mut log = self.log();
+        History {
+            steps: std::mem::take(&mut log.records),
+            unrecorded: log.unrecorded,
+            ..history
+        }
+    }
+
+    /// The names of the states, by the numbers that steps have, where the states are handlers.
+    #[must_use]
+    pub fn state_names(&self) -> Vec<String> {
+        self.waits().state_names()
     }
 }

@@ -11,7 +11,6 @@ use super::random_schedules::random_schedules;
 use super::sandbox::Sandbox;
 use super::shrink::shrink;
 use super::summary::summary;
-use super::wait_cache::WaitCache;
 use super::work::{Shared, Work, lock};
 use crate::plan::{OrderChoice, OrdersPlan, TrialPlan, number_of_orders};
 use crate::run::{RunSettings, TrialError};
@@ -53,7 +52,6 @@ pub async fn explore(
         server,
         own,
         run: &settings.run,
-        cache: Arc::new(WaitCache::new(plan)),
     };
     let first = opening.sandbox(0).await?;
     let restores = first.restores();
@@ -114,7 +112,6 @@ struct Opening<'o> {
     server: &'o Server,
     own: &'o [Server],
     run: &'o RunSettings,
-    cache: Arc<WaitCache>,
 }
 
 impl Opening<'_> {
@@ -123,7 +120,7 @@ impl Opening<'_> {
         if number > 0 {
             run.database = format!("{}_{number}", run.database);
         }
-        Sandbox::sharing(&self.cache, Arc::clone(self.plan), self.server, self.own, run).await
+        Sandbox::open(Arc::clone(self.plan), self.server, self.own, run).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::history::Vars;
 use crate::plan::{Action, LoadContent, Statement, Step, TrialPlan, Value};
-use crate::sql::{Kind, TransactionMode, classify, named_tables};
+use crate::sql::{Kind, Prepared, TransactionChange, TransactionMode, classify, named_tables};
 use crate::transaction::Transaction;
 
 /// What a step has to do with tables and variables.
@@ -170,6 +170,10 @@ struct Sequence<'p> {
     /// Whether autocommit may be changed on the way.
     says_autocommit: bool,
     open: Option<Begun>,
+    /// Whether a transaction is open cannot be told, since something ran that may have begun or ended one.
+    uncertain: bool,
+    /// What EXECUTE runs.
+    prepared: Prepared,
 }
 
 impl<'p> Sequence<'p> {
@@ -189,6 +193,8 @@ impl<'p> Sequence<'p> {
             session: session.map_or_else(Transaction::default, |own| Transaction::of_session(&own.vars)),
             says_autocommit: texts.any(|text| text.to_ascii_lowercase().contains("autocommit")),
             open: None,
+            uncertain: false,
+            prepared: Prepared::default(),
         }
     }
 
@@ -258,7 +264,25 @@ impl<'p> Sequence<'p> {
             footprint.unknown = true;
             return None;
         };
+        let executed = self.prepared.executed(&text).map(str::to_owned);
+        self.prepared.note(&text);
+        let text = executed.unwrap_or(text);
         let statement = classify(&text);
+        let before = self.uncertain;
+        self.uncertain = match statement.change() {
+            TransactionChange::Begins(_) | TransactionChange::Ends => false,
+            TransactionChange::Unknown => true,
+            TransactionChange::Stays
+            | TransactionChange::MayBegin
+            | TransactionChange::EndsIfAutocommitWasOff => before,
+        };
+        // What ends the uncertainty ends a transaction of which nothing is known, if there is one. Savepoints are the
+        // session's own in any case.
+        let savepoint = matches!(
+            statement.kind,
+            Kind::Savepoint | Kind::ReleaseSavepoint | Kind::RollbackToSavepoint
+        );
+        footprint.unknown |= (before || self.uncertain) && !savepoint;
         match &statement.kind {
             _ if statement.takes_user_lock() || statement.changes_whole_server() => footprint.unknown = true,
             Kind::Begin(mode) => {
@@ -284,13 +308,17 @@ impl<'p> Sequence<'p> {
             Kind::Select { locking: true } | Kind::Dml => self.lock(&text, footprint),
             Kind::Set(_)
             | Kind::Ddl
+            | Kind::LockTables
             | Kind::GetLock { .. }
             | Kind::ReleaseLock { .. }
-            | Kind::LockTables
             | Kind::Use(_)
             | Kind::Kill
             | Kind::Execute
             | Kind::Other => footprint.unknown = true,
+        }
+        // What commits without saying so ends it as COMMIT does.
+        if statement.change() == TransactionChange::Ends {
+            self.commit(footprint);
         }
         None
     }

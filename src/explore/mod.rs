@@ -1,6 +1,5 @@
 //! Runs the steps of a plan in every schedule that keeps each connection's own order, and tells their outcomes.
 
-mod claim;
 mod dpor;
 mod exploration;
 mod explored;
@@ -13,13 +12,11 @@ mod outcome;
 mod random_schedules;
 mod replay;
 mod sandbox;
-mod schedule_history;
 mod scheduler;
 mod shrink;
 mod starvation;
 mod summary;
 mod trace_count;
-mod wait_cache;
 mod work;
 
 pub use exploration::{ExploreSettings, SANDBOXES, explore};

@@ -60,7 +60,7 @@ fn answer(record: &StepRecord) -> String {
         Outcome::Rows(set) if set.rows.is_empty() => "no rows".to_owned(),
         Outcome::Rows(set) => rows(set, false).join(" "),
         Outcome::Done(done) => match done.affected {
-            0 if classify(&record.text).is_dml() => "0 rows changed".to_owned(),
+            0 if classify(&record.text).last().is_dml() => "0 rows changed".to_owned(),
             0 => "done".to_owned(),
             1 => "1 row changed".to_owned(),
             rows => format!("{rows} rows changed"),

@@ -4,17 +4,13 @@
 //! it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::history::{Outcome, SqlValue, Stopped, WaitRule};
-use crate::lock_wait::TrxRow;
 use crate::plan::{Action, ControlId, TrialPlan};
 use crate::run::{Control, Controls, Driver};
 use crate::sql::Product;
 
-/// How long such a wait is watched. A lock that was let go of may go to its waiter a second late: TiDB's embedded
-/// store asks for it anew once a second.
-const WATCHED: Duration = Duration::from_millis(1_500);
 /// Words of what ends a wait, or the transaction that is waited for, sooner than the step's own limit: in a statement,
 /// or in the name of a setting.
 const SOONER: &[&str] = &[
@@ -67,16 +63,8 @@ impl Starvation {
     /// until it is clear that the wait lasts longer than that.
     pub async fn await_end(&self, driver: &mut Driver<'_>, record: usize) -> Result<(), Stopped> {
         let limit = driver.step_of(record).timeout;
-        // A limit as short as that is waited for.
-        if limit <= WATCHED || !self.may_starve(driver, limit) {
+        if !self.may_starve(driver, limit) {
             driver.await_end(record).await;
-            return Ok(());
-        }
-        let until = Instant::now() + WATCHED;
-        while !driver.is_done(record) && Instant::now() < until {
-            driver.next_report(until).await;
-        }
-        if driver.is_done(record) {
             return Ok(());
         }
         if all_are_held(driver).await? {
@@ -88,14 +76,14 @@ impl Starvation {
     }
 
     /// Whether all blocked steps are so for row locks, as the server shows, which only a step or the step's own limit
-    /// would end. Of a commit that waits the server shows no lock, so that it may as well be a slow one.
+    /// would end.
     fn may_starve(&self, driver: &Driver<'_>, limit: Duration) -> bool {
         let locks = |record: usize| {
             let mut expected = driver.step_of(record).expectations.iter();
             // How long it takes is asked for.
             let timed = expected.any(|one| ["within", "at_least"].contains(&one.key));
             let rule = driver.wait_of(record).map(|wait| wait.rule);
-            !timed && matches!(rule, Some(WaitRule::SameLockWaitTwice { .. }))
+            !timed && rule == Some(WaitRule::RowLock)
         };
         self.waits_for_its_limit
             && driver.sessions.iter().filter_map(|slot| slot.running).all(locks)
@@ -112,9 +100,7 @@ async fn all_are_held(driver: &mut Driver<'_>) -> Result<bool, Stopped> {
         let Some(record) = driver.sessions[connection].running else {
             continue;
         };
-        let rows = driver.rows(driver.sessions[connection].control).await?;
-        let waits = driver.row_of(&rows, connection).is_some_and(TrxRow::waits);
-        if !waits || driver.candidates(connection, record, &rows).is_empty() {
+        if driver.is_blocked(record).await?.is_none() {
             return Ok(false);
         }
     }

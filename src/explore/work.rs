@@ -1,6 +1,6 @@
 //! What sandboxes that run schedules share: what is still to be run, and what has been.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -23,11 +23,6 @@ use crate::verdict::Finding;
 
 /// So often a prefix is run once more on which the server blocked other connections than the time before.
 const DIVERGED_MAX: usize = 20;
-/// So often a schedule is run again in which a step was taken to be blocked that was not.
-const RETRIED_MAX: usize = 20;
-/// So many outcomes that rest on a wait which only its length tells are run a second time before they are believed.
-const BY_TIMING_MAX: usize = 40;
-
 /// One schedule, judged.
 pub(super) struct Judged {
     pub schedule: Vec<usize>,
@@ -52,9 +47,6 @@ pub(super) struct Shared {
     under_way: usize,
     pub started: usize,
     diverged: usize,
-    retried: usize,
-    /// Outcomes of schedules in which only its length told that a step was blocked.
-    by_timing: BTreeSet<OrderOutcome>,
     /// Prefixes that were dropped, since the server blocked other connections on replay again and again.
     pub dropped: usize,
     pub all: Vec<Judged>,
@@ -78,8 +70,6 @@ impl Shared {
             under_way: 0,
             started: 0,
             diverged: 0,
-            retried: 0,
-            by_timing: BTreeSet::new(),
             dropped: 0,
             all: Vec::new(),
             seen: BTreeMap::new(),
@@ -105,32 +95,9 @@ impl Shared {
         *self = Self {
             renewed: self.renewed + 1,
             under_way: self.under_way,
-            by_timing: std::mem::take(&mut self.by_timing),
             ..Self::new(None, self.seed, DependencyRelation::everything(plan.steps.len()))
         };
         true
-    }
-
-    /// Whether a schedule is to be run again, since it cannot have been as it was seen, or may not have been. It
-    /// counts as not run then.
-    fn retries(&mut self, plan: &TrialPlan, ran: &Result<Execution, TrialError>) -> bool {
-        let Ok(ran) = ran else {
-            return false;
-        };
-        let again = if ran.suspect {
-            self.retried += 1;
-            self.retried <= RETRIED_MAX
-        } else {
-            let mut waits = ran.history.steps.iter().filter_map(|step| step.wait.as_ref());
-            ran.complete
-                && waits.any(|wait| wait.rule.is_told_by_length())
-                && self.by_timing.len() < BY_TIMING_MAX
-                && self.by_timing.insert(OrderOutcome::of(plan, &ran.history))
-        };
-        if again {
-            self.started -= 1;
-        }
-        again
     }
 }
 
@@ -188,12 +155,7 @@ impl Work {
                 Next::Given(schedule) => {
                     let mut replay = ReplayScheduler::new(&schedule);
                     let ran = sandbox.run(&mut replay, &self.without).await;
-                    let mut shared = lock(&self.shared);
-                    let again = shared.retries(&self.plan, &ran);
-                    if again {
-                        shared.given.push(schedule);
-                    }
-                    ran.map(|ran| (ran, again))
+                    ran.map(|ran| (ran, false))
                 }
             };
             self.take(ran);
@@ -210,11 +172,6 @@ impl Work {
     ) -> bool {
         let mut shared = lock(&self.shared);
         if shared.renewed != renewed || shared.begins_anew(&self.plan, ran) {
-            return true;
-        }
-        if shared.retries(&self.plan, ran) {
-            // Which connections were enabled was not seen as it is, so what was found from there is not used either.
-            shared.frontier.again(prefix);
             return true;
         }
         shared.frontier.extend(search.others);
@@ -329,63 +286,4 @@ fn unblocked(history: &History) -> Vec<(usize, usize)> {
         Some((last.step, next.step))
     });
     pairs.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::{Wait, WaitRule};
-
-    fn ran(step: usize, rule: WaitRule) -> Result<Execution, TrialError> {
-        let wait = Wait {
-            seen_us: 0,
-            rule,
-            candidates: Vec::new(),
-            holders: Vec::new(),
-            evidence: None,
-            key: None,
-            not_waiting_before: Vec::new(),
-        };
-        let record = StepRecord {
-            step,
-            wait: Some(wait),
-            ..StepRecord::default()
-        };
-        let history = History {
-            steps: vec![record],
-            ..History::default()
-        };
-        Ok(Execution {
-            scheduled: Vec::new(),
-            complete: true,
-            suspect: false,
-            history,
-        })
-    }
-
-    #[test]
-    fn what_only_the_length_of_a_wait_tells_is_believed_the_second_time() {
-        let text = "scenario: x\nconnections:\n  a: {states: [{sql: commit}]}\n  b: {states: [{sql: commit}]}\n\
-                    permutations: all\n";
-        let file = crate::source::SourceFile::new("t.yaml", text);
-        let mut planned = crate::plan::plan(Arc::new(file), &crate::plan::PlanInput::default());
-        let plan = planned.trials.remove(0);
-        let mut shared = Shared {
-            started: 10,
-            ..Shared::new(None, None, DependencyRelation::everything(plan.steps.len()))
-        };
-        let mut retries = |ran| shared.retries(&plan, &ran);
-        let (slow, silent) = (
-            WaitRule::Committing { for_us: 300_000 },
-            WaitRule::NoAnswer { for_us: 300_000 },
-        );
-        assert!(retries(ran(0, slow)));
-        assert!(!retries(ran(0, slow)));
-        // Another outcome: another one waited.
-        assert!(retries(ran(1, silent)));
-        assert!(!retries(ran(1, slow)));
-        assert!(!retries(ran(0, WaitRule::SameLockWaitTwice { apart_us: 24_000 })));
-        assert!(!retries(ran(0, WaitRule::MetadataLock)));
-        assert_eq!(shared.started, 8, "what is run again counts once");
-    }
 }

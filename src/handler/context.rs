@@ -1,42 +1,22 @@
 //! What a handler is given.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::error::shown;
-use super::{Coordination, StateError, Variable, With};
+use async_trait::async_trait;
+
+use super::error::{StateError, shown};
+use super::variable::Variable;
+use super::with::With;
+use crate::connection::testing::{ScriptedServer, ScriptedSessions};
 use crate::connection::{Connection, ConnectionConfig, ConnectionOptions};
-use crate::history::show;
-use crate::history::{Done, Outcome, RowSet, SqlValue};
+use crate::coordinator::CoordinationHandle;
+use crate::history::{Done, Outcome, RowSet, SqlValue, show};
+use crate::job::Ask;
 use crate::sql::QUERY_INTERRUPTED;
 
 /// How long a statement that was killed may take to come back, and a roll-back after it.
 const KILL_MAX: Duration = Duration::from_secs(2);
-
-/// What happens to a connection while its handlers work, for whoever runs them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ContextEvent {
-    /// A session is being opened.
-    Connecting,
-    /// A session is open.
-    Connected {
-        /// The server's `CONNECTION_ID()`.
-        session: u64,
-        /// What `select version()` answers.
-        version: String,
-    },
-    /// Something is tried again.
-    Retried {
-        /// Why it has to be.
-        reason: String,
-        /// The wait before it.
-        wait: Duration,
-    },
-}
-
-type Listener = Arc<dyn Fn(&ContextEvent) + Send + Sync>;
 
 /// What a handler is given: its connection, its parameters, variables, and what connections share.
 ///
@@ -45,13 +25,16 @@ pub struct StateContext {
     id: String,
     config: Option<ConnectionConfig>,
     pub(super) options: ConnectionOptions,
-    pub(super) connection: Option<Connection>,
-    coordination: Arc<dyn Coordination>,
+    connection: Option<Connection>,
+    /// Where sessions come from in place of a server.
+    scripted: Option<ScriptedSessions>,
+    pub(super) handle: CoordinationHandle,
     with: With,
     version: Option<String>,
-    // Whether the session's last statement may have been ended by a KILL.
+    /// Whether the session's last statement may have been ended by a KILL.
     interrupted: bool,
-    listener: Option<Listener>,
+    /// Whether it is in the middle of the test, not on the way there.
+    testing: bool,
 }
 
 impl fmt::Debug for StateContext {
@@ -64,27 +47,47 @@ impl fmt::Debug for StateContext {
     }
 }
 
-/// A statement as it is sent.
+/// A statement as a handler gives it.
 #[derive(Clone, Copy)]
-enum Sent<'s> {
+enum Given<'s> {
     Text(&'s str),
     Prepared(&'s str, &'s [SqlValue]),
 }
 
 impl StateContext {
-    /// A context for the connection named `id`, without a session and without a place to connect to.
+    /// A context for the connection named `id`, without a session, without a place to connect to, and without other
+    /// connections.
     #[must_use]
-    pub fn new(id: impl Into<String>, coordination: Arc<dyn Coordination>) -> Self {
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        let handle = CoordinationHandle::alone(&id);
+        Self::with_handle(id, handle)
+    }
+
+    /// A context with a session of a script in place of TiDB, for tests of handlers:
+    /// [`crate::connection::testing`] has an example. [`Self::connect`] opens another one.
+    #[must_use]
+    pub fn scripted(id: impl Into<String>, server: &ScriptedServer) -> Self {
+        let mut context = Self::new(id);
+        let sessions = server.sessions();
+        context.testing = true;
+        context.opened(sessions.open());
+        context.scripted = Some(sessions);
+        context
+    }
+
+    pub(crate) fn with_handle(id: impl Into<String>, handle: CoordinationHandle) -> Self {
         Self {
             id: id.into(),
             config: None,
             options: ConnectionOptions::default(),
             connection: None,
-            coordination,
+            scripted: None,
+            handle,
             with: With::default(),
             version: None,
             interrupted: false,
-            listener: None,
+            testing: false,
         }
     }
 
@@ -100,13 +103,6 @@ impl StateContext {
     #[must_use]
     pub fn with_parameters(mut self, with: serde_json::Value) -> Self {
         self.with = With::new(with);
-        self
-    }
-
-    /// Tells `listener` what happens to the connection.
-    #[must_use]
-    pub fn listener(mut self, listener: impl Fn(&ContextEvent) + Send + Sync + 'static) -> Self {
-        self.listener = Some(Arc::new(listener));
         self
     }
 
@@ -157,10 +153,10 @@ impl StateContext {
         self.version = Some(version);
     }
 
-    pub(super) fn tell(&self, event: &ContextEvent) {
-        if let Some(listener) = &self.listener {
-            listener(event);
-        }
+    /// The connection enters a state.
+    pub(crate) fn enter(&mut self, name: &str, testing: bool) {
+        self.testing = testing;
+        self.handle.enter(name, testing);
     }
 
     // --- the session
@@ -170,26 +166,33 @@ impl StateContext {
     /// # Errors
     /// [`StateError::NoTarget`], [`StateError::Connect`].
     pub async fn connect(&mut self) -> Result<(), StateError> {
-        let config = self.config.clone().ok_or(StateError::NoTarget)?;
-        self.disconnect().await;
-        self.tell(&ContextEvent::Connecting);
-        let listener = self.listener.clone();
-        let retried = |error: &dyn fmt::Display, wait: Duration| {
-            tracing::debug!(connection = %config.id, %error, ?wait, "connects again");
-            if let Some(listener) = &listener {
-                let reason = error.to_string();
-                listener(&ContextEvent::Retried { reason, wait });
-            }
-        };
-        let options = self.options.clone();
-        let opened = Connection::open_retrying(&config, &options, |error, wait| retried(error, wait)).await?;
-        let session = opened.session_id();
-        self.lend(opened);
-        if let SqlValue::Text(version) = self.value("select version()").await? {
-            self.version = Some(version.clone());
-            self.tell(&ContextEvent::Connected { session, version });
+        if self.scripted.is_none() && self.config.is_none() {
+            return Err(StateError::NoTarget);
         }
+        self.disconnect().await;
+        self.handle.connecting();
+        let session = match (&self.scripted, &self.config) {
+            (Some(sessions), _) => sessions.open(),
+            (None, Some(config)) => {
+                let handle = &self.handle;
+                Connection::open_retrying(config, &self.options, |error, wait| {
+                    tracing::debug!(connection = %config.id, %error, ?wait, "connects again");
+                    handle.retried(wait);
+                })
+                .await?
+            }
+            (None, None) => return Err(StateError::NoTarget),
+        };
+        self.opened(session);
         Ok(())
+    }
+
+    fn opened(&mut self, session: Connection) {
+        let version = session.version().to_owned();
+        self.handle
+            .connected(session.session_id(), &version, self.testing);
+        self.version = Some(version);
+        self.lend(session);
     }
 
     /// Closes the session, if one is open. What its transaction did is rolled back.
@@ -197,6 +200,7 @@ impl StateContext {
         let Some((mut connection, interrupted)) = self.take() else {
             return;
         };
+        self.handle.close_session();
         // The server would go on with a statement whose future was dropped, and hold its locks.
         if connection.is_mid_answer()
             && let Some(config) = &self.config
@@ -205,7 +209,7 @@ impl StateContext {
         }
         // TiDB 8.5 remembers a KILL until the session's next statement, and the whole server ends with a panic
         // where it meets it while it rolls back for a closed connection.
-        if interrupted && !connection.is_lost() {
+        if interrupted && !connection.is_lost() && !connection.is_scripted() {
             let rollback = tokio::time::timeout(KILL_MAX, connection.execute("rollback"));
             if rollback.await.is_err() {
                 tracing::warn!(connection = %self.id, "no roll-back in time");
@@ -214,12 +218,12 @@ impl StateContext {
         connection.close().await;
     }
 
-    /// Whether a session is open, as far as is known.
+    /// Whether a session is open, as far as is known. While connections of a coordinator run no statement, it is
+    /// looked several times a second whether their sessions are still there.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.connection
-            .as_ref()
-            .is_some_and(|connection| !connection.is_lost())
+        let open = self.connection.as_ref();
+        open.is_some_and(|connection| !connection.is_lost()) && !self.handle.is_gone()
     }
 
     /// The session itself, for what has no method here. Its limits are then yours to keep.
@@ -241,7 +245,7 @@ impl StateContext {
     /// # Cancellation
     /// Dropping the future loses the session.
     pub async fn execute(&mut self, sql: &str) -> Result<Outcome, StateError> {
-        self.send(Sent::Text(sql)).await
+        self.recorded(Given::Text(sql)).await
     }
 
     /// Prepares one statement and runs it with these values; otherwise as [`Self::execute`].
@@ -252,7 +256,7 @@ impl StateContext {
     /// # Cancellation
     /// Dropping the future loses the session.
     pub async fn execute_prepared(&mut self, sql: &str, params: &[SqlValue]) -> Result<Outcome, StateError> {
-        self.send(Sent::Prepared(sql, params)).await
+        self.recorded(Given::Prepared(sql, params)).await
     }
 
     /// Runs one statement that has no result set.
@@ -306,14 +310,31 @@ impl StateContext {
         })
     }
 
-    async fn send(&mut self, sent: Sent<'_>) -> Result<Outcome, StateError> {
+    /// Runs a statement, and keeps a record of it.
+    async fn recorded(&mut self, given: Given<'_>) -> Result<Outcome, StateError> {
+        let (Given::Text(sql) | Given::Prepared(sql, _)) = given;
+        let record = self.handle.begin_statement(sql);
+        let began = Instant::now();
+        let outcome = self.limited(given).await;
+        if let Ok(outcome) = &outcome {
+            let open = self
+                .connection
+                .as_ref()
+                .filter(|connection| !connection.is_lost());
+            let flags = open.and_then(Connection::flags);
+            self.handle.end_statement(record, began.elapsed(), outcome, flags);
+        }
+        outcome
+    }
+
+    async fn limited(&mut self, given: Given<'_>) -> Result<Outcome, StateError> {
         let limit = self.options.statement_max;
         let connection = self.connection.as_mut().ok_or(StateError::NotConnected)?;
         let session = connection.session_id();
         let running = async {
-            match sent {
-                Sent::Text(sql) => connection.execute(sql).await,
-                Sent::Prepared(sql, params) => connection.execute_prepared(sql, params).await,
+            match given {
+                Given::Text(sql) => connection.execute(sql).await,
+                Given::Prepared(sql, params) => connection.execute_prepared(sql, params).await,
             }
         };
         tokio::pin!(running);
@@ -341,65 +362,17 @@ impl StateContext {
         };
         Ok(outcome)
     }
+}
 
-    // --- what connections share
-
-    /// What connections share.
-    #[must_use]
-    pub fn coordination(&self) -> &Arc<dyn Coordination> {
-        &self.coordination
-    }
-
-    /// A variable that connections share.
-    ///
-    /// # Errors
-    /// [`StateError::Variable`] where it is not set or of another type.
-    pub fn get<T: Variable>(&self, name: &str) -> Result<T, StateError> {
-        let wrong = |reason: String| StateError::Variable {
-            name: name.to_owned(),
-            reason,
-        };
-        let value = self
-            .coordination
-            .var(name)
-            .ok_or_else(|| wrong("it is not set".to_owned()))?;
-        T::from_value(&value).ok_or_else(|| wrong(format!("it is {}, not {}", show(&value), T::WHAT)))
-    }
-
-    /// Sets a variable that connections share.
-    pub fn set(&self, name: &str, value: impl Variable) {
-        self.coordination.set_var(name, value.into_value());
-    }
-
-    /// Adds to a whole number that connections share, in one go, and gives the sum.
-    ///
-    /// # Errors
-    /// [`StateError::Variable`] where it is no whole number.
-    pub fn add(&self, name: &str, number: i128) -> Result<i128, StateError> {
-        self.coordination
-            .add(name, number)
-            .map_err(|reason| StateError::Variable {
-                name: name.to_owned(),
-                reason,
+/// For those who look at the server again and again: their statements are not recorded.
+#[async_trait]
+impl Ask for StateContext {
+    async fn ask(&mut self, sql: &str) -> Outcome {
+        self.limited(Given::Text(sql))
+            .await
+            .unwrap_or_else(|error| Outcome::Lost {
+                message: error.to_string(),
             })
-    }
-
-    /// An event has come; those who wait for it go on.
-    pub fn signal(&self, event: &str) {
-        self.coordination.signal(event);
-    }
-
-    /// Waits for an event, at most so long.
-    ///
-    /// # Errors
-    /// [`StateError::Wait`]: over the limit, or at once when it can no longer come.
-    pub async fn wait_for(&self, event: &str, limit: Duration) -> Result<(), StateError> {
-        Ok(self.coordination.wait_for(event, limit).await?)
-    }
-
-    /// Appends to a series.
-    pub fn record(&self, series: &str, value: impl Variable) {
-        self.coordination.record(series, value.into_value());
     }
 }
 

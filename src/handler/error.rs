@@ -1,11 +1,11 @@
 //! Why a state could not do its work.
 
+use super::wait::WaitError;
+use super::with::WithError;
 use crate::connection::ConnectError;
+use crate::coordinator::SendError;
 use crate::history::{Outcome, SERVER_LOST, SqlError};
 use crate::policy::{RetryClass, retry_class};
-use crate::source::nearest;
-
-use super::{WaitError, WithError};
 
 /// How much of a statement an error repeats, in characters.
 const SQL_SHOWN: usize = 100;
@@ -76,6 +76,18 @@ pub enum StateError {
     /// A wait for another connection ended without what was waited for.
     #[error(transparent)]
     Wait(#[from] WaitError),
+    /// A barrier was used in two ways.
+    #[error("{0}")]
+    Barrier(String),
+    /// A message was not sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Messages to all did not fit into the inbox, since this connection reads too slowly. The next one can be read.
+    #[error("{count} messages did not fit into the inbox; read them earlier, or give it room by `messages`")]
+    Missed {
+        /// How many.
+        count: u64,
+    },
     /// A parameter of `with` is missing or wrong.
     #[error(transparent)]
     With(#[from] WithError),
@@ -122,6 +134,14 @@ impl StateError {
         }
     }
 
+    /// The same without what others have to do with it: for those who wait for this connection.
+    pub(crate) fn own_part(&self) -> String {
+        match self {
+            Self::Wait(wait) => format!("its wait for {} failed", wait.wanted()),
+            other => other.to_string(),
+        }
+    }
+
     /// What can be done about it.
     #[must_use]
     pub fn retry_class(&self) -> RetryClass {
@@ -140,20 +160,5 @@ pub(super) fn shown(sql: &str) -> String {
     match line.char_indices().nth(SQL_SHOWN) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
-    }
-}
-
-/// A sentence that suggests the nearest of the known words, or names them all.
-pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(word, known.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let all: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-            if all.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("known here: {}", all.join(", "))
-            }
-        }
     }
 }

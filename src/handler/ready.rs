@@ -6,9 +6,10 @@
 
 use async_trait::async_trait;
 
-use super::{Next, State, StateContext, StateError, StateHandler};
-use crate::history::SqlValue;
-use crate::history::show;
+use super::context::StateContext;
+use super::error::StateError;
+use super::state::{Next, State, StateHandler};
+use crate::history::{SqlValue, show};
 
 /// For [`State::Initial`]: on to [`State::Connecting`].
 #[derive(Debug, Clone, Copy, Default)]

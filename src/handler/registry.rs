@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::error::suggestion;
-use super::{ImportMonitor, StateHandler, TestingConnectionHandler, With, WithError};
+use super::monitor::{DdlMonitor, ImportMonitor};
+use super::ready::TestingConnectionHandler;
+use super::state::StateHandler;
+use super::suggest::suggestion;
+use super::with::{With, WithError};
 
 type Constructor = Arc<dyn Fn(&With) -> Result<Box<dyn StateHandler>, WithError> + Send + Sync>;
 
@@ -71,8 +74,9 @@ pub enum HandlerError {
 }
 
 impl Handlers {
-    /// The ready-made ones: `testing_connection` ([`TestingConnectionHandler`]) and `import_monitor`
-    /// ([`ImportMonitor`], with `job`, `every_ms` and `within_ms`).
+    /// The ready-made ones: `testing_connection` ([`TestingConnectionHandler`]), `import_monitor` ([`ImportMonitor`],
+    /// with `job` or `jobs`, `every_ms` and `within_ms`) and `ddl_monitor` ([`DdlMonitor`], with `job` or `table`,
+    /// `every_ms` and `within_ms`).
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -85,6 +89,7 @@ impl Handlers {
         .with("import_monitor", |with| {
             Ok(Box::new(ImportMonitor::from_with(with)?))
         })
+        .with("ddl_monitor", |with| Ok(Box::new(DdlMonitor::from_with(with)?)))
     }
 
     /// Adds a handler, or puts another in its place; what is given makes one from its parameters.

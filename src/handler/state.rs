@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{StateContext, StateError};
+use super::context::StateContext;
+use super::error::StateError;
 
 /// A state of one connection. Completed and failed are no states but ends ([`Next::End`], an error): an end can't
 /// lack a handler.

@@ -2,7 +2,8 @@
 
 use futures::future::BoxFuture;
 
-use super::{ContextEvent, StateContext, StateError};
+use super::context::StateContext;
+use super::error::StateError;
 use crate::history::Outcome;
 use crate::policy::RetryClass;
 use crate::sql::{QUERY_INTERRUPTED, retry_class};
@@ -52,7 +53,7 @@ impl StateContext {
             };
             let reason = error.to_string();
             tracing::debug!(connection = self.id(), reason, ?wait, "a transaction runs again");
-            self.tell(&ContextEvent::Retried { reason, wait });
+            self.handle.retried(wait);
             tokio::time::sleep(wait).await;
             if !self.is_connected() {
                 self.connect().await?;

@@ -6,7 +6,7 @@ use figment::providers::Serialized;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::suggestion;
+use super::suggest::suggestion;
 
 /// Parameters of a handler.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,6 +1,7 @@
 //! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
 
 mod arguments;
+mod check_history;
 mod collect;
 mod environment;
 mod explore;
@@ -12,6 +13,7 @@ mod requires;
 mod runner;
 mod servers;
 mod trial;
+mod undo;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
+pub use check_history::{CheckHistoryArgs, check_history};
 pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
 pub use import::{ImportArgs, import};

@@ -1,17 +1,24 @@
 //! Runs single trials on the run's server or on servers of their own, and judges them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::kept::Left;
+use futures::FutureExt as _;
+
+use super::kept;
 use super::requires;
 use super::servers::{Servers, with_causes};
+use super::undo::Undo;
+use crate::connection::{ConnectionOptions, Gate};
 use crate::explore::{ExploreSettings, Explored, SANDBOXES, explore};
-use crate::history::History;
+use crate::history::{History, ServerLeft};
 use crate::plan::{Mode, TrialPlan};
 use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
+use crate::server_state::Left;
+use crate::turns::{Claim, ServerTurn};
 use crate::verdict::{Verdict, judge};
 
 /// How long a shorter order that fails as well is looked for.
@@ -51,7 +58,7 @@ pub struct Judged {
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
     /// What is left to look at, where it failed and that was asked for.
-    pub left: Option<Left>,
+    pub left: Option<kept::Left>,
 }
 
 /// Trouble of ours, not of TiDB: the trial could not be run.
@@ -68,7 +75,7 @@ pub enum Trouble {
         /// The end of the server's log, if the server is gone.
         server_log: Option<String>,
         /// What is left to look at, where that was asked for.
-        left: Option<Box<Left>>,
+        left: Option<Box<kept::Left>>,
     },
 }
 
@@ -176,6 +183,8 @@ impl Runner {
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
+        let server_left = self.set_back(plan).await;
+        findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {
             server: server.title(),
             product: server.product(),
@@ -188,6 +197,7 @@ impl Runner {
             findings.extend(failing.findings.iter().cloned());
             history.clone_from(&failing.history);
         }
+        history.server_left = server_left;
         let mut server_log = None;
         if findings.iter().any(|finding| finding.server) || !server.is_alive().await {
             server_log = server.log_tail(LOG_LINES).await;
@@ -214,12 +224,8 @@ impl Runner {
         work: impl AsyncFnOnce(&Server, &[Server]) -> Result<T, Trouble>,
         passed: impl Fn(&T) -> bool,
     ) -> Result<Result<T, String>, Trouble> {
-        // A serial trial waits until no other runs, and then nobody else starts.
-        let (_alone, _among) = if plan.serial {
-            (Some(self.servers.alone.write().await), None)
-        } else {
-            (None, Some(self.servers.alone.read().await))
-        };
+        let claim = claim_of(plan);
+        let _turn = self.servers.turns.take(&claim).await;
         if plan.requires.docker && !engine_answers().await {
             return Ok(Err(requires::NO_ENGINE.to_owned()));
         }
@@ -227,8 +233,12 @@ impl Runner {
         if let Some(reason) = requires::missing(plan, &server).await {
             return Ok(Err(reason));
         }
+        let on_server = match server.kind() {
+            ProviderKind::Url => Some(turn_on(&server, &claim, &plan.name).await?),
+            ProviderKind::Container | ProviderKind::Embedded => None,
+        };
         let mut own = Vec::new();
-        let mut result = Ok(());
+        let mut result = self.begin(plan, &server).await;
         for wanted in &plan.servers {
             let store = if wanted.persistent {
                 Store::Persistent
@@ -240,6 +250,9 @@ impl Runner {
                 flags: wanted.flags.clone(),
                 vars: wanted.vars.clone(),
             };
+            if result.is_err() {
+                break;
+            }
             match Server::start(&self.servers.settings, server.kind(), &spec).await {
                 Ok(server) => own.push(server),
                 Err(error) => {
@@ -250,9 +263,17 @@ impl Runner {
             }
         }
         let ended = match result {
-            Ok(()) => work(&server, &own).await,
-            Err(trouble) => Err(trouble),
+            Ok(()) => AssertUnwindSafe(work(&server, &own)).catch_unwind().await,
+            Err(trouble) => Ok(Err(trouble)),
         };
+        // Where a trial could not be run, nobody has set back what it has changed so far.
+        for Left { message, reason, .. } in self.servers.set_back().await.1 {
+            super::output::say(&format!("warning: {message}: {reason}"));
+        }
+        if let Some(turn) = on_server {
+            turn.end().await;
+        }
+        let ended = ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let failed = ended.as_ref().map_or(true, |ended| !passed(ended));
         if failed && !server.is_alive().await {
             self.servers.give_up(&server).await;
@@ -263,6 +284,55 @@ impl Runner {
             }
         }
         ended.map(Ok)
+    }
+
+    /// Notes what the trial may change of the run's server.
+    async fn begin(&self, plan: &TrialPlan, server: &Server) -> Result<(), Trouble> {
+        match Undo::begin(server, plan).await {
+            Ok(undo) => {
+                *self.servers.undo.lock().await = undo;
+                Ok(())
+            }
+            Err(reason) => Err(Trouble::NoServer(format!(
+                "this trial changes the whole server, and it cannot be noted how it is before: {reason}"
+            ))),
+        }
+    }
+
+    /// Sets back what the trial has changed; returns what is to be said of it.
+    async fn set_back(&self, plan: &TrialPlan) -> Vec<ServerLeft> {
+        let (back, left) = self.servers.set_back().await;
+        tracing::debug!(?back, ?left, "set back");
+        let mut found = Vec::new();
+        // Nobody has said that it would change anything: its text does not tell.
+        if !back.is_empty() && !plan.serial {
+            found.push(ServerLeft {
+                variable: None,
+                message: format!(
+                    "this trial has changed the whole server, other trials' too: {}",
+                    back.join(", ")
+                ),
+                reason: "it is set back; write `serial: true`, or give it a server of its own".to_owned(),
+            });
+        }
+        for one in left {
+            // Others may change what the trial does not name.
+            let named = one.variable.as_ref().is_none_or(|name| {
+                plan.server_changes.unnamed
+                    || plan.server_changes.unknown.is_some()
+                    || plan.server_changes.globals.contains_key(name)
+            });
+            if named {
+                found.push(ServerLeft {
+                    variable: one.variable,
+                    message: one.message,
+                    reason: one.reason,
+                });
+            } else {
+                super::output::say(&format!("warning: {}: {}", one.message, one.reason));
+            }
+        }
+        found
     }
 
     /// Stops the run's server; no trial can be run after it.
@@ -285,7 +355,7 @@ impl Runner {
         };
         let left = self
             .keep_databases
-            .then(|| Left::of(plan, server, &settings.database));
+            .then(|| kept::Left::of(plan, server, &settings.database));
         let history = match run(Arc::clone(plan), server, own, &settings).await {
             Ok(history) => history,
             Err(error) => {
@@ -300,6 +370,8 @@ impl Runner {
                 });
             }
         };
+        let mut history = history;
+        history.server_left = self.set_back(plan).await;
         let verdict = judge(plan, &history);
         if verdict == Verdict::Passed && settings.keep_databases && !ours {
             drop_databases(plan, server, own, &settings).await;
@@ -318,4 +390,28 @@ impl Runner {
             server_log,
         }))
     }
+}
+
+/// What a trial must not share with others.
+fn claim_of(plan: &TrialPlan) -> Claim {
+    Claim {
+        alone: plan.runs_alone(),
+        locks: plan.user_locks.names.clone(),
+        any_lock: plan.user_locks.unknown,
+    }
+}
+
+/// The trial's turn among all processes that work on a server that stays.
+async fn turn_on(server: &Server, claim: &Claim, name: &str) -> Result<ServerTurn, Trouble> {
+    let options = ConnectionOptions {
+        gate: Gate::default(),
+        ..server.options().clone()
+    };
+    let waits = || {
+        super::output::say(&format!(
+            "{name}: another run is at work on this server; it waits for its turn"
+        ))
+    };
+    let turn = ServerTurn::take(server.config(), &options, claim, waits).await;
+    turn.map_err(|error| Trouble::NoServer(error.to_string()))
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OnceCell, RwLock};
+use tokio::sync::{Mutex, OnceCell};
 
+use super::undo::Undo;
 use crate::server::{Choice, ProviderKind, Server, ServerSettings, ServerSpec, choose};
+use crate::server_state::{Left, mend};
+use crate::turns::Turns;
 
 /// The exit code after Ctrl-C.
 pub(super) const INTERRUPTED: u8 = 130;
@@ -21,8 +24,10 @@ pub(super) struct Servers {
     choice: OnceCell<Result<Choice, String>>,
     shared: Mutex<Option<Result<Arc<Server>, String>>>,
     given_up: Mutex<Vec<Arc<Server>>>,
-    /// Trials that change the whole server hold it alone.
-    pub alone: RwLock<()>,
+    /// Whose turn it is.
+    pub turns: Turns,
+    /// To what the run's server is to be set back.
+    pub undo: Mutex<Option<Undo>>,
     run: String,
     next: AtomicU64,
 }
@@ -43,7 +48,8 @@ impl Servers {
             choice: OnceCell::new(),
             shared: Mutex::new(None),
             given_up: Mutex::new(Vec::new()),
-            alone: RwLock::new(()),
+            turns: Turns::default(),
+            undo: Mutex::new(None),
             run: format!("tsc_{:x}_{random:08x}", std::process::id()),
             next: AtomicU64::new(1),
         }
@@ -80,6 +86,9 @@ impl Servers {
         if shared.is_none() {
             let result = Server::start(&self.settings, choice.kind, &ServerSpec::default()).await;
             let result = result.map(Arc::new).map_err(|error| with_causes(&error));
+            if let (Ok(server), ProviderKind::Url) = (&result, choice.kind) {
+                set_back_what_others_left(server).await;
+            }
             *shared = Some(result);
         }
         match shared.as_ref() {
@@ -102,6 +111,29 @@ impl Servers {
             super::output::say("the server is gone; the next trial starts another one");
             *shared = None;
             self.given_up.lock().await.push(Arc::clone(dead));
+        }
+    }
+
+    /// Sets back what a trial has changed of the run's server, if that has not been done.
+    pub async fn set_back(&self) -> (Vec<String>, Vec<Left>) {
+        match self.undo.lock().await.take() {
+            Some(undo) => undo.end().await,
+            None => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// The same for a run that is being ended.
+    async fn set_back_now(&self) {
+        let undo = self.undo.lock().await.take();
+        let Some(undo) = undo.filter(Undo::is_of_a_server_that_stays) else {
+            return;
+        };
+        let (back, left) = undo.end_now().await;
+        if !back.is_empty() {
+            super::output::say(&format!("set back: {}", back.join(", ")));
+        }
+        for Left { message, reason, .. } in left {
+            super::output::say(&format!("warning: {message}: {reason}"));
         }
     }
 
@@ -153,9 +185,21 @@ impl Servers {
                 };
             }
             super::output::say("interrupted: stopping the server");
+            // What a trial has changed of a server that stays comes first.
+            drop(tokio::time::timeout(Duration::from_secs(10), servers.set_back_now()).await);
             drop(tokio::time::timeout(Duration::from_secs(10), servers.stop()).await);
             std::process::exit(code.into());
         });
+    }
+}
+
+/// A run that was killed may have left the server changed.
+async fn set_back_what_others_left(server: &Server) {
+    match mend(server.config(), server.options()).await {
+        Ok(lines) => lines.iter().for_each(|line| super::output::say(line)),
+        Err(reason) => super::output::say(&format!(
+            "warning: it cannot be told whether a run that was killed has left this server changed: {reason}"
+        )),
     }
 }
 

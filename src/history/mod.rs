@@ -13,13 +13,13 @@ mod step;
 mod text;
 mod wait;
 
-pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, Status};
+pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, JobSeen, Status};
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
 pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
-pub(crate) use text::{columns_word, rows_word, rows_word_u64};
+pub(crate) use text::{columns_word, rows_word, rows_word_u64, why_not_satisfied};
 pub use text::{describe, describe_error, show};
-pub use wait::{Evidence, Wait, WaitRule};
+pub use wait::{Wait, WaitFailure, WaitRule};
 
 /// What happened in one run of a trial: append-only, serialisable, plain data. Times are microseconds
 /// since the trial's connections were opened.
@@ -45,6 +45,9 @@ pub struct History {
     /// The tables that were looked at to compare orders, by the names that a scenario has for them: `t`, or
     /// `${database.shop}.t` of a further database. A check of [`CheckId::Rows`] names one by its number.
     pub tables: Vec<String>,
+    /// What the trial has changed of the whole server and what could not be set back, or was not announced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_left: Vec<ServerLeft>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
     /// Events in the order in which they came.
@@ -53,6 +56,9 @@ pub struct History {
     pub series: BTreeMap<String, Vec<(u64, SqlValue)>>,
     /// Import jobs and schema changes that were watched, in the order in which they were first seen.
     pub jobs: Vec<JobRecord>,
+    /// Statements of handlers that were run and not recorded, since `steps` had as many as it may have.
+    #[serde(default)]
+    pub unrecorded: u64,
     /// Why the script was not followed to its end, if it was not.
     pub stopped: Option<Stopped>,
     /// The whole trial.
@@ -91,6 +97,17 @@ pub enum Stopped {
         /// What was tried and what came of it.
         reason: String,
     },
+}
+
+/// Something of the whole server that is not as it was before the trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLeft {
+    /// The global variable, if it is one.
+    pub variable: Option<String>,
+    /// What is not as it was.
+    pub message: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One final table or query, or one run of `always`.

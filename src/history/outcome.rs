@@ -135,6 +135,49 @@ pub enum SqlValue {
     Json(serde_json::Value),
 }
 
+macro_rules! from_whole_number {
+    ($($type:ty),*) => {$(
+        impl From<$type> for SqlValue {
+            fn from(number: $type) -> Self {
+                Self::Int(number.into())
+            }
+        }
+    )*};
+}
+
+from_whole_number!(i32, i64, i128, u32, u64);
+
+impl From<f64> for SqlValue {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<&str> for SqlValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for SqlValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<serde_json::Value> for SqlValue {
+    fn from(json: serde_json::Value) -> Self {
+        Self::Json(json)
+    }
+}
+
+/// None is SQL NULL.
+impl<T: Into<Self>> From<Option<T>> for SqlValue {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
 /// Whether it is a number of any type.
 #[must_use]
 pub fn is_number(value: &SqlValue) -> bool {

@@ -83,3 +83,14 @@ pub fn show(value: &SqlValue) -> String {
         SqlValue::Json(json) => json.to_string(),
     }
 }
+
+/// Why a wait was not satisfied, line by line; a deadlock cycle is drawn.
+pub(crate) fn why_not_satisfied(reasons: &[String], cycle: &[String]) -> Vec<String> {
+    if cycle.is_empty() {
+        return reasons.iter().map(|reason| format!("  {reason}")).collect();
+    }
+    let line = |(at, one): (usize, &String)| format!("  {} {one}", if at == 0 { "┌▶" } else { "├▶" });
+    let mut lines: Vec<String> = cycle.iter().enumerate().map(line).collect();
+    lines.push("  └─ and back to the first one".to_owned());
+    lines
+}

@@ -46,9 +46,6 @@ pub(super) async fn transactions(control: &mut Connection, sessions: &[u64]) -> 
                 session,
                 id: 0,
                 state: WAITS.to_owned(),
-                waiting_since: None,
-                waited: None,
-                keys: 0,
             }),
         }
     }
@@ -77,7 +74,6 @@ fn transaction(part: &str) -> Option<TrxRow> {
     }
     let mut session = None;
     let mut waits = false;
-    let mut keys = 0;
     for line in lines {
         // What comes after it is the statement, which can say anything.
         if let Some((_, rest)) = line.split_once(" thread id ") {
@@ -85,21 +81,12 @@ fn transaction(part: &str) -> Option<TrxRow> {
             break;
         }
         waits |= line.starts_with("LOCK WAIT ");
-        if let Some(before) = line
-            .split(", ")
-            .find_map(|word| word.strip_suffix(" row lock(s)"))
-        {
-            keys = before.trim().parse().unwrap_or(0);
-        }
     }
     Some(TrxRow {
         session: session?,
         // One that only reads has an address in the place of a number.
         id: id.parse().unwrap_or(0),
         state: if waits { WAITS } else { RUNS }.to_owned(),
-        waiting_since: None,
-        waited: None,
-        keys,
     })
 }
 
@@ -140,15 +127,12 @@ FILE I/O
 
     #[test]
     fn transactions_are_read_from_the_status() {
-        let row = |session, id, state: &str, keys| TrxRow {
+        let row = |session, id, state: &str| TrxRow {
             session,
             id,
             state: state.to_owned(),
-            waiting_since: None,
-            waited: None,
-            keys,
         };
-        let expected = [row(7, 24, WAITS, 1), row(6, 0, RUNS, 0), row(5, 23, RUNS, 1)];
+        let expected = [row(7, 24, WAITS), row(6, 0, RUNS), row(5, 23, RUNS)];
         assert_eq!(in_status(STATUS), expected);
         assert!(in_status("").is_empty());
     }

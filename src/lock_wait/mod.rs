@@ -1,10 +1,9 @@
-//! Asks the server who waits for whom, and decides when a wait is certain.
+//! Asks the server who is blocked by whom. Nothing here concludes: what no table of the server shows is no wait.
 
-mod detector;
 mod innodb;
-mod query;
+mod schema_change;
 mod trx;
+mod view;
 
-pub(crate) use detector::{BlockDetector, Confidence, Detection};
-pub(crate) use query::{is_running, lock_wait, metadata_lock_waits, same_statement, transactions};
-pub(crate) use trx::TrxRow;
+pub(crate) use schema_change::{SchemaWait, schema_wait};
+pub(crate) use view::{LockView, open_transactions};

@@ -1,17 +1,14 @@
 //! A transaction as the server shows it.
 
-use std::time::Duration;
-
 /// One row of `TIDB_TRX`, or what InnoDB tells in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TrxRow {
+    /// The server's id of the session.
     pub session: u64,
+    /// The transaction: in TiDB its start timestamp.
     pub id: i128,
+    /// `Running`, `LockWaiting`, `Committing`, …
     pub state: String,
-    pub waiting_since: Option<String>,
-    /// For how long already, where the server tells.
-    pub waited: Option<Duration>,
-    pub keys: i128,
 }
 
 impl TrxRow {

@@ -17,10 +17,14 @@ impl Worker {
     }
 
     fn fill(&self, statement: &Statement) -> Result<String, Outcome> {
-        if statement.text.variables().next().is_none() {
-            return statement.text.fill(&Vars::new()).map_err(unknown_variable);
-        }
-        statement.text.fill(&self.vars()).map_err(unknown_variable)
+        let vars = match statement.text.variables().next() {
+            Some(_) => self.vars(),
+            None => Vars::new(),
+        };
+        let alone = self.plan.may_change_server(Some(self.number));
+        statement
+            .fill(&vars, alone)
+            .map_err(|error| refused(&error.to_string()))
     }
 
     pub(super) fn value(&self, value: &Value) -> Result<SqlValue, Outcome> {
@@ -194,7 +198,7 @@ impl Worker {
                     }
                 }
             }
-            self.coordinator.update_vars(new);
+            self.coordinator.update_vars(self.number, new);
         }
         end.vars = self.vars();
     }

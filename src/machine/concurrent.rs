@@ -10,8 +10,8 @@ use tokio::sync::{RwLock, mpsc};
 use super::ended::Ended;
 use super::limit::KillRequest;
 use super::worker::Worker;
-use crate::coordinator::waits::{InVain, Wanted};
-use crate::history::{Done, Outcome, SqlValue, Status, StepEnd, StepRecord, Went};
+use crate::coordinator::Wanted;
+use crate::history::{Done, Outcome, SqlValue, Status, StepEnd, StepRecord, WaitFailure, Went};
 use crate::plan::{self, Action, Next, Repetition, Step, TrialPlan};
 use crate::sql::QUERY_INTERRUPTED;
 
@@ -154,13 +154,13 @@ impl ConcurrentMachine {
             let back = matches!(next, Next::State(to) if *to <= number);
             let policy = step.coordination.retries;
             if !trigger.is_error() || !(back || policy.said) {
-                coordinator.end_step(record, end, Went::Elsewhere);
+                coordinator.end_step(self.worker.number, record, end, Went::Elsewhere);
                 *retries = 0;
                 return Ok(Turn::Goes(*next));
             }
             if *retries >= policy.max {
                 let number = *retries;
-                coordinator.end_step(record, end, Went::RetriesUsedUp { number });
+                coordinator.end_step(self.worker.number, record, end, Went::RetriesUsedUp { number });
                 let after = format!(", after {number} retries");
                 return Err(failure(step, plan, &outcome, &after));
             }
@@ -170,23 +170,23 @@ impl ConcurrentMachine {
                 number: *retries,
                 pause_us: micros(pause),
             };
-            coordinator.end_step(record, end, went);
+            coordinator.end_step(self.worker.number, record, end, went);
             tokio::time::sleep(pause).await;
             return Ok(Turn::Goes(*next));
         }
         if outcome.is_error() && !step.wants_error() {
-            coordinator.end_step(record, end, Went::On);
+            coordinator.end_step(self.worker.number, record, end, Went::On);
             return Err(failure(step, plan, &outcome, ""));
         }
         if let Some(looks) = looked {
-            coordinator.end_step(record, end, Went::NeverSeen { looks });
+            coordinator.end_step(self.worker.number, record, end, Went::NeverSeen { looks });
             return Err(format!(
                 "at line {}: `until` did not hold after {looks} polls",
                 line(step, plan)
             ));
         }
         let problem = end.save_problem.clone();
-        coordinator.end_step(record, end, Went::On);
+        coordinator.end_step(self.worker.number, record, end, Went::On);
         if let Some(problem) = problem {
             return Err(format!("at line {}: {problem}", line(step, plan)));
         }
@@ -215,9 +215,11 @@ impl ConcurrentMachine {
                 .worker
                 .value(value)
                 .map_err(|outcome| crate::history::describe(&outcome));
-            if let Err(problem) = number.and_then(|number| self.worker.coordinator.add(name, &number)) {
+            let coordinator = &self.worker.coordinator;
+            let added = number.and_then(|number| coordinator.add_number(self.worker.number, name, &number));
+            if let Err(problem) = added {
                 let told = problem.clone();
-                self.worker.coordinator.change_step(record, |record| {
+                coordinator.change_step(record, |record| {
                     if let Some(end) = &mut record.end {
                         end.save_problem = Some(told);
                     }
@@ -237,7 +239,7 @@ impl ConcurrentMachine {
         let began = Instant::now();
         let began_us = self.worker.coordinator.now_us();
         let wants = step.coordination.wait_for.iter().enumerate();
-        let wants = wants.map(|(at, want)| (Some(at), wanted(&want.what)));
+        let wants = wants.map(|(at, want)| (Some(at), want.what.clone()));
         let barrier = step
             .coordination
             .barrier
@@ -248,18 +250,18 @@ impl ConcurrentMachine {
                 .coordinator
                 .wait(self.worker.number, what, step.timeout)
                 .await;
-            let Err(InVain {
-                wanted,
-                reasons,
-                cycle,
-            }) = waited
-            else {
+            let Err(why) = waited else {
                 continue;
             };
-            let failure = format!(
-                "at line {}: its wait for {wanted} was not satisfied",
-                line(step, plan)
-            );
+            let wanted = why.wanted;
+            let place = line(step, plan);
+            let failure = match why.failure {
+                WaitFailure::Unsatisfiable => {
+                    format!("at line {place}: the wait for {wanted} can never be satisfied")
+                }
+                WaitFailure::TimedOut => format!("at line {place}: the wait for {wanted} timed out"),
+                WaitFailure::Stopped => format!("at line {place}: it still waited for {wanted}"),
+            };
             let waited_us = micros(began.elapsed());
             let end = StepEnd {
                 at_us: self.worker.coordinator.now_us(),
@@ -269,8 +271,9 @@ impl ConcurrentMachine {
             let went = Went::Unsatisfied {
                 wanted: wanted.clone(),
                 want,
-                reasons,
-                cycle,
+                failure: why.failure,
+                reasons: why.reasons,
+                cycle: why.cycle,
             };
             let record = self.worker.coordinator.begin_step(StepRecord {
                 step: number,
@@ -280,7 +283,9 @@ impl ConcurrentMachine {
                 waited_us,
                 ..StepRecord::default()
             });
-            self.worker.coordinator.end_step(record, end, went);
+            self.worker
+                .coordinator
+                .end_step(self.worker.number, record, end, went);
             return Err(failure);
         }
         Ok(micros(began.elapsed()))
@@ -375,19 +380,6 @@ impl ConcurrentMachine {
                 }
             }
         }
-    }
-}
-
-fn wanted(what: &plan::Wanted) -> Wanted {
-    match what {
-        plan::Wanted::Event { name, times } => Wanted::Event {
-            name: name.clone(),
-            times: *times,
-        },
-        plan::Wanted::State { connection, step } => Wanted::State {
-            connection: *connection,
-            state: *step,
-        },
     }
 }
 

@@ -91,8 +91,9 @@ impl Worker {
     pub(super) async fn close(&mut self) {
         self.roll_back_before_close().await;
         self.interrupted = false;
-        self.transaction.roll_back();
+        self.transaction.in_no_session();
         if let Some(connection) = self.connection.take() {
+            self.coordinator.close_session(self.number);
             connection.close().await;
         }
     }

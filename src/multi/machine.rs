@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::shared::Shared;
+use super::member::Member;
+use super::report::{MachineError, MachineFailure, MachineReport};
 use crate::connection::{ConnectionConfig, ConnectionOptions};
+use crate::coordinator::CoordinationHandle;
 use crate::handler::{
-    ConnectedHandler, ConnectingHandler, ContextEvent, Coordination, GettingVersionHandler, InitialHandler,
-    Next, State, StateContext, StateError, StateHandler, TestingConnectionHandler, VerifyingDatabaseHandler,
-    run_handler,
+    ConnectedHandler, ConnectingHandler, GettingVersionHandler, InitialHandler, Next, State, StateContext,
+    StateHandler, TestingConnectionHandler, VerifyingDatabaseHandler, run_handler,
 };
 
 /// How long a state may go on after a shutdown was asked for.
@@ -42,20 +43,10 @@ pub struct StateMachine {
     id: String,
     handlers: BTreeMap<State, Arc<dyn StateHandler>>,
     target: Option<(ConnectionConfig, ConnectionOptions)>,
-    coordination: Option<Arc<dyn Coordination>>,
+    /// Its place among the connections of a coordinator; by itself it makes one when it is needed.
+    handle: Option<CoordinationHandle>,
     run_max: Duration,
-    observer: Option<Observer>,
-    stop: Option<watch::Receiver<bool>>,
 }
-
-/// What a machine tells its coordinator.
-#[derive(Debug)]
-pub(super) enum MachineEvent<'e> {
-    Entered(&'e State),
-    Context(&'e ContextEvent),
-}
-
-type Observer = Arc<dyn Fn(MachineEvent<'_>) + Send + Sync>;
 
 impl fmt::Debug for StateMachine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,70 +63,6 @@ impl Default for StateMachine {
     }
 }
 
-/// What a machine that has come to its end did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MachineReport {
-    /// The connection's name.
-    pub id: String,
-    /// States in the order in which they were entered.
-    pub states: Vec<State>,
-    /// What the server said of its version, if a session was opened.
-    pub server_version: Option<String>,
-    /// From the start to the end, the session closed.
-    pub took: Duration,
-}
-
-/// A machine that did not come to its end.
-#[derive(Debug, thiserror::Error)]
-#[error("connection `{}`{}: {failure}", .report.id, in_state(.report))]
-pub struct MachineError {
-    /// Why.
-    #[source]
-    pub failure: MachineFailure,
-    /// What it did until then; the last state is the one that failed.
-    pub report: MachineReport,
-}
-
-fn in_state(report: &MachineReport) -> String {
-    let last = report.states.last();
-    last.map_or_else(String::new, |state| format!(" in state `{state}`"))
-}
-
-/// Why a machine did not come to its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MachineFailure {
-    /// A state has no handler. Where handlers say where they lead, that is known before anything runs.
-    #[error("no handler is registered for state `{state}`{}; registered are: {registered}", needed(.from.as_ref()))]
-    NoHandler {
-        /// The state.
-        state: State,
-        /// The state that leads there; none for the first one.
-        from: Option<State>,
-        /// The states that have one.
-        registered: String,
-    },
-    /// Its handler failed or panicked.
-    #[error(transparent)]
-    Handler(#[from] StateError),
-    /// It ran for too long.
-    #[error("it ran over its limit of {limit_ms} ms")]
-    OverTime {
-        /// The limit in milliseconds.
-        limit_ms: u128,
-    },
-    /// The coordinator shut down before its end.
-    #[error("the coordinator shut down before its end")]
-    ShutDown,
-}
-
-fn needed(from: Option<&State>) -> String {
-    from.map_or_else(
-        || ", where the machine begins".to_owned(),
-        |from| format!(", to which `{from}` leads"),
-    )
-}
-
 impl StateMachine {
     /// A machine without handlers. It begins at [`State::Initial`].
     #[must_use]
@@ -144,20 +71,9 @@ impl StateMachine {
             id: "connection".to_owned(),
             handlers: BTreeMap::new(),
             target: None,
-            coordination: None,
+            handle: None,
             run_max: RUN_MAX,
-            observer: None,
-            stop: None,
         }
-    }
-
-    /// A machine with the ready-made handlers: it connects, looks at the database and the version, and ends at
-    /// [`State::Testing`], where a handler of one's own goes in place of the ready-made one.
-    #[must_use]
-    pub fn with_ready_handlers() -> Self {
-        let mut machine = Self::new();
-        machine.handlers = ready_handlers();
-        machine
     }
 
     /// Registers the handler of a state, in place of the one that it had.
@@ -170,17 +86,16 @@ impl StateMachine {
         self.handlers.insert(state, handler);
     }
 
-    /// Says where [`ConnectingHandler`] connects; the machine has the connection's name.
+    /// Says where [`ConnectingHandler`] connects, and with which limits and policies; the connection's name is that
+    /// of `config`.
     pub fn connect_to(&mut self, config: ConnectionConfig, options: ConnectionOptions) -> &mut Self {
         self.id.clone_from(&config.id);
         self.target = Some((config, options));
         self
     }
 
-    /// Says through what it reaches others. Without it a machine has variables and events of its own.
-    pub fn coordinate_by(&mut self, coordination: Arc<dyn Coordination>) -> &mut Self {
-        self.coordination = Some(coordination);
-        self
+    pub(super) fn coordinate_by(&mut self, handle: CoordinationHandle) {
+        self.handle = Some(handle);
     }
 
     /// Says how long it may run in all; 10 minutes otherwise.
@@ -189,12 +104,14 @@ impl StateMachine {
         self
     }
 
-    pub(super) fn observe(&mut self, observer: impl Fn(MachineEvent<'_>) + Send + Sync + 'static) {
-        self.observer = Some(Arc::new(observer));
-    }
-
-    pub(super) fn stop_by(&mut self, stop: watch::Receiver<bool>) {
-        self.stop = Some(stop);
+    /// Somebody outside who sees what the machine does while it runs, and what it has done
+    /// ([`Member::results`]), and may signal and send to it. Ask for it after [`Self::connect_to`].
+    #[must_use]
+    pub fn member(&mut self, name: impl Into<String>) -> Member {
+        let id = &self.id;
+        let handle = self.handle.get_or_insert_with(|| CoordinationHandle::alone(id));
+        let secrets = self.target.iter().map(|(config, _)| config.password.clone());
+        Member::new(name, Arc::clone(handle.coordinator()), secrets.collect())
     }
 
     /// Whether every state that is known to be reached has a handler.
@@ -240,48 +157,50 @@ impl StateMachine {
             id: self.id.clone(),
             ..MachineReport::default()
         };
-        let coordination = self
-            .coordination
-            .clone()
-            .unwrap_or_else(|| Shared::alone(&self.id));
-        let mut context = StateContext::new(&self.id, coordination);
+        let handle = self.handle.clone();
+        let handle = handle.unwrap_or_else(|| CoordinationHandle::alone(&self.id));
+        let stop = handle.coordinator().stop_signal();
+        let mut context = StateContext::with_handle(&self.id, handle.clone());
         if let Some((config, options)) = self.target.clone() {
             context = context.target(config, options);
         }
-        if let Some(observer) = self.observer.clone() {
-            context = context.listener(move |event| observer(MachineEvent::Context(event)));
-        }
         let ended = tokio::select! {
-            ended = tokio::time::timeout(self.run_max, self.go(&mut context, &mut report)) => ended,
-            () = self.shut_down_for_long() => Ok(Err(MachineFailure::ShutDown)),
+            ended = tokio::time::timeout(self.run_max, self.go(&mut context, &stop, &mut report)) => ended,
+            () = shut_down_for_long(stop.clone()) => Ok(Err(MachineFailure::ShutDown)),
         };
         context.disconnect().await;
         report.server_version = context.server_version().map(str::to_owned);
         report.took = began.elapsed();
         let failure = match ended {
-            Ok(Ok(())) => return Ok(report),
+            Ok(Ok(())) => {
+                handle.end(None, None);
+                return Ok(report);
+            }
             Ok(Err(failure)) => failure,
             Err(_) => MachineFailure::OverTime {
                 limit_ms: self.run_max.as_millis(),
             },
         };
+        handle.end(Some(failure.to_string()), Some(failure.own_part()));
         Err(MachineError { failure, report })
     }
 
-    async fn go(&self, context: &mut StateContext, report: &mut MachineReport) -> Result<(), MachineFailure> {
+    async fn go(
+        &self,
+        context: &mut StateContext,
+        stop: &watch::Receiver<bool>,
+        report: &mut MachineReport,
+    ) -> Result<(), MachineFailure> {
         self.check()?;
         let mut state = State::Initial;
         let mut from = None;
         loop {
             let handler = self.handler(&state, from.as_ref())?;
-            if self.is_stopped() {
+            if *stop.borrow() {
                 return Err(MachineFailure::ShutDown);
             }
-            tracing::debug!(connection = %self.id, %state, "enters");
             report.states.push(state.clone());
-            if let Some(observer) = &self.observer {
-                observer(MachineEvent::Entered(&state));
-            }
+            context.enter(state.name(), is_test(&state));
             let next = run_handler(&**handler, context).await?;
             match next {
                 Next::End => return Ok(()),
@@ -289,22 +208,26 @@ impl StateMachine {
             }
         }
     }
+}
 
-    fn is_stopped(&self) -> bool {
-        self.stop.as_ref().is_some_and(|stop| *stop.borrow())
+/// Whether a state is a part of the test, not of the way there.
+fn is_test(state: &State) -> bool {
+    match state {
+        State::Testing | State::Custom(_) => true,
+        State::Initial
+        | State::Connecting
+        | State::Connected
+        | State::VerifyingDatabase
+        | State::GettingVersion => false,
     }
+}
 
-    /// Returns when a shutdown was asked for and the state under way had its time to end.
-    async fn shut_down_for_long(&self) {
-        let stopped = match self.stop.clone() {
-            Some(mut stop) => stop.wait_for(|stop| *stop).await.is_ok(),
-            None => false,
-        };
-        if stopped {
-            tokio::time::sleep(SHUTDOWN_MAX).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
+/// Returns when a shutdown was asked for and the state under way had its time to end.
+async fn shut_down_for_long(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_ok() {
+        tokio::time::sleep(SHUTDOWN_MAX).await;
+    } else {
+        std::future::pending::<()>().await;
     }
 }
 

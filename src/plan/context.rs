@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::PlanInput;
 use super::names::Scope;
-use super::{PlanInput, Statement};
+use super::statement::Statement;
 use crate::expect::{Template, TemplateError, value_of_node};
 use crate::history::SqlValue;
 use crate::scenario::{Located, Scenario, When};

@@ -1,6 +1,7 @@
 //! Which server a trial asks beside its connections, and the texts of the statements that its steps run.
 
-use super::{Action, ServerPlan, Statement, TrialPlan};
+use super::statement::Statement;
+use super::{Action, ServerPlan, TrialPlan};
 
 /// The name of the server that connections without `server` use.
 pub(super) const MAIN: &str = "main";

@@ -8,7 +8,7 @@ use super::{Final, IsTrue, OutcomePlan, Query, Step};
 use crate::expect::{Expectation, Reading, ValuePattern};
 use crate::scenario::{Located, keys, lost_comment};
 use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
-use crate::sql::{by_name, nearest as nearest_name};
+use crate::sql::{by_name, nearest as nearest_name, split};
 
 impl Context<'_> {
     pub(super) fn finals(
@@ -280,6 +280,10 @@ impl Context<'_> {
                 continue;
             }
             self.problems.extend(lost_comment(self.file, sql, text));
+            if let Some(problem) = not_one(sql, text, plain) {
+                self.problems.push(problem);
+                continue;
+            }
             let located = Located {
                 span: sql.span,
                 value: text.to_owned(),
@@ -336,5 +340,31 @@ impl Context<'_> {
                 (Some(_), None) => {}
             }
         }
+    }
+}
+
+/// The mistake of a query that is not one statement.
+fn not_one(node: &Node, text: &str, always: bool) -> Option<Diagnostic> {
+    let error =
+        |message: String, label: String| Diagnostic::error(node.span, message).label(node.span, label);
+    match split(text) {
+        Ok(pieces) if pieces.len() == 1 => None,
+        Ok(pieces) if pieces.is_empty() => Some(error(
+            "a statement is missing".to_owned(),
+            "nothing here is for the server".to_owned(),
+        )),
+        Ok(pieces) => {
+            let count = pieces.len();
+            let problem = error(
+                "a query is one statement".to_owned(),
+                format!("these are {count}, and only one could be looked at"),
+            );
+            Some(problem.help(if always {
+                "write a list of statements: each must be true"
+            } else {
+                "write a query of its own for each"
+            }))
+        }
+        Err(mistake) => Some(error(mistake.to_string(), mistake.help().to_owned())),
     }
 }

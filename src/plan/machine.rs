@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{Action, SaveSource, Step, TrialPlan, Value};
-pub use crate::coordinator::Reach;
+pub use crate::coordinator::{Effects, Wanted};
 use crate::expect::{Template, ValuePattern};
 use crate::history::{JobKind, Outcome, Vars, describe, show};
 use crate::source::Span;
@@ -42,27 +42,8 @@ pub struct Coordination {
 pub struct Want {
     /// Where the file says so.
     pub span: Span,
-    /// What.
+    /// What: an event or a state. A state's number is that in [`TrialPlan::steps`].
     pub what: Wanted,
-}
-
-/// What is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// An event that has come so often.
-    Event {
-        /// Its name.
-        name: String,
-        /// How often, since the trial began.
-        times: u32,
-    },
-    /// A state that a connection has entered.
-    State {
-        /// The connection's number.
-        connection: usize,
-        /// The number of the state in [`TrialPlan::steps`].
-        step: usize,
-    },
 }
 
 /// How often a state does what it does.
@@ -260,21 +241,21 @@ impl Watch {
 }
 
 impl Step {
-    /// What a state brings itself: the events when it ends, the barrier before it acts.
+    /// What a state does for others itself: the events when it ends, the barrier before it acts.
     #[must_use]
-    pub fn brings(&self) -> Reach {
-        let mut reach = Reach {
+    pub fn effects(&self) -> Effects {
+        let mut effects = Effects {
             events: self.coordination.signal.iter().cloned().collect(),
-            ..Reach::default()
+            ..Effects::default()
         };
-        reach
+        effects
             .barriers
             .extend(self.coordination.barrier.map(|(number, _)| number));
         if let Action::Watch(watch) = &self.action {
-            reach.jobs.insert(watch.kind());
+            effects.jobs.insert(watch.kind());
         }
-        reach.anything = matches!(self.action, Action::Handler(_));
-        reach
+        effects.anything = matches!(self.action, Action::Handler(_));
+        effects
     }
 
     /// All states that can follow it, of those that its connection has: a handler may lead to any of them.
@@ -297,14 +278,20 @@ impl TrialPlan {
         let wants = own.wait_for.iter().map(|want| match &want.what {
             Wanted::Event { name, times: 1 } => name.clone(),
             Wanted::Event { name, times } => format!("{name} ×{times}"),
-            Wanted::State { connection, step } => {
+            Wanted::State { connection, state } => {
                 let connection = self
                     .connections
                     .get(*connection)
                     .map_or("?", |own| own.name.as_str());
-                let state = self.steps.get(*step).map_or("?", |step| step.state.as_str());
+                let state = self.steps.get(*state).map_or("?", |step| step.state.as_str());
                 format!("{connection}.{state}")
             }
+            Wanted::Barrier(number) => {
+                let barrier = self.barriers().get(*number);
+                barrier.map_or_else(|| "?".to_owned(), |barrier| barrier.name.clone())
+            }
+            Wanted::AllConnected => "all connections".to_owned(),
+            Wanted::Message => "a message".to_owned(),
         });
         let wants = wants.collect::<Vec<_>>().join(", ");
         let barrier = own.barrier.and_then(|(number, _)| self.barriers().get(number));
@@ -325,30 +312,30 @@ impl TrialPlan {
 
     /// What may come after each of these states, in the same round: a fixpoint over the transitions.
     #[must_use]
-    pub fn reach_after(&self, states: &Range<usize>) -> Vec<Reach> {
-        reach_after(&self.steps, states)
+    pub fn effects_after(&self, states: &Range<usize>) -> Vec<Effects> {
+        effects_after(&self.steps, states)
     }
 }
 
-pub(super) fn reach_after(steps: &[Step], states: &Range<usize>) -> Vec<Reach> {
-    let mut after = vec![Reach::default(); states.len()];
+pub(super) fn effects_after(steps: &[Step], states: &Range<usize>) -> Vec<Effects> {
+    let mut after = vec![Effects::default(); states.len()];
     let mut changed = true;
     while changed {
         changed = false;
         for at in states.clone().rev() {
             let Some(step) = steps.get(at) else { continue };
-            let mut reach = Reach::default();
+            let mut effects = Effects::default();
             for next in step.followers(states) {
                 let Next::State(next) = next else { continue };
                 let Some(follower) = steps.get(next) else { continue };
-                reach.take_in(&follower.brings());
-                reach.states.insert(next);
+                effects.union(&follower.effects());
+                effects.states.insert(next);
                 if let Some(later) = after.get(next - states.start) {
-                    reach.take_in(&later.clone());
+                    effects.union(&later.clone());
                 }
             }
-            if after[at - states.start] != reach {
-                after[at - states.start] = reach;
+            if after[at - states.start] != effects {
+                after[at - states.start] = effects;
                 changed = true;
             }
         }

@@ -20,13 +20,16 @@ mod orders;
 mod outcomes;
 mod pattern;
 mod reach;
+mod server_changes;
 mod shared;
+mod statement;
 mod states;
 mod step_name;
 mod steps;
 mod transitions;
 mod trial;
 mod unused;
+mod user_locks;
 mod wants;
 
 use std::collections::BTreeMap;
@@ -46,15 +49,18 @@ pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use load::LoadContent;
 pub use machine::{
-    BarrierPlan, Coordination, Next, Reach, Repetition, Retries, Trigger, Want, Wanted, Watch,
+    BarrierPlan, Coordination, Effects, Next, Repetition, Retries, Trigger, Want, Wanted, Watch,
     describe_action, is_there,
 };
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
 pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
 pub use outcomes::{OutcomePlan, SawPlan};
 pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
+pub use server_changes::ServerChanges;
 pub use shared::{EventsPattern, JobPattern, SeriesPattern};
+pub use statement::{FillError, Statement, fill};
 pub use step_name::step_name;
+pub use user_locks::UserLocks;
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,6 +120,10 @@ pub struct TrialPlan {
     pub tags: Vec<String>,
     /// Whether no other trial may run at the same time.
     pub serial: bool,
+    /// What it changes of the run's server beyond its own databases.
+    pub server_changes: ServerChanges,
+    /// User-level locks that other trials may name as well.
+    pub user_locks: UserLocks,
     /// The limit of the whole trial.
     pub timeout: Duration,
     /// Servers of the trial's own.
@@ -137,15 +147,6 @@ pub struct ServerPlan {
     pub vars: Vec<(String, String)>,
     /// Statements that make its tables.
     pub setup: Vec<Statement>,
-}
-
-/// A statement with its place.
-#[derive(Debug, Clone)]
-pub struct Statement {
-    /// Where it stands.
-    pub span: Span,
-    /// Its text.
-    pub text: Template,
 }
 
 /// One step.

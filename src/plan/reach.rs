@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Step;
 use super::connections::ConnectionPlan;
 use super::context::Context;
-use super::machine::{Next, Reach, Want, Wanted};
+use super::machine::{Effects, Next, Want, Wanted};
 use super::states::States;
 use super::transitions::Own;
 use crate::source::Diagnostic;
@@ -107,7 +107,9 @@ impl Context<'_> {
             // Who would bring it: a state that is never entered, or that never ends.
             let brings = |at: usize, step: &Step| match (missing.map(|want| &want.what), span) {
                 (Some(Wanted::Event { name, .. }), _) => step.coordination.signal.contains(name),
-                (Some(Wanted::State { step: wanted, .. }), _) => at == *wanted,
+                (Some(Wanted::State { state, .. }), _) => at == *state,
+                // No file waits for these by `wait_for`.
+                (Some(Wanted::Barrier(_) | Wanted::AllConnected | Wanted::Message), _) => false,
                 (None, span) => step.coordination.barrier.is_some_and(|(number, other)| {
                     other != span
                         && all.barriers.get(number).map(|one| one.name.as_str())
@@ -142,7 +144,7 @@ impl Context<'_> {
 #[derive(Default)]
 struct Come {
     /// What states bring that can end.
-    reach: Reach,
+    effects: Effects,
     /// For each barrier the connections that can come to it.
     at_barrier: Vec<BTreeSet<usize>>,
 }
@@ -159,17 +161,20 @@ impl Come {
             ..Self::default()
         };
         let over: BTreeSet<usize> = ended.iter().map(|(_, step)| *step).collect();
-        for brings in over
+        for effects in over
             .iter()
             .filter_map(|number| steps.get(*number))
-            .map(Step::brings)
+            .map(Step::effects)
         {
-            come.reach.take_in(&brings);
+            come.effects.union(&effects);
         }
         for (connection, step) in entered {
-            let barrier = steps.get(*step).and_then(|step| step.coordination.barrier);
-            if let Some(here) = barrier.and_then(|(number, _)| come.at_barrier.get_mut(number)) {
-                here.insert(*connection);
+            let Some(step) = steps.get(*step) else { continue };
+            let effects = step.effects();
+            for (number, here) in come.at_barrier.iter_mut().enumerate() {
+                if effects.may_reach(number) {
+                    here.insert(*connection);
+                }
             }
         }
         come
@@ -177,8 +182,10 @@ impl Come {
 
     fn can(&self, what: &Wanted, entered: &BTreeSet<(usize, usize)>) -> bool {
         match what {
-            Wanted::State { connection, step } => entered.contains(&(*connection, *step)),
-            Wanted::Event { name, .. } => self.reach.may_bring(name),
+            Wanted::State { connection, state } => entered.contains(&(*connection, *state)),
+            Wanted::Event { name, .. } => self.effects.may_signal(name),
+            // No file waits for these by `wait_for`.
+            Wanted::Barrier(_) | Wanted::AllConnected | Wanted::Message => true,
         }
     }
 }

@@ -198,8 +198,8 @@ impl Context<'_> {
 
     /// An event that no state can bring.
     fn check_event(&mut self, name: &str, span: Span, steps: &[Step]) {
-        let brings: Vec<_> = steps.iter().map(Step::brings).collect();
-        if brings.iter().any(|one| one.may_bring(name)) {
+        let brings: Vec<_> = steps.iter().map(Step::effects).collect();
+        if brings.iter().any(|one| one.may_signal(name)) {
             return;
         }
         let known = brings.iter().flat_map(|one| &one.events).map(String::as_str);
@@ -288,7 +288,7 @@ impl Context<'_> {
             JobKind::Import => "{status: finished}",
             JobKind::Ddl => "{status: synced}",
         };
-        if !steps.iter().any(|step| step.brings().jobs.contains(&kind)) {
+        if !steps.iter().any(|step| step.effects().jobs.contains(&kind)) {
             let word = kind.word();
             let problem = Diagnostic::error(node.span, format!("no state watches {key}"));
             self.problems

@@ -146,12 +146,15 @@ impl Context<'_> {
                     .barrier
                     .is_some_and(|(other, _)| other == number)
             };
-            let can = connections
-                .iter()
-                .filter(|own| all.steps[own.states.clone()].iter().any(names))
-                .count();
-            let can = u32::try_from(can).unwrap_or(u32::MAX);
-            let wanted = parties.as_ref().map_or(can, |parties| parties.value);
+            // A handler may come to any barrier, if the file says how many it is for.
+            let handles = |step: &Step| matches!(step.action, Action::Handler(_));
+            let count = |has: &dyn Fn(&Step) -> bool| {
+                let coming = connections.iter();
+                let coming = coming.filter(|own| all.steps[own.states.clone()].iter().any(has));
+                u32::try_from(coming.count()).unwrap_or(u32::MAX)
+            };
+            let wanted = parties.as_ref().map_or(count(&names), |parties| parties.value);
+            let can = count(&|step| names(step) || handles(step));
             let place = parties.as_ref().map_or(span, |parties| parties.span);
             if wanted > can || wanted < 2 {
                 let message = format!("barrier `{name}` can never fill");

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::connections::Connections;
 use super::context::{Context, Variant, label};
-use super::control::{MAIN, main_server};
+use super::control::main_server;
 use super::names::Scope;
+use super::server_changes::Parts;
 use super::states::States;
-use super::{ConcurrentPlan, ExploredPlan, Mode, PlanInput, ServerPlan, Statement, TRIAL_TIMEOUT, TrialPlan};
+use super::user_locks::UserLocks;
+use super::{ConcurrentPlan, ExploredPlan, Mode, PlanInput, ServerPlan, TRIAL_TIMEOUT, TrialPlan};
 use crate::expect::{Template, value_of_node};
 use crate::history::{SqlValue, Vars};
 use crate::scenario::{Located, Scenario};
@@ -93,7 +95,22 @@ impl Context<'_> {
         if self.waits_are_clear && !free && permutations.is_none() {
             self.check_flow(&connections, &steps);
         }
-        self.check_whole_server(&setup, &connections, &steps, &vars);
+        let (server_changes, user_locks) = {
+            let parts = Parts {
+                setup: &setup,
+                teardown: &teardown,
+                steps: &steps,
+                finals: finals
+                    .iter()
+                    .chain(outcomes.iter().map(|outcome| &outcome.holds))
+                    .collect(),
+                connections: &connections,
+                has_own_main: main_server(&servers).is_some(),
+                vars: &vars,
+            };
+            self.check_filled(&parts, &servers);
+            (self.check_server(&parts), UserLocks::of(&parts))
+        };
         let mut vars = vars;
         let mut secrets = secrets;
         for (name, value) in scope.env_used() {
@@ -149,6 +166,8 @@ impl Context<'_> {
             requires: self.scenario.requires.clone(),
             tags: self.scenario.tags.clone(),
             serial: self.scenario.serial,
+            server_changes,
+            user_locks,
             timeout: self.scenario.timeout.unwrap_or(TRIAL_TIMEOUT),
             main_server: main_server(&servers),
             servers,
@@ -246,48 +265,6 @@ impl Context<'_> {
             });
         }
         servers
-    }
-
-    /// What changes the whole server needs a server of its own, or to run alone.
-    fn check_whole_server(
-        &mut self,
-        setup: &[Statement],
-        connections: &[super::ConnectionPlan],
-        steps: &[super::Step],
-        vars: &Vars,
-    ) {
-        if self.scenario.serial {
-            return;
-        }
-        let own = self
-            .scenario
-            .servers
-            .iter()
-            .any(|server| server.name.value == MAIN);
-        let shared = |step: &&super::Step| {
-            connections
-                .get(step.connection)
-                .is_some_and(|connection| connection.server.is_none())
-        };
-        let in_steps = steps
-            .iter()
-            .filter(shared)
-            .flat_map(|step| step.action.statements());
-        let in_setup = setup.iter().filter(|_| !own);
-        for statement in in_setup.chain(in_steps) {
-            // A statement may come from the matrix whole; what only a run knows stands as it is written.
-            let text = statement
-                .text
-                .fill(vars)
-                .unwrap_or_else(|_| statement.text.source().to_owned());
-            if crate::sql::classify(&text).changes_whole_server() {
-                self.problems.push(
-                    Diagnostic::error(statement.span, "this changes the whole server, other trials' too")
-                        .label(statement.span, "not only this trial's databases")
-                        .help("write `serial: true`, to run alone, or `servers: {main: {}}`, for a server of its own"),
-                );
-            }
-        }
     }
 }
 

@@ -115,7 +115,7 @@ impl Context<'_> {
                 }
                 let what = |connection| Wanted::State {
                     connection,
-                    step: *step,
+                    state: *step,
                 };
                 numbers
                     .into_iter()

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::redact::redact;
 use crate::explore::{Explored, OrderOutcome};
-use crate::history::History;
+use crate::history::{History, Status};
 use crate::plan::TrialPlan;
 use crate::verdict::{Finding, Verdict};
 
@@ -107,4 +107,48 @@ pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict, explored: 
     // All of it is plain data; what has no form in JSON (a float that is no number) becomes null.
     let text = serde_json::to_string_pretty(&record).unwrap_or_else(|error| format!("\"{error}\""));
     redact(&text, &plan.secrets)
+}
+
+#[derive(Serialize)]
+struct ProgramRecord<'a> {
+    verdict: &'static str,
+    findings: Vec<NotCompleted<'a>>,
+    steps: Vec<StateName<'a>>,
+    history: &'a History,
+}
+
+/// A connection that did not complete.
+#[derive(Serialize)]
+struct NotCompleted<'a> {
+    connection: &'a str,
+    state: Option<&'a str>,
+    message: &'a str,
+}
+
+/// A state of a program: the history names states by their numbers.
+#[derive(Serialize)]
+struct StateName<'a> {
+    state: &'a str,
+}
+
+/// The same of a program's connections, whose steps have the numbers of these states.
+#[must_use]
+pub fn record_of_states(states: &[String], history: &History, secrets: &[String]) -> String {
+    let unfinished = history.connections.iter();
+    let unfinished = unfinished.filter(|connection| connection.status != Status::Completed);
+    let findings: Vec<NotCompleted<'_>> = unfinished
+        .map(|connection| NotCompleted {
+            connection: &connection.name,
+            state: connection.state(),
+            message: connection.failure.as_deref().unwrap_or("it did not end"),
+        })
+        .collect();
+    let record = ProgramRecord {
+        verdict: if findings.is_empty() { "passed" } else { "failed" },
+        findings,
+        steps: states.iter().map(|state| StateName { state }).collect(),
+        history,
+    };
+    let text = serde_json::to_string_pretty(&record).unwrap_or_else(|error| format!("\"{error}\""));
+    redact(&text, secrets)
 }

@@ -2,8 +2,8 @@
 
 use super::redact::redact;
 use crate::history::{History, Wait, Went, describe};
-use crate::plan::{Action, TrialPlan};
-use crate::verdict::{evidence_in_words, rule_in_words};
+use crate::plan::{Action, Step, TrialPlan};
+use crate::verdict::rule_in_words;
 
 /// A column is at most this wide.
 const WIDTH_MAX: usize = 44;
@@ -17,6 +17,17 @@ const LINES_MAX: usize = 150;
 /// A shorter wait before a state is not worth a word.
 const WAIT_SHOWN_US: u64 = 1_000;
 
+/// How the timeline calls a step.
+#[derive(Debug, Clone)]
+struct StepLabel {
+    /// Before what it did, such as its line.
+    short: String,
+    /// In a sentence, such as `line 12`.
+    long: String,
+    /// Whether it does nothing but wait, so that its outcome says nothing.
+    silent: bool,
+}
+
 struct Line {
     at_us: u64,
     connection: usize,
@@ -26,16 +37,42 @@ struct Line {
 /// What each connection did, one column each, with milliseconds.
 #[must_use]
 pub fn timeline(plan: &TrialPlan, history: &History) -> String {
-    redact(&draw(plan, history), &plan.secrets)
+    let label = |step: &Step| {
+        let line = plan.file.place(step.span.start).line;
+        StepLabel {
+            short: line.to_string(),
+            long: format!("line {line}"),
+            silent: matches!(step.action, Action::Nothing),
+        }
+    };
+    let labels: Vec<StepLabel> = plan.steps.iter().map(label).collect();
+    redact(&draw(&labels, history), &plan.secrets)
 }
 
-fn draw(plan: &TrialPlan, history: &History) -> String {
+/// The same of a program's connections, whose steps have the numbers of these states.
+#[must_use]
+pub fn timeline_of_states(states: &[String], history: &History, secrets: &[String]) -> String {
+    let label = |state: &String| StepLabel {
+        short: state.clone(),
+        long: format!("state `{state}`"),
+        silent: false,
+    };
+    let labels: Vec<StepLabel> = states.iter().map(label).collect();
+    redact(&draw(&labels, history), secrets)
+}
+
+/// Draws the timeline; the labels are those of the steps, by their numbers.
+fn draw(labels: &[StepLabel], history: &History) -> String {
+    let unknown = StepLabel {
+        short: "?".to_owned(),
+        long: "an unknown step".to_owned(),
+        silent: false,
+    };
+    let label_of = |step: usize| labels.get(step).unwrap_or(&unknown);
     let mut lines = Vec::new();
     for record in &history.steps {
-        let line = plan
-            .steps
-            .get(record.step)
-            .map_or(0, |step| plan.file.place(step.span.start).line);
+        let label = label_of(record.step);
+        let line = &label.short;
         let mut text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
         if record.iteration > 0 {
             text = format!("#{} {text}", record.iteration);
@@ -55,16 +92,12 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
             Some(end) if quick => {
                 let took = end.took_us as f64 / 1_000.0;
                 let outcome = match &record.went {
-                    Went::Unsatisfied { .. } => format!("✗ not satisfied ({took:.1} ms)"),
+                    Went::Unsatisfied { failure, .. } => format!("✗ {} ({took:.1} ms)", failure.word()),
                     went => format!("→ {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
                 };
-                let nothing = plan
-                    .steps
-                    .get(record.step)
-                    .is_some_and(|step| matches!(step.action, Action::Nothing));
-                if nothing && record.went == Went::On {
+                if label.silent && record.went == Went::On {
                     push(&mut lines, record.started_us, format!("{line}: {text}"));
-                } else if plan.connections.len() > COLUMNS_MAX {
+                } else if history.connections.len() > COLUMNS_MAX {
                     let text = cut(&text, STATEMENT_MAX);
                     push(&mut lines, record.started_us, format!("{line}: {text} {outcome}"));
                 } else {
@@ -78,7 +111,7 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
                     push(
                         &mut lines,
                         wait.seen_us,
-                        format!("  ⧗ blocked{}", blocked_by(plan, wait)),
+                        format!("  ⧗ blocked{}", blocked_by(history, wait)),
                     );
                 }
                 match end {
@@ -91,7 +124,11 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
                             format!("  → {line}: {outcome} (after {took:.1} ms){}", then(&record.went)),
                         );
                     }
-                    None => push(&mut lines, u64::MAX, format!("  … line {line} had not returned")),
+                    None => push(
+                        &mut lines,
+                        u64::MAX,
+                        format!("  … {} had not returned", label.long),
+                    ),
                 }
             }
         }
@@ -103,10 +140,10 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
         let begin = LINES_MAX / 3;
         lines.drain(begin..begin + left_out);
     }
-    let mut text = if plan.connections.len() <= COLUMNS_MAX {
-        columns(plan, &lines)
+    let mut text = if history.connections.len() <= COLUMNS_MAX {
+        columns(history, &lines)
     } else {
-        list(plan, &lines)
+        list(history, &lines)
     };
     if left_out > 0 {
         let after = text.len().saturating_sub(LINES_MAX) + LINES_MAX / 3;
@@ -114,19 +151,15 @@ fn draw(plan: &TrialPlan, history: &History) -> String {
     }
     for record in &history.steps {
         if let Some(wait) = &record.wait {
-            let line = plan
-                .steps
-                .get(record.step)
-                .map_or(0, |step| plan.file.place(step.span.start).line);
-            let how = wait
-                .evidence
-                .map(|how| format!("; the holder: {}", evidence_in_words(how)))
-                .unwrap_or_default();
-            text.push(format!(
-                "blocked at line {line}: {}{how}",
-                rule_in_words(wait.rule, history.product)
-            ));
+            let label = &label_of(record.step).long;
+            text.push(format!("blocked at {label}: {}", rule_in_words(wait.rule)));
         }
+    }
+    if history.unrecorded > 0 {
+        text.push(format!(
+            "{} more statements were not recorded",
+            history.unrecorded
+        ));
     }
     text.join("\n")
 }
@@ -143,8 +176,13 @@ fn then(went: &Went) -> String {
     }
 }
 
-fn blocked_by(plan: &TrialPlan, wait: &Wait) -> String {
-    let name = |number: &usize| plan.connections.get(*number).map_or("?", |own| own.name.as_str());
+fn name(history: &History, connection: usize) -> &str {
+    let record = history.connections.get(connection);
+    record.map_or("?", |record| record.name.as_str())
+}
+
+fn blocked_by(history: &History, wait: &Wait) -> String {
+    let name = |number: &usize| name(history, *number);
     let holders = wait.holders.iter().map(name).collect::<Vec<_>>().join(", ");
     let key = wait
         .key
@@ -174,17 +212,14 @@ fn cut(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
-fn columns(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
-    let widths: Vec<usize> = (0..plan.connections.len())
+fn columns(history: &History, lines: &[Line]) -> Vec<String> {
+    let widths: Vec<usize> = (0..history.connections.len())
         .map(|number| {
             let own = lines
                 .iter()
                 .filter(|line| line.connection == number)
                 .map(|line| line.text.chars().count());
-            let name = plan
-                .connections
-                .get(number)
-                .map_or(0, |own| own.name.chars().count());
+            let name = name(history, number).chars().count();
             own.chain([name]).max().unwrap_or(0).min(WIDTH_MAX)
         })
         .collect();
@@ -199,9 +234,7 @@ fn columns(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
             .trim_end()
             .to_owned()
     };
-    let mut text = vec![row(" ".repeat(10), &|number| {
-        plan.connections[number].name.clone()
-    })];
+    let mut text = vec![row(" ".repeat(10), &|number| name(history, number).to_owned())];
     for line in lines {
         let cell = |number: usize| {
             if number == line.connection {
@@ -215,8 +248,8 @@ fn columns(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
     text
 }
 
-fn list(plan: &TrialPlan, lines: &[Line]) -> Vec<String> {
-    let name = |number: usize| plan.connections.get(number).map_or("?", |own| own.name.as_str());
+fn list(history: &History, lines: &[Line]) -> Vec<String> {
+    let name = |number: usize| name(history, number);
     let width = lines
         .iter()
         .map(|line| name(line.connection).chars().count())

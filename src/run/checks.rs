@@ -4,7 +4,27 @@ use std::time::Instant;
 
 use super::control::Control;
 use crate::history::{CheckId, CheckRecord, History, Outcome, Vars};
-use crate::plan::{Query, TrialPlan};
+use crate::plan::{Query, TrialPlan, fill};
+
+/// Asks `always`; whoever calls it knows that no statement runs.
+pub(super) async fn always(
+    plan: &TrialPlan,
+    control: &mut Control,
+    vars: &Vars,
+    after: Option<usize>,
+) -> Vec<CheckRecord> {
+    let mut records = Vec::new();
+    for (number, one) in plan.finals.iter().enumerate() {
+        for (index, query) in one.always.iter().enumerate() {
+            let check = CheckId::Always {
+                check: (number, index),
+                after,
+            };
+            records.push(query_record(control, query, check, vars).await);
+        }
+    }
+    records
+}
 
 /// Asks the tables and queries of all final expectations.
 pub(crate) async fn final_checks(plan: &TrialPlan, control: &mut Control, history: &mut History) {
@@ -40,12 +60,7 @@ async fn final_check(control: &mut Control, query: &Query, check: CheckId, histo
 }
 
 /// Runs a query of the control connection.
-pub(super) async fn query_record(
-    control: &mut Control,
-    query: &Query,
-    check: CheckId,
-    vars: &Vars,
-) -> CheckRecord {
+async fn query_record(control: &mut Control, query: &Query, check: CheckId, vars: &Vars) -> CheckRecord {
     let started = Instant::now();
     let needs = query
         .expectations
@@ -53,17 +68,16 @@ pub(super) async fn query_record(
         .fold(crate::expect::Needs::default(), |all, one| {
             all.and(one.check.needs())
         });
-    let (sql, outcome) = match query.sql.fill(vars) {
+    let (sql, outcome) = match fill(&query.sql, vars) {
         Ok(sql) => {
             let outcome = control.execute(&sql).await;
             (sql, outcome)
         }
-        Err(name) => {
-            let message = format!("`${{{name}}}` has no value");
+        Err(error) => {
             let error = crate::history::SqlError {
                 code: 1105,
                 sqlstate: "HY000".to_owned(),
-                message,
+                message: error.to_string(),
             };
             (String::new(), Outcome::Refused(error))
         }

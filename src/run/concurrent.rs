@@ -10,16 +10,17 @@ use tokio::sync::{RwLock, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
-use super::checks::query_record;
+use super::checks::always;
 use super::control::Controls;
-use super::limits::{HEALTH_EVERY, LOCK_WAITS_EVERY, LOCK_WAITS_MAX, SLOW, WATCHED_EVERY};
+use super::limits::{HEALTH_EVERY, SLOW, WATCHED_EVERY};
 use super::live::Live;
-use crate::connection::KILL_MAX;
+use crate::connection::{KILL_MAX, sessions_there};
 use crate::coordinator::Coordinator;
-use crate::history::{CheckId, CheckRecord, Evidence, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
-use crate::lock_wait;
+use crate::history::{CheckRecord, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
+use crate::lock_wait::LockView;
 use crate::machine::{ConcurrentMachine, KillRequest, MachineEnv, Worker};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
+use crate::sql::Product;
 
 pub(super) struct ConcurrentRun<'c> {
     plan: Arc<TrialPlan>,
@@ -32,8 +33,6 @@ pub(super) struct ConcurrentRun<'c> {
     stopped: Option<Stopped>,
     /// When the sessions of resting connections were looked for last.
     checked: Instant,
-    /// The lock wait that was seen of each connection: its transaction, since when, and when first.
-    waits: BTreeMap<usize, (i128, Option<String>)>,
 }
 
 impl<'c> ConcurrentRun<'c> {
@@ -52,7 +51,6 @@ impl<'c> ConcurrentRun<'c> {
             checks: Vec::new(),
             stopped: None,
             checked: Instant::now(),
-            waits: BTreeMap::new(),
         }
     }
 
@@ -149,24 +147,13 @@ impl<'c> ConcurrentRun<'c> {
             if sessions.is_empty() {
                 continue;
             }
-            let ids: Vec<String> = sessions.iter().map(|(_, session)| session.to_string()).collect();
-            let sql = format!(
-                "select id from information_schema.processlist where id in ({})",
-                ids.join(",")
-            );
-            let there = match self.controls[control].connection.execute(&sql).await {
-                Outcome::Rows(set) => set.rows,
-                // That the server itself is gone is told by whoever asks it something next.
-                _ => continue,
-            };
-            let is_there = |session: u64| {
-                there
-                    .iter()
-                    .flatten()
-                    .any(|cell| *cell == SqlValue::Int(session.into()))
+            let ids: Vec<u64> = sessions.iter().map(|(_, session)| *session).collect();
+            // That the server itself is gone is told by whoever asks it something next.
+            let Some(there) = sessions_there(&mut self.controls[control].connection, &ids).await else {
+                continue;
             };
             for (number, session) in sessions {
-                if !is_there(session) {
+                if !there.contains(&session) {
                     self.coordinator.note_gone(number, session);
                 }
             }
@@ -193,7 +180,6 @@ impl<'c> ConcurrentRun<'c> {
     /// Looks who is blocked, where a statement has not returned for some time.
     async fn look(&mut self) {
         let slow = self.coordinator.slow(SLOW);
-        self.waits.retain(|connection, _| slow.contains_key(connection));
         let mut by_control: BTreeMap<ControlId, Vec<usize>> = BTreeMap::new();
         for connection in slow.keys() {
             by_control
@@ -209,23 +195,12 @@ impl<'c> ConcurrentRun<'c> {
                 .collect();
             let ids: Vec<u64> = sessions.iter().map(|(_, session)| *session).collect();
             // A server that is gone is told by every statement that it leaves without an answer.
-            let Ok(rows) = lock_wait::transactions(&mut self.controls[control].connection, &ids).await else {
+            let Ok(view) = LockView::ask(&mut self.controls[control].connection, &ids).await else {
                 continue;
             };
-            for (number, session) in sessions {
-                let Some(row) = rows.iter().find(|row| row.session == session) else {
-                    continue;
-                };
-                if !row.waits() {
-                    self.waits.remove(&number);
-                    continue;
-                }
-                // One sight proves nothing: a statement that gets its lock at once is seen so, too.
-                let sight = (row.id, row.waiting_since.clone());
-                if self.waits.insert(number, sight.clone()) == Some(sight) {
-                    blocked.insert(number);
-                }
-            }
+            let sessions = sessions.into_iter();
+            let held = sessions.filter(|(_, session)| view.holder_of(*session).is_some());
+            blocked.extend(held.map(|(number, _)| number));
         }
         self.coordinator.set_blocked(blocked);
     }
@@ -251,59 +226,24 @@ impl<'c> ConcurrentRun<'c> {
             .map(|number| self.coordinator.session(number))
             .collect();
         let ids: Vec<u64> = sessions.iter().flatten().copied().collect();
-        let control = &mut self.controls[control].connection;
-        let Ok(rows) = lock_wait::transactions(control, &ids).await else {
+        let Ok(view) = LockView::ask(&mut self.controls[control].connection, &ids).await else {
             return;
         };
-        let own = rows.iter().find(|row| row.session == session);
-        let number =
-            |row: &lock_wait::TrxRow| sessions.iter().position(|session| *session == Some(row.session));
-        let (rule, holder, evidence, key) = match own.filter(|row| row.waits()) {
-            Some(own) => {
-                let began = Instant::now();
-                let mut found = None;
-                while found.is_none() && began.elapsed() < LOCK_WAITS_MAX {
-                    found = lock_wait::lock_wait(control, own.id).await;
-                    if found.is_none() {
-                        tokio::time::sleep(LOCK_WAITS_EVERY).await;
-                    }
-                }
-                let (holder, key) = found.unwrap_or_default();
-                let holder = rows.iter().find(|row| row.id == holder).and_then(number);
-                let evidence = holder.map(|_| Evidence::DataLockWaits);
-                let waited = own.waited.unwrap_or_default().as_micros();
-                let apart_us = u64::try_from(waited).unwrap_or(u64::MAX);
-                (WaitRule::SameLockWaitTwice { apart_us }, holder, evidence, key)
-            }
-            // A statement without a transaction around it meets locks when it commits, and tries again and again:
-            // that shows nowhere. The only other transaction with locks is the one it waits for.
-            None => {
-                let mut others = rows.iter().filter(|row| row.session != session && row.keys > 0);
-                let (Some(only), None) = (others.next(), others.next()) else {
-                    return;
-                };
-                let for_us = self.coordinator.look(|shared| {
-                    let record = shared.steps.get(request.record);
-                    record.map_or(0, |record| {
-                        self.coordinator.now_us().saturating_sub(record.started_us)
-                    })
-                });
-                let evidence = Some(Evidence::OnlyLocker);
-                (
-                    WaitRule::NoAnswer { for_us },
-                    number(only),
-                    evidence,
-                    String::new(),
-                )
-            }
+        let Some(holder) = view.holder_of(session) else {
+            return;
         };
+        let number = sessions
+            .iter()
+            .position(|own| own.is_some() && *own == holder.session);
         let wait = Wait {
             seen_us: self.coordinator.now_us(),
-            rule,
-            candidates: Vec::new(),
-            holders: holder.into_iter().collect(),
-            evidence,
-            key: Some(key).filter(|key| !key.is_empty()),
+            rule: match self.controls[control].connection.product() {
+                Product::TiDb => WaitRule::RowLock,
+                Product::MariaDb | Product::MySql => WaitRule::InnoDb,
+            },
+            holders: number.into_iter().collect(),
+            key: Some(holder.key).filter(|key| !key.is_empty()),
+            released_by: None,
             not_waiting_before: Vec::new(),
         };
         self.coordinator
@@ -360,24 +300,15 @@ impl<'c> ConcurrentRun<'c> {
 
     /// Asks `always`; whoever calls it knows that no statement runs.
     async fn always(&mut self) {
-        let plan = Arc::clone(&self.plan);
-        let main = plan.main_control();
-        for (number, one) in plan.finals.iter().enumerate() {
-            for (index, query) in one.always.iter().enumerate() {
-                let check = CheckId::Always {
-                    check: (number, index),
-                    after: None,
-                };
-                let vars = self.coordinator.vars();
-                let record = query_record(&mut self.controls[main], query, check, &vars).await;
-                // What held once more is not kept: there may be thousands of them.
-                let held = self
-                    .checks
-                    .iter()
-                    .any(|other| other.check == record.check && other.outcome == record.outcome);
-                if !held {
-                    self.checks.push(record);
-                }
+        let control = &mut self.controls[self.plan.main_control()];
+        for record in always(&self.plan, control, &self.coordinator.vars(), None).await {
+            // What held once more is not kept: there may be thousands of them.
+            let held = self
+                .checks
+                .iter()
+                .any(|other| other.check == record.check && other.outcome == record.outcome);
+            if !held {
+                self.checks.push(record);
             }
         }
     }

@@ -62,10 +62,10 @@ pub(crate) async fn control_statement(
         span: Some(statement.span),
         message,
     };
+    // What changes the whole server was found before the run: these variables have their first values.
     let sql = statement
-        .text
-        .fill(vars)
-        .map_err(|name| fail(format!("`${{{name}}}` has no value")))?;
+        .fill(vars, true)
+        .map_err(|error| fail(error.to_string()))?;
     let outcome = control.execute(&sql).await;
     if outcome.is_error() {
         return Err(fail(format!(

@@ -8,15 +8,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use super::checks::query_record;
+use super::checks::always;
 use super::control::Controls;
-use super::events::{DriverEvent, OnFailure, Returned};
+use super::on_failure::OnFailure;
 use crate::coordinator::Coordinator;
-use crate::history::{CheckId, CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
-use crate::lock_wait::{self, TrxRow};
+use crate::history::{CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
 use crate::machine::{Command, Report, Worker};
 use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
-use crate::sql::Product;
 use crate::transaction::Transaction;
 
 /// One connection's session, as its driver sees it.
@@ -38,6 +36,8 @@ pub(crate) struct SessionSlot {
 struct Started {
     step: usize,
     connection: usize,
+    /// The session that it was sent on.
+    session: Option<u64>,
 }
 
 /// Carries out the steps of one run.
@@ -50,10 +50,10 @@ pub(crate) struct Driver<'c> {
     on_failure: OnFailure,
     /// By the numbers of their records.
     started: Vec<Started>,
-    /// What has happened and nobody has taken out yet.
-    pub events: Vec<DriverEvent>,
     pub skipped: Vec<Skipped>,
     checks: Vec<CheckRecord>,
+    /// Records of blocked steps whose session was lost: the server may still wait.
+    pub(super) lingering: Vec<usize>,
     pub stopped: Option<Stopped>,
 }
 
@@ -73,9 +73,9 @@ impl<'c> Driver<'c> {
             sessions: Vec::new(),
             on_failure,
             started: Vec::new(),
-            events: Vec::new(),
             skipped: Vec::new(),
             checks: Vec::new(),
+            lingering: Vec::new(),
             stopped: None,
         }
     }
@@ -143,10 +143,7 @@ impl<'c> Driver<'c> {
         self.started.push(Started {
             step: number,
             connection,
-        });
-        self.events.push(DriverEvent::Started {
-            connection,
-            step: number,
+            session: self.coordinator.session(connection),
         });
         let slot = &mut self.sessions[connection];
         slot.running = Some(record);
@@ -179,42 +176,36 @@ impl<'c> Driver<'c> {
         let Some(started) = self.started.get(record).copied() else {
             return;
         };
-        let was_open = slot.transaction.is_open();
         slot.transaction = report.transaction;
         let before = slot.transactions_before;
         let txn = report.txn.map(|txn| txn.saturating_sub(before));
-        let returned = Returned {
-            record,
-            connection,
-            step: started.step,
-            ran: report.ran,
-            is_error: report.end.outcome.is_error(),
-            was_open,
-            is_open: slot.transaction.is_open(),
-        };
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[started.step];
-        let blocked = self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        let blocked = self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.is_some_and(|record| record.wait.is_some())
         });
         if blocked {
             self.coordinator
                 .enter_at(connection, &step.state, report.end.at_us);
+            match report.end.outcome {
+                Outcome::Lost { .. } => self.lingering.push(record),
+                _ => self.note_released(record),
+            }
         }
-        if returned.is_error && !step.wants_error() {
+        if report.end.outcome.is_error() && !step.wants_error() {
             self.fail(connection, step, &report.end.outcome);
         }
         let text = match step.action {
             Action::Kill { .. } => None,
-            _ => Some(returned.ran.join("; ")).filter(|text| !text.is_empty()),
+            _ => Some(report.ran.join("; ")).filter(|text| !text.is_empty()),
         };
         self.coordinator.change_step(record, |record| {
             record.txn = txn;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
-        self.coordinator.end_step(record, report.end, Went::On);
-        self.events.push(DriverEvent::Returned(returned));
+        self.coordinator
+            .end_step(connection, record, report.end, Went::On);
     }
 
     /// A connection got an error that nobody expected.
@@ -228,7 +219,7 @@ impl<'c> Driver<'c> {
             OnFailure::Close => {
                 // A task that has ended has closed its session.
                 let _ = slot.commands.send(Command::Fail);
-                slot.transaction.roll_back();
+                slot.transaction.in_no_session();
             }
             OnFailure::Keep => {}
         }
@@ -239,14 +230,19 @@ impl<'c> Driver<'c> {
         &self.plan.steps[self.started[record].step]
     }
 
+    /// The session that a record's step was sent on.
+    pub fn session_of(&self, record: usize) -> Option<u64> {
+        self.started[record].session
+    }
+
     /// The connection that a record is of.
     pub fn connection_of(&self, record: usize) -> usize {
         self.started[record].connection
     }
 
     pub fn is_done(&self, record: usize) -> bool {
-        self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.is_some_and(|record| record.end.is_some())
         })
     }
@@ -254,15 +250,26 @@ impl<'c> Driver<'c> {
     /// The wait of a step that was seen to be blocked.
     pub fn wait_of(&self, record: usize) -> Option<Wait> {
         self.coordinator
-            .look(|shared| shared.steps.get(record).and_then(|record| record.wait.clone()))
+            .look_at_steps(|steps| steps.get(record).and_then(|record| record.wait.clone()))
     }
 
     /// The text of what a step did.
     pub fn text_of(&self, record: usize) -> String {
-        self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.map(|record| record.text.clone()).unwrap_or_default()
         })
+    }
+
+    /// Takes note that nobody holds any more what a step waited for: with the step that was started last, unless it was
+    /// so before.
+    pub fn note_released(&self, record: usize) {
+        let last = (0..self.started.len()).rev().find(|other| *other != record);
+        self.coordinator.change_step(record, |record| {
+            if let Some(wait) = &mut record.wait {
+                wait.released_by = wait.released_by.or(last);
+            }
+        });
     }
 
     /// A step that was seen to be blocked was not.
@@ -294,48 +301,13 @@ impl<'c> Driver<'c> {
             .collect()
     }
 
-    /// Which server a connection is on.
-    pub fn product(&self, connection: usize) -> Product {
-        self.controls[self.sessions[connection].control]
-            .connection
-            .product()
-    }
-
-    /// What the server shows of the sessions' transactions.
-    pub async fn rows(&mut self, control: ControlId) -> Result<Vec<TrxRow>, Stopped> {
-        let sessions: Vec<u64> = (0..self.sessions.len())
-            .filter_map(|number| self.coordinator.session(number))
-            .collect();
-        match lock_wait::transactions(&mut self.controls[control].connection, &sessions).await {
-            Ok(rows) => Ok(rows),
-            Err(outcome) => Err(Stopped::ServerLost {
-                reason: format!("asking who waits gave {}", crate::history::describe(&outcome)),
-            }),
-        }
-    }
-
-    pub fn row_of<'r>(&self, rows: &'r [TrxRow], connection: usize) -> Option<&'r TrxRow> {
-        let session = self.coordinator.session(connection)?;
-        rows.iter().find(|row| row.session == session)
-    }
-
     /// Runs `always`, if no statement runs.
     pub async fn always(&mut self, after: Option<usize>) {
         if self.sessions.iter().any(|slot| slot.running.is_some()) {
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let main = plan.main_control();
-        for (number, one) in plan.finals.iter().enumerate() {
-            for (index, query) in one.always.iter().enumerate() {
-                let check = CheckId::Always {
-                    check: (number, index),
-                    after,
-                };
-                let vars = self.coordinator.vars();
-                let record = query_record(&mut self.controls[main], query, check, &vars).await;
-                self.checks.push(record);
-            }
-        }
+        let control = &mut self.controls[self.plan.main_control()];
+        let records = always(&self.plan, control, &self.coordinator.vars(), after).await;
+        self.checks.extend(records);
     }
 }

@@ -47,7 +47,7 @@ impl Driver<'_> {
             });
         } else {
             let end = self.end_by_force(record, outcome);
-            self.coordinator.end_step(record, end, Went::On);
+            self.coordinator.end_step(connection, record, end, Went::On);
             self.sessions[connection].running = None;
             self.discard(connection).await;
         }
@@ -60,8 +60,8 @@ impl Driver<'_> {
     /// The end of a statement that gave no answer.
     fn end_by_force(&self, record: usize, outcome: Outcome) -> StepEnd {
         let at_us = self.coordinator.now_us();
-        let started = self.coordinator.look(|shared| {
-            let record = shared.steps.get(record);
+        let started = self.coordinator.look_at_steps(|steps| {
+            let record = steps.get(record);
             record.map_or(at_us, |record| record.started_us)
         });
         StepEnd {

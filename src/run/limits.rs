@@ -13,15 +13,13 @@ pub(super) const FORGET_MAX: Duration = Duration::from_secs(10);
 /// How long a lock wait may show after it must have ended: a release takes 1 to 3 ms, and a busy machine makes
 /// seconds of them.
 pub(super) const RELEASE_MAX: Duration = Duration::from_secs(3);
-/// How long a statement that is no longer blocked may take to return, or to be blocked again.
-pub(crate) const RETURN_MAX: Duration = Duration::from_secs(3);
+/// How long a statement that is no longer blocked may take to return, or to be blocked again: a commit in back-off tries
+/// again after up to 2.5 s.
+pub(super) const RETURN_MAX: Duration = Duration::from_secs(5);
 /// Between two polls of a statement that may be blocked, or of one that was: a poll costs 0.3 to 0.5 ms.
 pub(crate) const POLL_EVERY: Duration = Duration::from_millis(2);
-/// How long the store inside tidb-server takes to fill DATA_LOCK_WAITS: the waiter asks for its lock anew once a
-/// second, and is entered then.
-pub(super) const LOCK_WAITS_MAX: Duration = Duration::from_millis(1_600);
-/// Between two looks at that table.
-pub(super) const LOCK_WAITS_EVERY: Duration = Duration::from_millis(50);
+/// Between two polls of a statement that is not blocked any more, and takes its time.
+pub(super) const RETURN_POLL_EVERY: Duration = Duration::from_millis(50);
 /// Between two looks at which concurrent connections are blocked. Nothing waits for them: they are for whoever
 /// watches, so that they may be rare.
 pub(super) const WATCHED_EVERY: Duration = Duration::from_millis(50);

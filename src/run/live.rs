@@ -56,6 +56,7 @@ impl fmt::Debug for Live {
 }
 
 fn status(trial: &str, coordinator: &Coordinator, ended: bool) -> LiveStatus {
+    let blocked = coordinator.blocked();
     coordinator.look(|shared| LiveStatus {
         trial: trial.to_owned(),
         ended,
@@ -71,7 +72,7 @@ fn status(trial: &str, coordinator: &Coordinator, ended: bool) -> LiveStatus {
                     .last()
                     .map(|(_, state)| state.clone())
                     .unwrap_or_default(),
-                blocked: shared.blocked.contains(&number),
+                blocked: blocked.contains(&number),
                 gone: own.gone_us.is_some() && matches!(own.status, Status::Connected | Status::Testing),
             })
             .collect(),

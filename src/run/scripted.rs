@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::driver::Driver;
-use super::holder::Waiting;
-use super::limits::{POLL_EVERY, RELEASE_MAX, RETURN_MAX};
-use super::watch::StepProgress;
-use crate::history::{Skipped, Stopped, WaitRule};
-use crate::lock_wait::Confidence;
+use super::limits::{POLL_EVERY, RELEASE_MAX, RETURN_MAX, RETURN_POLL_EVERY};
+use super::watch::{Confidence, StepProgress};
+use crate::history::{Skipped, Stopped};
 use crate::plan::Action;
 
 /// Runs all steps, or those up to where the file cannot be followed any more.
@@ -35,16 +33,15 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
             Some(_) => Confidence::Expected,
             None => Confidence::Unexpected,
         };
-        match driver.watch(record, &|| confidence).await {
+        match driver.watch(record, confidence).await {
             StepProgress::Returned | StepProgress::Blocked => {}
             StepProgress::Aborted(stopped) => return Err(stopped),
         }
+        driver.settle_kill(record).await?;
         for (other, _) in &step.unblocks {
             await_release(driver, *other, record).await?;
         }
         driver.always(Some(number)).await;
-        // Only who explores asks what happened in which order.
-        driver.events.clear();
     }
     // What is still blocked expects an error of its own, such as a lock wait timeout.
     let running = driver.running();
@@ -54,13 +51,15 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
             driver.await_end(record).await;
         }
     }
+    driver.check_lingering().await?;
     if waited {
         driver.always(plan.steps.len().checked_sub(1)).await;
     }
     Ok(())
 }
 
-/// Before each step: every connection that is blocked must be so still.
+/// Before each step: every connection that is blocked must be so still. Whoever is not any more returns first, so that
+/// it is known which step ended its wait.
 async fn check_waiting(driver: &mut Driver<'_>, number: usize) -> Result<(), Stopped> {
     for connection in driver.running() {
         let Some(record) = driver.sessions[connection].running else {
@@ -68,23 +67,25 @@ async fn check_waiting(driver: &mut Driver<'_>, number: usize) -> Result<(), Sto
         };
         let deadline = Instant::now() + RETURN_MAX;
         loop {
-            // A lock that was let go of goes to its waiter within milliseconds, which a busy server makes many:
-            // the step that let go of it is told from the next one only if the answer is awaited.
-            let waiting = driver.still_waits(connection, record).await?;
+            let blocked = driver.is_blocked(record).await?;
             driver.drain();
-            if driver.is_done(record) || matches!(waiting, Waiting::Held | Waiting::Unknown) {
+            if driver.is_done(record) {
                 break;
             }
+            if let Some(blocked) = blocked {
+                driver.note_held(record, &blocked);
+                break;
+            }
+            driver.note_released(record);
             if Instant::now() >= deadline {
-                if waiting == Waiting::Gone {
-                    driver.note_not_waiting(record, number);
-                }
+                driver.note_not_waiting(record, number);
                 break;
             }
             driver.next_report(Instant::now() + POLL_EVERY).await;
         }
     }
-    Ok(())
+    // A session that was lost while it was blocked may be so still.
+    driver.check_lingering().await
 }
 
 /// A step for a connection that may be busy: its statement must end by itself, and may take its time only if it is
@@ -103,7 +104,7 @@ async fn await_free(driver: &mut Driver<'_>, number: usize, connection: usize) -
 /// After a step that must end a wait.
 async fn await_release(driver: &mut Driver<'_>, connection: usize, by: usize) -> Result<(), Stopped> {
     let Some(record) = driver.sessions[connection].running else {
-        return Ok(());
+        return await_lost(driver, connection, by).await;
     };
     let timeout = driver.step_of(record).timeout;
     let began = Instant::now();
@@ -116,19 +117,33 @@ async fn await_release(driver: &mut Driver<'_>, connection: usize, by: usize) ->
     if driver.is_done(record) {
         return Ok(());
     }
-    // A lock that is let go of goes to its waiter at once. A schema change takes its time then, and so
-    // does a statement that tries again and again; but they are not held back any more.
-    let rule = driver.wait_of(record).map(|wait| wait.rule);
-    let lock_wait = matches!(rule, Some(WaitRule::SameLockWaitTwice { .. }));
-    if !lock_wait && driver.still_waits(connection, record).await? != Waiting::Held {
-        let deadline = began + timeout;
-        while !driver.is_done(record) && Instant::now() < deadline {
-            driver.next_report(deadline).await;
+    // A schema change takes its time, and so does a statement that tries again and again; but nobody holds them back.
+    while !driver.is_done(record) && driver.is_blocked(record).await?.is_none() {
+        let now = Instant::now();
+        if now >= began + timeout {
+            break;
         }
+        driver.next_report(now + RETURN_POLL_EVERY).await;
     }
     if driver.is_done(record) {
         Ok(())
     } else {
         Err(Stopped::NotReleased { record, by })
     }
+}
+
+/// The same for a connection that was lost while it was blocked: the server has to end its session.
+async fn await_lost(driver: &mut Driver<'_>, connection: usize, by: usize) -> Result<(), Stopped> {
+    let Some(record) = driver.lingering_of(connection) else {
+        return Ok(());
+    };
+    let deadline = Instant::now() + driver.step_of(record).timeout;
+    while driver.lingering.contains(&record) && Instant::now() < deadline {
+        driver.check_lingering().await?;
+        driver.next_report(Instant::now() + RETURN_POLL_EVERY).await;
+    }
+    if driver.lingering.contains(&record) {
+        return Err(Stopped::NotReleased { record, by });
+    }
+    Ok(())
 }

@@ -1,41 +1,41 @@
-//! What may come of each state of connections that run at the same time, for the coordinator.
+//! What each state of concurrent connections may do for others, for the coordinator.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::coordinator::Reach;
-use crate::coordinator::waits::{Map, Place};
+use crate::coordinator::Effects;
+use crate::coordinator::waits::graph::{StateGraph, StateNode};
 use crate::plan::TrialPlan;
 
 /// The graph of a plan's states.
-pub(super) fn of(plan: &TrialPlan) -> Map {
-    let mut places = Vec::new();
-    let mut rounds: BTreeMap<(usize, usize), Arc<Reach>> = BTreeMap::new();
-    places.resize_with(plan.steps.len(), Place::default);
+pub(super) fn of(plan: &TrialPlan) -> StateGraph {
+    let mut states = Vec::new();
+    let mut rounds: BTreeMap<(usize, usize), Arc<Effects>> = BTreeMap::new();
+    states.resize_with(plan.steps.len(), StateNode::default);
     let mut of_connections = Vec::new();
     for own in &plan.connections {
-        let states = (own.states.start, own.states.end);
-        let round = rounds.entry(states).or_insert_with(|| {
-            let after = plan.reach_after(&own.states);
-            let mut whole = Reach::default();
-            for (step, after) in own.states.clone().zip(&after) {
-                let Some(state) = plan.steps.get(step) else {
+        let range = (own.states.start, own.states.end);
+        let round = rounds.entry(range).or_insert_with(|| {
+            let after = plan.effects_after(&own.states);
+            let mut whole = Effects::default();
+            for (number, after) in own.states.clone().zip(&after) {
+                let Some(step) = plan.steps.get(number) else {
                     continue;
                 };
-                let mut from_here = state.brings();
-                from_here.take_in(after);
-                whole.take_in(&from_here);
-                whole.states.insert(step);
-                let past_barrier = Reach {
-                    // Its own barrier may be come to again, where a later state leads back.
+                let mut effects_from = step.effects();
+                effects_from.union(after);
+                whole.union(&effects_from);
+                whole.states.insert(number);
+                let effects_past_barrier = Effects {
+                    // Its own barrier may be reached again, where a later state leads back.
                     barriers: after.barriers.clone(),
-                    ..from_here.clone()
+                    ..effects_from.clone()
                 };
-                places[step] = Place {
-                    name: state.state.clone(),
-                    line: plan.file.place(state.span.start).line,
-                    from_here,
-                    past_barrier,
+                states[number] = StateNode {
+                    name: step.state.clone(),
+                    line: Some(plan.file.place(step.span.start).line),
+                    effects_from: Arc::new(effects_from),
+                    effects_past_barrier: Arc::new(effects_past_barrier),
                 };
             }
             Arc::new(whole)
@@ -43,8 +43,8 @@ pub(super) fn of(plan: &TrialPlan) -> Map {
         of_connections.push(Arc::clone(round));
     }
     let barriers = plan.barriers().iter();
-    Map {
-        places,
+    StateGraph {
+        states,
         rounds: of_connections,
         barriers: barriers.map(|one| (one.name.clone(), one.parties)).collect(),
     }

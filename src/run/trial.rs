@@ -14,9 +14,8 @@ use super::control::Controls;
 use super::database::{control_statement, drop_on, prepare, vars_with_names};
 use super::driver::Driver;
 use super::error::TrialError;
-use super::events::OnFailure;
-use super::globals::{global_variables, restore_globals};
 use super::limits::FORGET_MAX;
+use super::on_failure::OnFailure;
 use super::settings::RunSettings;
 use super::{scripted, state_graph};
 use crate::coordinator::Coordinator;
@@ -76,18 +75,8 @@ async fn run_in_databases(
     server: &Server,
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
-    let main = plan.main_control();
     let vars = prepare(&plan, controls, settings).await?;
-    let globals = if plan.serial {
-        Some(global_variables(&mut controls[main]).await)
-    } else {
-        None
-    };
-    let result = connect_and_run(Arc::clone(&plan), controls, vars, settings, server).await;
-    if let Some(before) = globals {
-        restore_globals(&mut controls[main], &before).await;
-    }
-    result
+    connect_and_run(plan, controls, vars, settings, server).await
 }
 
 async fn connect_and_run(
@@ -101,7 +90,7 @@ async fn connect_and_run(
     let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     let coordinator = Arc::new(match plan.mode {
-        Mode::Concurrent(_) => Coordinator::with_map(names, vars, state_graph::of(&plan)),
+        Mode::Concurrent(_) => Coordinator::with_graph(names, vars, state_graph::of(&plan)),
         Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars),
     });
     let main = plan.main_control();
@@ -164,7 +153,7 @@ async fn forget(controls: &mut Controls, history: &History) {
     for control in controls.iter_mut() {
         let deadline = Instant::now() + FORGET_MAX;
         while Instant::now() < deadline {
-            match lock_wait::transactions(&mut control.connection, &sessions).await {
+            match lock_wait::open_transactions(&mut control.connection, &sessions).await {
                 Ok(rows) if rows.is_empty() => break,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
                 Err(_) => return,

@@ -146,7 +146,7 @@ pub const TOP: &[Key] = &[
     ),
     (
         "serial",
-        "run alone: for scenarios that change the whole server",
+        "run alone, and set the server back afterwards: for scenarios that change more than their databases",
         Flag,
     ),
     (
@@ -283,7 +283,7 @@ pub const CONNECTION: &[Key] = &[
 pub const ACTION: &[Key] = &[
     (
         "sql",
-        "one statement, or a list of them that run in turn",
+        "one statement, or several that run in turn: a list, or a text with `;` between them",
         OneOrMany(&Words),
     ),
     (
@@ -505,7 +505,7 @@ pub const FINAL: &[Key] = &[
     ),
     (
         "always",
-        "SQL that must be true whenever no statement runs",
+        "a statement that must be true whenever no statement runs, or a list of them",
         OneOrMany(&Either(&[Words, Query])),
     ),
 ];

@@ -3,7 +3,7 @@
 use super::keys;
 use super::{Located, When};
 use crate::source::{Diagnostic, Node, NodeKind, SourceFile, Span, comment_after, shortened};
-use crate::sql::split;
+use crate::sql::{Piece, SplitError, split};
 
 /// Reads nodes and collects mistakes.
 pub(super) struct Reader<'a> {
@@ -137,25 +137,48 @@ impl Reader<'_> {
         let mut found = Vec::new();
         for item in self.items(node) {
             let Some(text) = self.sql(item) else { continue };
-            let place = |offset: usize, len: usize| self.place_in(item, &text.value, offset, len);
             match split(&text.value) {
-                Ok(pieces) => {
-                    for piece in pieces {
-                        let span = place(piece.offset, piece.text.len());
-                        found.push(Located {
-                            span,
-                            value: piece.text.to_owned(),
-                        });
-                    }
-                }
-                Err(error) => {
-                    let span = place(error.offset, 1);
-                    self.problems
-                        .push(Diagnostic::error(span, error.to_string()).label(span, "opened here"));
-                }
+                Ok(pieces) => found.extend(self.located(item, &text.value, &pieces)),
+                Err(error) => self.cannot_split(item, &text.value, error),
             }
         }
         found
+    }
+
+    /// The statements of a step, in turn: those of a text, or of the texts of a list.
+    pub(super) fn step_statements(&mut self, node: &Node) -> Vec<Located<String>> {
+        let mut found = Vec::new();
+        for item in self.items(node) {
+            let Some(text) = self.sql(item) else { continue };
+            match split(&text.value) {
+                Ok(pieces) if pieces.is_empty() => {
+                    self.error(item, "a statement is missing", "nothing here is for the server");
+                }
+                Ok(pieces) if pieces.len() > 1 => found.extend(self.located(item, &text.value, &pieces)),
+                // One is sent as it stands; what is never closed the server refuses whole, as the step may want it.
+                Ok(_) | Err(SplitError::Unclosed { .. }) => found.push(text),
+                Err(error) => self.cannot_split(item, &text.value, error),
+            }
+        }
+        found
+    }
+
+    fn located(&self, node: &Node, text: &str, pieces: &[Piece<'_>]) -> Vec<Located<String>> {
+        let located = pieces.iter().map(|piece| Located {
+            span: self.place_in(node, text, piece.offset, piece.text.len()),
+            value: piece.text.to_owned(),
+        });
+        located.collect()
+    }
+
+    fn cannot_split(&mut self, node: &Node, text: &str, error: SplitError) {
+        let len = match error {
+            SplitError::Delimiter { .. } => "delimiter".len(),
+            SplitError::Unclosed { .. } | SplitError::InComment { .. } => 1,
+        };
+        let span = self.place_in(node, text, error.offset(), len);
+        let problem = Diagnostic::error(span, error.to_string());
+        self.problems.push(problem.label(span, error.help()));
     }
 
     /// The place in the file of a part of a scalar's text; the whole scalar where it was quoted or folded

@@ -203,8 +203,7 @@ impl Reader<'_> {
                 Some(ActionDecl::Handler { name, with })
             }
             "sql" => {
-                let items = self.items(value);
-                let statements: Vec<_> = items.into_iter().filter_map(|item| self.sql(item)).collect();
+                let statements = self.step_statements(value);
                 if statements.is_empty() {
                     return None;
                 }

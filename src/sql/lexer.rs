@@ -13,7 +13,7 @@ pub(super) enum TokenKind {
     Comment,
     /// `/*+ … */`, whole.
     Hint,
-    /// The opening of a comment that the server executes: `/*!`, `/*!80000`, `/*T!`, `/*T![name]`.
+    /// The opening of a comment that the server executes: `/*!`, `/*!80000`, `/*T!`, `/*T![name]`, `/*M!`.
     ExecutableOpen,
     /// The `*/` that ends one.
     ExecutableClose,
@@ -43,6 +43,22 @@ impl Token<'_> {
 
     pub(super) fn is_symbol(&self, symbol: char) -> bool {
         self.kind == TokenKind::Symbol(symbol)
+    }
+
+    /// Whether it opens a comment that some servers execute and others skip: TiDB's `/*T![feature]`, MariaDB's
+    /// `/*M!`.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.kind == TokenKind::ExecutableOpen
+            && (self.text.starts_with("/*T![") || self.text.starts_with("/*M"))
+    }
+
+    /// The name that it is, without its quotes.
+    pub(super) fn name(&self) -> Option<String> {
+        match self.kind {
+            TokenKind::Word => Some(self.text.to_owned()),
+            TokenKind::QuotedName | TokenKind::Text => Some(super::cursor::unquote(self.text)),
+            _ => None,
+        }
     }
 
     /// Whether the server executes it, rather than skips it or takes it as a hint.
@@ -195,12 +211,15 @@ fn starts_dash_comment(rest: &str) -> bool {
     })
 }
 
-/// The length of `/*!`, `/*!80013`, `/*T!` or `/*T![feature]` at the start of `rest`.
+/// The length of `/*!`, `/*!80013`, `/*T!`, `/*T![feature]` or `/*M!100100` at the start of `rest`.
 fn executable_opening(rest: &str) -> Option<usize> {
-    if let Some(after) = rest.strip_prefix("/*!") {
+    for opening in ["/*!", "/*M!"] {
+        let Some(after) = rest.strip_prefix(opening) else {
+            continue;
+        };
         let digits = after.bytes().take_while(u8::is_ascii_digit).count();
         // A version has five or six digits; anything else is part of the statement.
-        return Some(3 + if matches!(digits, 5 | 6) { digits } else { 0 });
+        return Some(opening.len() + if matches!(digits, 5 | 6) { digits } else { 0 });
     }
     let after = rest.strip_prefix("/*T!")?;
     let feature = after

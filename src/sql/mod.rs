@@ -2,21 +2,34 @@
 //!
 //! Architecture invariant: pure; no connection, no clock, no environment.
 
+mod cursor;
 mod error;
 mod error_table;
+mod kind;
 mod lexer;
+mod prepared;
 mod product;
+mod set;
 mod split;
+mod statement;
 mod tables;
-mod verb;
+mod transaction_change;
+mod user_lock;
+mod whole_server;
 
 pub use error::{
     DEADLOCK, LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass,
     TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use error_table::ErrorEntry;
+pub use kind::{Kind, TransactionMode};
+pub use prepared::{Prepared, Source};
 pub use product::Product;
 pub(crate) use product::TXN_MODE;
-pub use split::{Piece, SplitError, split};
-pub use tables::named_tables;
-pub use verb::{Kind, SetTargets, Statement, TransactionMode, classify, placeholders, verb};
+pub use set::SetTargets;
+pub use split::{Piece, SplitError, split, statement_count};
+pub use statement::{Statement, classify, placeholders, verb};
+pub use tables::{named_tables, names};
+pub use transaction_change::TransactionChange;
+pub use user_lock::{UserLockCall, UserLockFunction, UserLockName};
+pub use whole_server::{ACCOUNT_TABLES, ServerChange};

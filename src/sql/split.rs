@@ -12,25 +12,64 @@ pub struct Piece<'a> {
     pub offset: usize,
 }
 
-/// A quote or a comment that never ends.
+/// Why a text cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is never closed")]
-pub struct SplitError {
-    /// The byte offset of its opening.
-    pub offset: usize,
-    /// What was opened, as a person would say it.
-    pub what: &'static str,
+pub enum SplitError {
+    /// A quote or a comment never ends. A server refuses such a text whole.
+    #[error("{what} is never closed")]
+    Unclosed {
+        /// The byte offset of its opening.
+        offset: usize,
+        /// What was opened, as a person would say it.
+        what: &'static str,
+    },
+    /// A `;` in a comment that the server executes.
+    #[error("this `;` stands in a comment that the server executes")]
+    InComment {
+        /// The byte offset of the comment.
+        offset: usize,
+    },
+    /// `delimiter` in the place of a statement.
+    #[error("`delimiter` is a command of the mysql client, which the server does not know")]
+    Delimiter {
+        /// Its byte offset.
+        offset: usize,
+    },
 }
 
-/// Splits `text` at each `;` that stands outside of quotes and comments. What holds only white space
-/// and comments is left out; `/*! … */`, `/*T! … */` and `/*+ … */` are part of their statement.
+impl SplitError {
+    /// The byte offset of what is wrong.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        match self {
+            Self::Unclosed { offset, .. } | Self::InComment { offset } | Self::Delimiter { offset } => {
+                *offset
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Unclosed { .. } => "opened here",
+            Self::InComment { .. } => "end the comment before the `;`, and begin another one after it",
+            Self::Delimiter { .. } => "leave it out: a `;` inside of BEGIN … END ends no statement here",
+        }
+    }
+}
+
+/// Splits `text` at each `;` that stands outside of quotes, comments, and the `BEGIN … END` of a procedure, a
+/// function, a trigger or an event. What holds only white space and comments is left out; `/*! … */`, `/*T! … */`
+/// and `/*+ … */` are part of their statement.
 ///
 /// # Errors
-/// When a quote or a comment is never closed.
+/// When a quote or a comment is never closed, when a `;` stands in a comment that the server executes, and where
+/// `delimiter` stands in the place of a statement: it is a command of the `mysql` client.
 pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SplitError> {
     let (found, unclosed) = tokens(text);
     if let Some(unclosed) = unclosed {
-        return Err(SplitError {
+        return Err(SplitError::Unclosed {
             offset: unclosed.offset,
             what: match unclosed.opening {
                 "'" => "a text in '…'",
@@ -41,25 +80,129 @@ pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SplitError> {
         });
     }
     let mut pieces = Vec::new();
-    // The first and the last token of the statement at hand.
-    let mut current: Option<(Token<'_>, Token<'_>)> = None;
-    let mut in_executable = false;
-    for token in found {
-        match token.kind {
-            TokenKind::Comment => continue,
-            TokenKind::ExecutableOpen => in_executable = true,
-            TokenKind::ExecutableClose => in_executable = false,
-            _ => {}
+    for part in parts(&found) {
+        if let Some(offset) = parted(part) {
+            return Err(SplitError::InComment { offset });
         }
-        if token.is_symbol(';') && !in_executable {
-            pieces.extend(current.take().map(|ends| piece(text, ends)));
-        } else {
-            let first = current.map_or(token, |(first, _)| first);
-            current = Some((first, token));
+        let mut code = part.iter().filter(|token| token.kind != TokenKind::Comment);
+        let Some(first) = code.next() else { continue };
+        let last = code.next_back().unwrap_or(first);
+        if first.is_word("delimiter") {
+            return Err(SplitError::Delimiter { offset: first.offset });
+        }
+        pieces.push(piece(text, (*first, *last)));
+    }
+    Ok(pieces)
+}
+
+/// How many statements a server finds in a text. One that it refuses whole counts as one.
+#[must_use]
+pub fn statement_count(text: &str) -> usize {
+    if !text.contains(';') {
+        return 1;
+    }
+    match split(text) {
+        Ok(pieces) => pieces.len(),
+        Err(SplitError::Unclosed { .. } | SplitError::Delimiter { .. }) => 1,
+        Err(SplitError::InComment { .. }) => 2,
+    }
+}
+
+/// What stands between the `;` that end statements, comments among it.
+pub(super) fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    let mut body = Body::default();
+    let closes = |at: usize| {
+        let mut after = tokens[at + 1..]
+            .iter()
+            .filter(|token| token.kind != TokenKind::Comment);
+        after
+            .next()
+            .is_some_and(|token| token.kind == TokenKind::ExecutableClose)
+    };
+    for (at, token) in tokens.iter().enumerate() {
+        // `/*! select 1; */` is one statement.
+        if token.is_symbol(';') && body.depth == 0 && !closes(at) {
+            parts.push(&tokens[from..at]);
+            from = at + 1;
+            body = Body::default();
+        } else if token.is_code() {
+            body.take(token);
         }
     }
-    pieces.extend(current.map(|ends| piece(text, ends)));
-    Ok(pieces)
+    parts.push(&tokens[from..]);
+    parts
+}
+
+/// Where a statement was cut within a comment that the server executes: its opening, or the close that has none.
+fn parted(part: &[Token<'_>]) -> Option<usize> {
+    let mut open = None;
+    for token in part {
+        match token.kind {
+            TokenKind::ExecutableOpen => open = Some(token.offset),
+            TokenKind::ExecutableClose if open.is_none() => return Some(token.offset),
+            TokenKind::ExecutableClose => open = None,
+            _ => {}
+        }
+    }
+    open
+}
+
+/// How deep a `BEGIN … END` is, in those statements that have one.
+#[derive(Default)]
+struct Body {
+    words: usize,
+    creates: bool,
+    has_body: bool,
+    depth: usize,
+    /// The depth before the END that was the last word: `END IF` ends no BEGIN.
+    before_end: Option<usize>,
+}
+
+/// What CREATE makes that has no body, and may be called `event`.
+const NO_BODY: &[&str] = &[
+    "table",
+    "view",
+    "index",
+    "user",
+    "role",
+    "database",
+    "schema",
+    "sequence",
+    "binding",
+    "resource",
+    "placement",
+    "statistics",
+];
+
+impl Body {
+    fn take(&mut self, token: &Token<'_>) {
+        let any = |words: &[&str]| words.iter().any(|word| token.is_word(word));
+        self.words += 1;
+        match self.words {
+            1 => self.creates = any(&["create"]),
+            // CREATE DEFINER = a@b SQL SECURITY INVOKER PROCEDURE and the like.
+            _ if self.creates && !self.has_body => {
+                self.has_body = any(&["procedure", "function", "trigger", "event"]);
+                self.creates = !any(NO_BODY);
+            }
+            _ if self.has_body => {
+                let before_end = self.before_end.take();
+                if any(&["end"]) {
+                    self.before_end = Some(self.depth);
+                    self.depth = self.depth.saturating_sub(1);
+                } else if let Some(depth) = before_end {
+                    if any(&["if", "loop", "repeat", "while"]) {
+                        self.depth = depth;
+                    }
+                } else if any(&["begin", "case"]) {
+                    self.depth += 1;
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn piece<'a>(text: &'a str, (first, last): (Token<'_>, Token<'_>)) -> Piece<'a> {
@@ -119,13 +262,46 @@ mod tests {
                 "create table t (id int /*T![auto_rand] auto_random */); x",
                 &["create table t (id int /*T![auto_rand] auto_random */)", "x"],
             ),
-            ("select /*! 1; '*/' */; x", &["select /*! 1; '*/' */", "x"]),
+            ("/*! select '*/;'; */; x", &["/*! select '*/;'; */", "x"]),
             (
                 "select /*+ use_index(t, i) */ 1; x",
                 &["select /*+ use_index(t, i) */ 1", "x"],
             ),
             ("select 'ä;€'; ü", &["select 'ä;€'", "ü"]),
             ("select 1\u{a0}; x", &["select 1", "x"]),
+            (
+                "/*! begin */; /*!99999 x */ y;",
+                &["/*! begin */", "/*!99999 x */ y"],
+            ),
+            (
+                "create definer = a@b procedure p() begin select 1; if x then begin y; end; end if; end; z",
+                &[
+                    "create definer = a@b procedure p() begin select 1; if x then begin y; end; end if; end",
+                    "z",
+                ],
+            ),
+            (
+                "create trigger g before insert on t for each row begin case x when 1 then y; end case; z; end; x",
+                &[
+                    "create trigger g before insert on t for each row begin case x when 1 then y; end case; z; end",
+                    "x",
+                ],
+            ),
+            (
+                "create function f() returns int return case 1 when 1 then 2 end; x",
+                &[
+                    "create function f() returns int return case 1 when 1 then 2 end",
+                    "x",
+                ],
+            ),
+            (
+                "create table event (id int); begin; x",
+                &["create table event (id int)", "begin", "x"],
+            ),
+            (
+                "create view procedure_begin as select 1; begin; x",
+                &["create view procedure_begin as select 1", "begin", "x"],
+            ),
         ];
         for (text, want) in cases {
             assert_eq!(&texts(text), want, "{text}");
@@ -133,19 +309,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_closed_is_named_and_placed() {
+    fn what_cannot_be_split_is_named_and_placed() {
         let cases = [
-            ("x; select 'a", 10, "a text in '…'"),
-            ("select \"a\"\"", 7, "a text in \"…\""),
-            (r"select 'a\'", 7, "a text in '…'"),
-            (r"'\", 0, "a text in '…'"),
-            ("select `a", 7, "a name in `…`"),
-            ("x /* a", 2, "a comment /* … */"),
-            ("/*! a", 0, "a comment /* … */"),
-            ("/*/", 0, "a comment /* … */"),
+            ("x; select 'a", 10, "a text in '…' is never closed"),
+            ("select \"a\"\"", 7, "a text in \"…\" is never closed"),
+            (r"select 'a\'", 7, "a text in '…' is never closed"),
+            (r"'\", 0, "a text in '…' is never closed"),
+            ("select `a", 7, "a name in `…` is never closed"),
+            ("x /* a", 2, "a comment /* … */ is never closed"),
+            ("/*! a", 0, "a comment /* … */ is never closed"),
+            ("/*/", 0, "a comment /* … */ is never closed"),
+            (
+                "x; /*! begin; y */",
+                3,
+                "this `;` stands in a comment that the server executes",
+            ),
+            (
+                "x; delimiter //\ny",
+                3,
+                "`delimiter` is a command of the mysql client, which the server does not know",
+            ),
         ];
         for (text, offset, what) in cases {
-            assert_eq!(split(text), Err(SplitError { offset, what }), "{text}");
+            let error = split(text).unwrap_err();
+            assert_eq!(
+                (error.offset(), error.to_string().as_str()),
+                (offset, what),
+                "{text}"
+            );
         }
     }
 

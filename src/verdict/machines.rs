@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, statement_span};
-use crate::history::describe;
-use crate::history::{History, Outcome, Status, StepRecord, Went};
+use crate::history::{History, Outcome, Status, StepRecord, WaitFailure, Went, describe, why_not_satisfied};
 use crate::plan::{Repetition, TrialPlan, is_there};
 
 /// Whether the step's own expectations are asked: not where its outcome led elsewhere.
@@ -46,34 +45,31 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
         Went::Unsatisfied {
             wanted,
             want,
+            failure,
             reasons,
             cycle,
         } => {
-            // At the trial's limit all waits end; that is told once.
-            if history_is_over(reasons) {
-                return;
-            }
+            let message = match failure {
+                WaitFailure::Unsatisfiable if cycle.is_empty() => {
+                    format!("{name}: the wait for {wanted} can never be satisfied")
+                }
+                WaitFailure::Unsatisfiable => {
+                    format!(
+                        "{name}: the wait for {wanted} can never be satisfied: the connections are in a deadlock"
+                    )
+                }
+                WaitFailure::TimedOut => format!("{name}: the wait for {wanted} timed out"),
+                // At the trial's limit all waits end; that is told once.
+                WaitFailure::Stopped => return,
+            };
             let span = match want {
                 Some(number) => step.coordination.wait_for.get(*number).map(|want| want.span),
                 None => step.coordination.barrier.map(|(_, span)| span),
             };
-            let message = if cycle.is_empty() {
-                format!("{name}: waited in vain for {wanted}")
-            } else {
-                format!("{name}: waited in vain for {wanted}: connections wait for each other in a ring")
-            };
             let waited = record.waited_us as f64 / 1_000.0;
             let mut finding = Finding::new(span.unwrap_or(step.span), message);
-            finding = finding.label(format!("given up after {waited:.0} ms"));
-            let mut lines = Vec::new();
-            if let Some(first) = cycle.first() {
-                lines.extend(cycle.iter().map(|one| format!("  ┌▶ {one}")));
-                let back = first.split(' ').next().unwrap_or_default();
-                lines.push(format!("  └─ and so back to {back}"));
-            } else {
-                lines.extend(reasons.iter().map(|reason| format!("  {reason}")));
-            }
-            finding.detail = Some(lines.join("\n"));
+            finding = finding.label(format!("the wait lasted {waited:.0} ms"));
+            finding.detail = Some(why_not_satisfied(reasons, cycle).join("\n"));
             findings.push(finding);
         }
         Went::NeverSeen { looks } => {
@@ -93,10 +89,6 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
             findings.push(finding.also(step.span, "in this state"));
         }
     }
-}
-
-fn history_is_over(reasons: &[String]) -> bool {
-    matches!(reasons, [only] if only == "the trial was over its limit")
 }
 
 /// Connections that ended early and of which nothing has been told: they could not connect, their task broke, or

@@ -3,11 +3,13 @@
 mod finals;
 mod machines;
 mod outcomes;
+mod server_left;
 mod shared;
 mod waiting;
 
 pub use outcomes::outcome;
-pub(crate) use waiting::{evidence_in_words, rule_in_words};
+pub(crate) use server_left::server_left;
+pub(crate) use waiting::rule_in_words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -106,6 +108,7 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
             findings.push(finding.label(skipped.reason.clone()));
         }
     }
+    findings.extend(server_left(plan, &history.server_left));
     finals::judge(plan, history, &mut findings);
     if findings.is_empty() {
         never_looked_at(plan, history, &mut findings);

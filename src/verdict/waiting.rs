@@ -1,10 +1,12 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
 use super::Finding;
-use crate::history::{ConnectionRecord, Evidence, History, Outcome, StepRecord, Stopped, WaitRule};
+use crate::history::{ConnectionRecord, History, Outcome, RowSet, SqlValue, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
-use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, Product, QUERY_INTERRUPTED, QUERY_TIMEOUT, classify};
+use crate::sql::{
+    Kind, LOCK_WAIT_TIMEOUT, QUERY_INTERRUPTED, QUERY_TIMEOUT, UserLockCall, UserLockFunction, classify,
+};
 
 /// At most this many connections are listed that had not ended at the trial's limit.
 const OPEN_MAX: usize = 20;
@@ -29,37 +31,16 @@ fn span_of(plan: &TrialPlan, record: &StepRecord) -> Span {
         .map_or(Span { start: 0, end: 0 }, |step| step.span)
 }
 
-/// How a wait is known, in words.
-pub(crate) fn rule_in_words(rule: WaitRule, product: Product) -> String {
-    let view = match product {
-        Product::TiDb => "TIDB_TRX",
-        Product::MariaDb | Product::MySql => "InnoDB's status or the list of processes",
-    };
+/// What shows a wait, in words.
+pub(crate) fn rule_in_words(rule: WaitRule) -> &'static str {
     match rule {
-        WaitRule::SameLockWaitTwice { apart_us } => {
-            format!("{view} showed the same lock wait for {:.1} ms", ms(apart_us))
+        WaitRule::RowLock => "DATA_LOCK_WAITS names the waiting transaction, the holder and the key",
+        WaitRule::UserLock => {
+            "DATA_LOCK_WAITS shows a wait for this user-level lock, which the holder has taken"
         }
-        WaitRule::Committing { for_us } => {
-            format!("{view} showed its commit under way for {:.0} ms", ms(for_us))
-        }
-        WaitRule::MetadataLock => "mysql.tidb_mdl_view names the session that it waits for".to_owned(),
-        WaitRule::NoAnswer { for_us } => {
-            format!(
-                "no answer for {:.0} ms while every other connection was at rest",
-                ms(for_us)
-            )
-        }
-    }
-}
-
-/// How a holder is known, in words.
-pub(crate) fn evidence_in_words(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::DataLockWaits => "DATA_LOCK_WAITS names it",
-        Evidence::MetadataLockView => "mysql.tidb_mdl_view names it",
-        Evidence::OnlyLocker => "its transaction is the only other one that holds locks",
-        Evidence::UserLock => "it is the only one that took this lock",
-        Evidence::SchemaChange => "its schema change runs before this one",
+        WaitRule::MetadataLock => "mysql.tidb_mdl_view names the session that the schema change waits for",
+        WaitRule::SchemaChange => "mysql.tidb_ddl_job shows the schema change queued behind the other one",
+        WaitRule::InnoDb => "InnoDB's status or the list of processes shows the wait",
     }
 }
 
@@ -122,65 +103,22 @@ fn holder(
     if wait.holders.contains(&by) {
         return;
     }
-    if !wait.holders.is_empty() {
+    let finding = if wait.holders.is_empty() {
+        let message = format!("{own}: it is blocked, but not by {wanted}");
+        Finding::new(span, message).label("a session outside of this trial holds what it waits for")
+    } else {
         let actual = names(plan, &wait.holders);
-        let how = wait.evidence.map_or("", evidence_in_words);
         let message =
             format!("{own}: expected to be blocked by {wanted}, but {actual} holds what it waits for");
-        findings.push(
-            Finding::new(span, message)
-                .label(how)
-                .also(span_of(plan, record), "this step waits"),
-        );
-        return;
-    }
-    // Nobody is named by the server; what ended the wait shows who held it. A wait that ended by its own
-    // limit, or by a KILL of the waiter, shows nothing.
-    let released = ended_by(plan, history, number) == Some(EndedBy::Release);
-    if let Some(release) = release_of(history, number).filter(|_| released) {
-        // A killed session lets go of its locks.
-        let let_go = match plan.steps.get(release.step).map(|step| &step.action) {
-            Some(Action::Kill { target, .. }) => *target,
-            _ => release.connection,
-        };
-        if let_go == by {
-            return;
-        }
-        let message = format!(
-            "{own}: expected to be blocked by {wanted}, but it went on after a step of {}",
-            name(plan, release.connection)
-        );
-        let finding = Finding::new(span, message).also(span_of(plan, release), "it went on after this step");
-        findings.push(finding);
-        return;
-    }
-    let message = if wait.candidates.is_empty() {
-        format!(
-            "{own}: it waits, but nothing shows that {wanted} holds it: no other connection has a transaction with locks"
-        )
-    } else {
-        format!(
-            "{own}: it waits, but nothing shows that {wanted} holds it (it may be {})",
-            names(plan, &wait.candidates)
-        )
+        Finding::new(span, message).label(rule_in_words(wait.rule))
     };
-    let finding = Finding::new(span, message).label("cannot be shown");
     findings.push(finding.also(span_of(plan, record), "this step waits"));
 }
 
-/// The step during which a wait ended.
+/// The step with which a wait ended: after it the server showed no holder any more.
 fn release_of(history: &History, number: usize) -> Option<&StepRecord> {
-    let record = history.steps.get(number)?;
-    let ended = record.ended_us()?;
-    let later = history
-        .steps
-        .iter()
-        .enumerate()
-        .filter(|(other, _)| *other > number);
-    later
-        .filter(|(_, other)| other.started_us <= ended)
-        .map(|(_, other)| other)
-        .next_back()
+    let wait = history.steps.get(number)?.wait.as_ref()?;
+    history.steps.get(wait.released_by?)
 }
 
 /// What can end a wait.
@@ -194,30 +132,46 @@ enum EndedBy {
     Kill,
 }
 
+/// Whether a statement does nothing but ask for user-level locks, and has not got them.
+fn has_not_got_a_lock(text: &str, rows: &RowSet) -> bool {
+    let statement = classify(text);
+    let statement = statement.last();
+    let asks = |call: &&UserLockCall| call.function == UserLockFunction::Get;
+    let mut columns = statement.user_locks().iter().filter(asks).map(|call| call.column);
+    let returned = |column: usize| rows.rows.first().and_then(|row| row.get(column));
+    matches!(statement.kind, Kind::GetLock { .. })
+        && columns.all(|column| {
+            column
+                .and_then(returned)
+                .is_some_and(|value| *value == SqlValue::Int(0))
+        })
+}
+
 fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedBy> {
     let record = history.steps.get(number)?;
     let end = record.end.as_ref()?;
+    // A KILL ends a wait only if the server shows so: TiDB goes on waiting for a user-level lock, and with a schema
+    // change.
+    let killed = release_of(history, number).is_some_and(|release| {
+        let action = plan.steps.get(release.step).map(|step| &step.action);
+        match action {
+            Some(Action::Kill { target, .. }) => *target == record.connection,
+            _ => classify(&release.text).kills(),
+        }
+    });
     Some(match &end.outcome {
+        // GET_LOCK answers 0 when its time is over.
+        Outcome::Rows(rows) if has_not_got_a_lock(&record.text, rows) => EndedBy::OwnLimit,
         Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
             LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,
-            QUERY_INTERRUPTED => EndedBy::Kill,
+            QUERY_INTERRUPTED if killed => EndedBy::Kill,
             _ => EndedBy::Release,
         },
         Outcome::TimedOut { .. } => EndedBy::OwnLimit,
         // Sessions are also lost for what their statement meets when it goes on.
-        Outcome::Lost { .. } => {
-            let mut later = history.steps.iter().skip(number + 1);
-            let killed = later.any(|other| {
-                let action = plan.steps.get(other.step).map(|step| &step.action);
-                let own = match action {
-                    Some(Action::Kill { target, .. }) => *target == record.connection,
-                    _ => classify(&other.text).kind == Kind::Kill,
-                };
-                own && other.started_us <= end.at_us
-            });
-            if killed { EndedBy::Kill } else { EndedBy::Release }
-        }
+        Outcome::Lost { .. } if killed => EndedBy::Kill,
+        Outcome::Lost { .. } => EndedBy::Release,
     })
 }
 
@@ -268,12 +222,15 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
                 findings.push(wrong(format!(
                     "its wait ended by its own limit ({got}), not with this step"
                 )));
-            } else if end.at_us < claimer.started_us {
-                let finding = wrong("its wait had ended before this step".to_owned());
-                findings.push(match release_of(history, number) {
-                    Some(release) => finding.also(span_of(plan, release), "it ended with this one"),
-                    None => finding,
-                });
+            } else {
+                match release_of(history, number) {
+                    Some(release) if std::ptr::eq(release, claimer) => {}
+                    Some(release) => findings.push(
+                        wrong("its wait had ended before this step".to_owned())
+                            .also(span_of(plan, release), "it ended with this one"),
+                    ),
+                    None => findings.push(wrong("its wait had ended before any other step".to_owned())),
+                }
             }
         }
         None if by == Some(EndedBy::Release) => match release_of(history, number) {
@@ -321,25 +278,66 @@ fn unexpected(plan: &TrialPlan, history: &History, number: usize, findings: &mut
         Some(holder) => format!("write `blocked_by: {}`, if it is meant", name(plan, *holder)),
         None => "write `blocked: true`, if it is meant".to_owned(),
     });
+    let key = wait.and_then(|wait| wait.key.as_deref()).unwrap_or_default();
     for holder in holders {
-        let took_locks = |other: &&StepRecord| {
-            other.connection == holder && other.end.is_some() && classify(&other.text).can_lock_rows()
-        };
-        if let Some(last) = history.steps.iter().rfind(took_locks) {
-            finding = finding.also(
-                span_of(plan, last),
-                format!("{} took locks here", name(plan, holder)),
-            );
+        let took = took_lock(history, number, holder, key);
+        let certain = took.len() == 1;
+        for record in took {
+            let name = name(plan, holder);
+            let text = if certain {
+                format!("{name} took the lock here")
+            } else {
+                format!("{name} may have taken the lock here")
+            };
+            finding = finding.also(span_of(plan, record), text);
         }
     }
-    finding.detail = wait.map(|wait| {
-        let how = wait
-            .evidence
-            .map(|how| format!("; holder: {}", evidence_in_words(how)))
-            .unwrap_or_default();
-        format!("{}{how}", rule_in_words(wait.rule, history.product))
-    });
+    finding.detail = wait.map(|wait| rule_in_words(wait.rule).to_owned());
     findings.push(finding);
+}
+
+/// At most this many statements are shown of which one took a lock.
+const TOOK_MAX: usize = 3;
+
+/// The statements of a holder that can have taken the lock of a key: those of its transaction that name the key's table,
+/// and the row if one of them does.
+fn took_lock<'h>(history: &'h History, number: usize, holder: usize, key: &str) -> Vec<&'h StepRecord> {
+    let before = history.steps.iter().take(number);
+    let mut own: Vec<&StepRecord> = before
+        .filter(|record| record.connection == holder && record.end.is_some())
+        .collect();
+    // Locks of an earlier transaction are gone.
+    let last = own.last().and_then(|record| record.txn);
+    own.retain(|record| record.txn == last && classify(&record.text).can_lock_rows());
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let mut narrow = |word: &str| {
+        let names: Vec<&StepRecord> = own
+            .iter()
+            .copied()
+            .filter(|record| words(&record.text).contains(&word.to_lowercase()))
+            .collect();
+        if !names.is_empty() {
+            own = names;
+        }
+    };
+    // `table t, row 1` and `table t, index k ["7"]`
+    let mut parts = key.split(", ");
+    if let Some(table) = parts.next().and_then(|part| part.strip_prefix("table ")) {
+        narrow(table);
+    }
+    if let Some(row) = parts.next() {
+        let row = row.trim_start_matches("row ");
+        let row = row.rsplit(' ').next().unwrap_or(row);
+        narrow(row.trim_matches(|c: char| !c.is_alphanumeric()));
+    }
+    if own.len() > TOOK_MAX {
+        own.truncate(TOOK_MAX);
+    }
+    own
 }
 
 /// Why the script was not followed to its end.

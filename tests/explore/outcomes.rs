@@ -72,7 +72,7 @@ expect:
     assert_eq!(with(", saw: {b.update: {error: timed_out}}"), "");
     let text = with("");
     assert!(
-        text.contains("not `late`: b.update: no answer within 2000 ms"),
+        text.contains("not `late`: b.update: starvation: the wait would have lasted to the limit of 2000 ms"),
         "{text}"
     );
 }

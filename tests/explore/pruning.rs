@@ -235,6 +235,37 @@ connections:
   a: {states: [{sql: select n from v}]}
   b: {states: [{sql: update t set n = 1}]}
 ";
+    pruning_and_unlock_tables: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: unlock tables}, {sql: update t set n = 1}, {sql: update t set n = 2}, {sql: commit}]}
+  b: {states: [{sql: select n from t}]}
+";
+    pruning_and_statements_that_were_prepared: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {txn: pessimistic, states: [{sql: [prepare b from 'begin', prepare c from 'commit', execute b]}, {sql: update t set n = 1}, {sql: execute c}, {sql: update t set n = 2}]}
+  b: {states: [{sql: select n from t}]}
+";
+    pruning_and_statements_that_were_prepared_from_what_is_known_later: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 0);
+connections:
+  a: {txn: pessimistic, states: [{sql: begin}, {sql: [\"set @c = concat('com', 'mit')\", prepare c from @c, execute c]}, {sql: update t set n = 1}, {sql: update t set n = 2}]}
+  b: {states: [{sql: select n from t}]}
+";
+    pruning_and_texts_of_several_statements: "setup: |
+  create table t (id int primary key, n int); insert into t values (1, 1);
+connections:
+  a: {txn: pessimistic, states: [{state: both, sql: begin; update t set n = n + 1}, {sql: commit}]}
+  b: {states: [{sql: update t set n = n * 10}]}
+";
+    pruning_and_names_in_quotes: "setup: |
+  create table `a``b` (id int primary key, n int); insert into `a``b` values (1, 1);
+  create table t (id int primary key, n int); insert into t values (1, 1);
+connections:
+  a: {states: [{sql: \"update `a``b` set n = n + 1\"}]}
+  b: {states: [{sql: \"select n from `a``b`\"}]}
+";
     pruning_and_a_read_that_sleeps: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);
 connections:

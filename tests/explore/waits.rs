@@ -1,12 +1,10 @@
 //! Who waits in an order, and who goes on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidb_scenarios::connection::{Connection, ConnectionOptions};
-use tidb_scenarios::explore::{Execution, ReplayScheduler, Sandbox};
-use tidb_scenarios::history::{Outcome, SqlValue, WaitRule};
+use tidb_scenarios::history::{Outcome, SqlValue};
 use tidb_scenarios::server::Server;
 
 use crate::messages;
@@ -97,121 +95,43 @@ permutations: all
     }
 }
 
-/// Locks a row, as nobody of the trial does, while the trial sleeps for the first time, and lets go of it when it
-/// sleeps for the second time: to the engine, a statement that waits for it looks like one that is merely slow to
-/// get its lock.
+/// Locks a row, as nobody of the trial does, while the trial sleeps for the first time, and lets go of it when somebody
+/// of the trial waits for it.
 async fn stand_in_the_way(database: &str, row: u32) {
     let mut outsider = Connection::open(SERVER.config(), &ConnectionOptions::default())
         .await
         .expect("a connection");
-    somebody_sleeps(&mut outsider, database, "select sleep(0.7)").await;
+    until(&mut outsider, &format!("select count(*) from information_schema.processlist where db = '{database}' and info like 'select sleep(0.7)%'")).await;
     outsider.execute("begin pessimistic").await;
     let lock = format!("update {database}.t set n = n + 1 where id = {row}");
     let locked = outsider.execute(&lock).await;
     assert!(!locked.is_error(), "{locked:?}");
-    somebody_sleeps(&mut outsider, database, "select sleep(1)").await;
+    until(&mut outsider, "select count(*) from information_schema.data_lock_waits where current_holding_trx_id = @@tidb_current_ts").await;
     outsider.execute("rollback").await;
     outsider.close().await;
 }
 
-async fn somebody_sleeps(outsider: &mut Connection, database: &str, sql: &str) {
-    let sleeps = format!(
-        "select count(*) from information_schema.processlist where db = '{database}' and info like '{sql}%'"
-    );
+/// Waits until a query counts something.
+async fn until(outsider: &mut Connection, sql: &str) {
     let began = Instant::now();
-    while matches!(outsider.execute(&sleeps).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
-        assert!(began.elapsed() < Duration::from_secs(30), "nobody sleeps");
+    while matches!(outsider.execute(sql).await, Outcome::Rows(set) if set.rows == [[SqlValue::Int(0)]]) {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "nothing is counted by {sql}"
+        );
     }
 }
-
-/// The time between the first and the last sight of the only wait.
-fn apart(ran: &Execution) -> Duration {
-    let waits: Vec<_> = ran
-        .history
-        .steps
-        .iter()
-        .filter_map(|step| step.wait.as_ref())
-        .collect();
-    match waits.as_slice() {
-        [wait] => match wait.rule {
-            WaitRule::SameLockWaitTwice { apart_us } => Duration::from_micros(apart_us),
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{} waits", other.len()),
-    }
-}
-
-/// How far apart the sights of a wait are of which nothing is known.
-const CERTAIN: Duration = Duration::from_millis(24);
 
 const TWO_WRITERS: &str = "scenario: x
 setup: create table t (id int primary key, n int); insert into t values (1, 0), (2, 0)
 connections:
-  a: {txn: pessimistic, states: [{sql: select sleep(0.7)}, {sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: select sleep(1)}, {sql: commit}]}
+  a: {txn: pessimistic, states: [{sql: select sleep(0.7)}, {sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: commit}]}
   b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = ROW}, {sql: commit}]}
-permutations: {list: [a a a b b a a b]}
+permutations: {list: [a a a b b a b]}
 ";
 
 #[test]
-fn a_wait_that_was_certain_once_is_believed_sooner() {
-    let text = TWO_WRITERS
-        .replace("ROW", "1")
-        .replace("sleep(0.7)", "0")
-        .replace("sleep(1)", "1");
-    let plan = trial(&text);
-    let server: &Server = &SERVER;
-    RUNTIME.block_on(async {
-        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings().run)
-            .await
-            .expect("a stage");
-        let mut times = Vec::new();
-        for _ in 0..10 {
-            let ran = stage
-                .run(&mut ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
-                .await
-                .expect("it runs");
-            assert!(!ran.suspect);
-            times.push(apart(&ran));
-        }
-        stage.close().await;
-        assert!(times[0] >= CERTAIN, "nothing is known before: {times:?}");
-        assert!(times[1..].iter().any(|time| *time < CERTAIN), "{times:?}");
-    });
-}
-
-#[test]
-fn who_comes_back_though_nobody_let_go_is_not_believed_again() {
-    let plan = trial(&TWO_WRITERS.replace("ROW", "2"));
-    let settings = settings().run;
-    let database = settings.database.clone();
-    let server: &Server = &SERVER;
-    RUNTIME.block_on(async {
-        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings)
-            .await
-            .expect("a stage");
-        for _ in 0..3 {
-            let mut order = ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]);
-            let (ran, ()) = tokio::join!(stage.run(&mut order, &[]), stand_in_the_way(&database, 2));
-            let ran = ran.expect("it runs");
-            assert!(
-                ran.suspect,
-                "nobody of the trial let go of anything: {:#?}",
-                ran.history.steps
-            );
-            assert!(apart(&ran) >= CERTAIN, "what is doubtful is never trusted again");
-        }
-        let ran = stage
-            .run(&mut ReplayScheduler::new(&[0, 0, 0, 1, 1, 0, 0, 1]), &[])
-            .await
-            .expect("it runs");
-        assert!(!ran.suspect);
-        assert!(ran.history.steps.iter().all(|step| step.wait.is_none()));
-        stage.close().await;
-    });
-}
-
-#[test]
-fn an_order_is_run_again_if_somebody_waited_for_nobody() {
+fn who_waits_for_a_session_outside_of_the_trial_is_slow_and_not_blocked() {
     let plan = trial(&TWO_WRITERS.replace("ROW", "2"));
     let settings = settings();
     let server: &Server = &SERVER;
@@ -226,34 +146,6 @@ fn an_order_is_run_again_if_somebody_waited_for_nobody() {
     let facts: BTreeMap<String, String> = explored.outcomes[0].outcome.facts().into_iter().collect();
     assert_eq!(facts["blocked"], "none");
     assert_eq!(facts["table t"], "(1, 1) (2, 10)");
-}
-
-#[test]
-fn what_came_to_an_end_before_or_after_makes_it_another_place() {
-    let text = "scenario: x
-setup: create table t (id int primary key, n int); insert into t values (1, 0), (3, 0)
-connections:
-  a: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 1 where id = 1}, {sql: commit}]}
-  b: {txn: pessimistic, states: [{sql: begin}, {sql: update t set n = n + 10 where id = 1}, {sql: commit}]}
-  c: {states: [{sql: update t set n = n + 100 where id = 3}]}
-permutations: {list: [c a a b b a b]}
-";
-    let plan = trial(text);
-    let server: &Server = &SERVER;
-    RUNTIME.block_on(async {
-        let mut stage = Sandbox::open(Arc::clone(&plan), server, &[], settings().run)
-            .await
-            .expect("a stage");
-        // What `c` has written is there for `a` in one of them, and is not in the other.
-        for order in [[2, 0, 0, 1, 1, 0, 1], [0, 0, 2, 1, 1, 0, 1]] {
-            let ran = stage
-                .run(&mut ReplayScheduler::new(&order), &[])
-                .await
-                .expect("it runs");
-            assert!(apart(&ran) >= CERTAIN, "{order:?}: {:?}", apart(&ran));
-        }
-        stage.close().await;
-    });
 }
 
 #[test]

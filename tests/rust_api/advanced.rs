@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tidb_scenarios::handler::{ImportMonitor, handler_fn};
-use tidb_scenarios::history::Status;
+use tidb_scenarios::history::{JobKind, Status};
 use tidb_scenarios::multi::{ALL_CONNECTIONS_READY, Envelope, Message, Received, Subscription};
 use tidb_scenarios::{MultiConnectionCoordinator, Next, State};
 
@@ -76,7 +76,7 @@ pub async fn fifty_connections_tell_of_themselves(target: Target) {
         .state()
         .connections
         .iter()
-        .map(|connection| connection.session)
+        .map(|connection| connection.session())
         .collect();
     assert_eq!(sessions.len(), 50, "a session each");
 
@@ -151,7 +151,7 @@ pub async fn a_shutdown_ends_every_machine_in_order(target: Target) {
         "{error}"
     );
     assert!(
-        error.contains("gave up the wait for `never`: the coordinator shuts down"),
+        error.contains("stopped waiting for event `never`: the coordinator shuts down"),
         "{error}"
     );
     let (operator, mut messages) = watch.await.unwrap();
@@ -168,7 +168,7 @@ pub async fn a_shutdown_ends_every_machine_in_order(target: Target) {
     let sessions: Vec<u64> = state
         .connections
         .iter()
-        .filter_map(|connection| connection.session)
+        .filter_map(|connection| connection.session())
         .collect();
     assert_eq!(sessions.len(), 5);
     target.are_gone(&sessions).await;
@@ -266,16 +266,16 @@ pub async fn an_import_is_followed_across_connections(target: Target) {
     }
     let mut messages = coordinator.subscribe("log", 5_000);
     coordinator.run_all_connections().await.unwrap();
-    let changes: Vec<(&str, String, Option<i64>)> = read(&mut messages)
+    let changes: Vec<(&str, String, Option<i128>)> = read(&mut messages)
         .0
         .into_iter()
         .filter_map(|sent| match sent.message {
-            Message::ImportJobAdded(job) => Some(("added", job)),
-            Message::ImportJobUpdated(job) => Some(("updated", job)),
-            Message::ImportJobCompleted(job) => Some(("completed", job)),
+            Message::JobAdded(job) => Some(("added", job)),
+            Message::JobUpdated(job) => Some(("updated", job)),
+            Message::JobCompleted(job) => Some(("completed", job)),
             _ => None,
         })
-        .map(|(what, job)| (what, job.status, job.imported_rows))
+        .map(|(what, job)| (what, job.status().to_owned(), job.rows()))
         .collect();
     let told: Vec<(&str, &str)> = changes
         .iter()
@@ -289,11 +289,9 @@ pub async fn an_import_is_followed_across_connections(target: Target) {
             ("completed", "finished")
         ]
     );
-    let job = coordinator.state().import_jobs[&7001].clone();
-    assert_eq!(
-        (job.table.as_str(), job.imported_rows),
-        ("`shop`.`orders`", Some(30))
-    );
+    let state = coordinator.state();
+    let job = state.job(JobKind::Import, 7001).unwrap();
+    assert_eq!((job.table(), job.rows()), ("orders", Some(30)));
 }
 
 pub async fn an_import_that_fails_fails_its_monitor(target: Target) {

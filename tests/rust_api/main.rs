@@ -1,9 +1,14 @@
 //! Machines, handlers and coordinators from Rust, as a package outside of this one uses them: on a real TiDB.
 
 mod advanced;
+mod health;
+mod jobs;
 mod machine;
+mod scenario;
+mod scripted;
 mod session;
 mod settings;
+mod shared;
 mod simple;
 
 use std::process::ExitCode;
@@ -80,7 +85,7 @@ struct World {
 
 impl World {
     /// The server, started when the first test needs it.
-    async fn target(&self) -> Target {
+    async fn server(&self) -> &Server {
         let start = || async {
             let settings = ServerSettings {
                 reaper: std::env::current_exe().ok(),
@@ -91,7 +96,11 @@ impl World {
                 .await
                 .unwrap()
         };
-        let server = self.server.get_or_init(start).await;
+        self.server.get_or_init(start).await
+    }
+
+    async fn target(&self) -> Target {
+        let server = self.server().await;
         Target {
             config: server.config().clone(),
             options: server.options().clone(),
@@ -114,6 +123,16 @@ fn main() -> ExitCode {
             let name = concat!(stringify!($module), "::", stringify!($test));
             trials.push(Trial::test(name, move || {
                 world.runtime.block_on(async { $module::$test(world.target().await).await });
+                Ok::<(), Failed>(())
+            }));
+        })*};
+    }
+    macro_rules! by_server {
+        ($($module:ident::$test:ident),* $(,)?) => {$({
+            let world = Arc::clone(&world);
+            let name = concat!(stringify!($module), "::", stringify!($test));
+            trials.push(Trial::test(name, move || {
+                world.runtime.block_on(async { $module::$test(world.server().await).await });
                 Ok::<(), Failed>(())
             }));
         })*};
@@ -148,6 +167,29 @@ fn main() -> ExitCode {
         advanced::a_member_asks_for_the_global_state,
         advanced::an_import_is_followed_across_connections,
         advanced::an_import_that_fails_fails_its_monitor,
+        shared::a_barrier_lets_all_go_on_together_again_and_again,
+        shared::a_barrier_that_cannot_fill_is_told_at_once,
+        shared::a_barrier_is_for_one_number_of_connections,
+        shared::a_message_goes_to_one_or_to_all,
+        shared::a_message_that_nobody_reads_is_refused,
+        shared::a_message_that_nobody_can_send_any_more_is_not_waited_for,
+        shared::a_handler_hears_what_happens_to_others,
+        shared::a_deadlock_of_handlers_is_drawn,
+        shared::a_short_limit_is_no_deadlock_for_the_others,
+        shared::a_run_is_history_a_timeline_and_json,
+        shared::more_statements_than_are_kept_are_counted,
+        shared::a_coordinator_runs_again,
+        shared::a_machine_by_itself_keeps_its_history,
+        health::a_session_that_is_killed_while_it_rests_is_told_within_a_second,
+        health::sessions_that_live_are_never_called_lost,
+        jobs::a_schema_change_is_followed_across_connections,
+        jobs::a_schema_change_that_fails_fails_its_monitor,
+        jobs::a_schema_change_that_never_comes_is_told_with_the_last_one,
+    ];
+    by_server![
+        scenario::a_handler_comes_to_a_barrier_of_the_file,
+        scenario::a_barrier_of_the_file_that_cannot_fill_is_told_to_both,
+        scenario::handlers_of_a_file_send_messages,
     ];
     without_server![
         simple::nothing_runs_that_could_not_be_told_apart,
@@ -162,6 +204,10 @@ fn main() -> ExitCode {
         settings::files_have_common_and_own_keys,
         settings::mistakes_name_their_place,
         settings::no_password_is_shown,
+        scripted::a_handler_is_tested_without_a_server,
+        scripted::errors_and_lost_sessions_are_answers_too,
+        scripted::what_the_script_does_not_expect_is_told,
+        scripted::what_connections_share_works_as_in_a_run,
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     let code = conclusion.exit_code();

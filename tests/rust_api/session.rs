@@ -1,16 +1,16 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tidb_scenarios::connection::{ConnectError, Connection, Pool};
-use tidb_scenarios::handler::{Coordination, SharedSnapshot, StateError, WaitError, handler_fn, run_handler};
+use tidb_scenarios::handler::{StateError, handler_fn, run_handler};
 use tidb_scenarios::history::{Outcome, SqlValue};
 use tidb_scenarios::multi::ConnectionResult;
 use tidb_scenarios::policy::{BreakerPolicy, BreakerState, CircuitBreaker, RetryPolicy};
 use tidb_scenarios::{
     ConnectionConfig, ConnectionOptions, Handlers, Next, SimpleMultiConnectionCoordinator, State,
-    StateContext, async_trait,
+    StateContext,
 };
 
 use super::Target;
@@ -18,7 +18,7 @@ use super::Target;
 const LONG: Duration = Duration::from_secs(60);
 
 fn results(coordinator: &SimpleMultiConnectionCoordinator) -> Vec<ConnectionResult> {
-    coordinator.results().state().connections.clone()
+    coordinator.results().into_history().connections
 }
 
 /// Two transactions that update the same two rows, each the other's first row second.
@@ -241,7 +241,7 @@ pub async fn a_machine_that_is_cut_off_leaves_no_statement_behind(target: Target
     let error = coordinator.run_all_connections().await.unwrap_err().to_string();
     assert!(error.ends_with("it ran over its limit of 500 ms"), "{error}");
     target
-        .are_gone(&[results(&coordinator)[0].session.unwrap()])
+        .are_gone(&[results(&coordinator)[0].session().unwrap()])
         .await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
@@ -333,40 +333,6 @@ pub async fn a_breaker_leaves_a_dead_server_alone() {
     );
 }
 
-/// What connections share, as a machine of somebody else's would have it.
-#[derive(Debug, Default)]
-struct Own(Mutex<SharedSnapshot>);
-
-#[async_trait]
-impl Coordination for Own {
-    fn var(&self, name: &str) -> Option<SqlValue> {
-        self.0.lock().unwrap().vars.get(name).cloned()
-    }
-
-    fn set_var(&self, name: &str, value: SqlValue) {
-        self.0.lock().unwrap().vars.insert(name.to_owned(), value);
-    }
-
-    fn add(&self, _: &str, _: i128) -> Result<i128, String> {
-        Err("it does not count".to_owned())
-    }
-
-    fn signal(&self, event: &str) {
-        self.0.lock().unwrap().events.push(event.to_owned());
-    }
-
-    async fn wait_for(&self, event: &str, _: Duration) -> Result<(), WaitError> {
-        let event = event.to_owned();
-        Err(WaitError::ShutDown { event })
-    }
-
-    fn record(&self, _: &str, _: SqlValue) {}
-
-    fn snapshot(&self) -> SharedSnapshot {
-        self.0.lock().unwrap().clone()
-    }
-}
-
 /// As a scenario in YAML runs one: its handler by name, its connection lent and taken out again.
 pub async fn a_handler_by_name_works_on_a_lent_connection(target: Target) {
     let handlers = Handlers::new().with("twice", |with| {
@@ -388,8 +354,7 @@ pub async fn a_handler_by_name_works_on_a_lent_connection(target: Target) {
     let config = target.config("alice");
     let connection = Connection::open(&config, &target.options).await.unwrap();
     let session = connection.session_id();
-    let own = Arc::new(Own::default());
-    let mut context = StateContext::new("alice", Arc::clone(&own) as Arc<dyn Coordination>)
+    let mut context = StateContext::new("alice")
         .target(config, target.options.clone())
         .with_parameters(with);
     context.lend(connection);
@@ -397,9 +362,7 @@ pub async fn a_handler_by_name_works_on_a_lent_connection(target: Target) {
     let (connection, interrupted) = context.take().unwrap();
     assert_eq!((connection.session_id(), interrupted), (session, false));
     connection.close().await;
-    let shared = own.snapshot();
-    assert_eq!(
-        (&shared.vars["twice"], shared.events),
-        (&SqlValue::Int(42), vec!["done".to_owned()])
-    );
+    let shared = context.shared_state();
+    assert_eq!(shared.vars["twice"], SqlValue::Int(42));
+    assert!(shared.has_event("done"));
 }

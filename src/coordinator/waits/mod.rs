@@ -1,207 +1,186 @@
 //! Who waits for what, and whether it can still come.
 //!
-//! Each connection tells which state it is in; what that state and all that can follow may bring is known
-//! from the file. A wait is in vain when no connection that can still go on may bring what is missing; since
-//! connections that wait go on only if their own waits end, this is a fixpoint, which finds rings of waits,
-//! too. It never calls a wait hopeless that is not: it takes every branch for possible.
+//! Each connection tells which state it is in; the [`graph`] says what that state and all that can follow may do for
+//! others. A wait is unsatisfiable when no connection that can still proceed may satisfy it ([`analysis`]). It is
+//! never called so while it is not: every branch counts as possible.
 
-mod telling;
+mod analysis;
+mod explain;
+pub(crate) mod graph;
+pub(crate) mod participant;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::oneshot;
 
-use crate::history::JobKind;
+use crate::history::WaitFailure;
+use graph::{Effects, StateGraph, StateNode, Wanted};
+use participant::{Activity, AfterFailure, Participant, Unsatisfied, WaitEnd};
 
-/// Something to wait for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wanted {
-    /// An event that has come so often.
-    Event {
-        /// Its name.
-        name: String,
-        /// How often.
-        times: u32,
-    },
-    /// A state that a connection has entered.
-    State {
-        /// The connection's number.
-        connection: usize,
-        /// The state's number.
-        state: usize,
-    },
-    /// All parties of a barrier.
-    Barrier(usize),
-}
-
-/// What a state, and what can follow it, may bring.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Events.
-    pub events: BTreeSet<String>,
-    /// Kinds of jobs whose events may come.
-    pub jobs: BTreeSet<JobKind>,
-    /// States that may be entered, by their numbers.
-    pub states: BTreeSet<usize>,
-    /// Barriers that may be come to.
-    pub barriers: BTreeSet<usize>,
-    /// Whether it may bring any event: what a handler signals, its code alone says.
-    pub anything: bool,
-}
-
-impl Reach {
-    /// Takes in what another brings.
-    pub fn take_in(&mut self, other: &Self) {
-        self.events.extend(other.events.iter().cloned());
-        self.jobs.extend(&other.jobs);
-        self.states.extend(&other.states);
-        self.barriers.extend(&other.barriers);
-        self.anything |= other.anything;
-    }
-
-    /// Whether this event may come.
-    #[must_use]
-    pub fn may_bring(&self, event: &str) -> bool {
-        let word = event.split_once('.').map(|(word, _)| word);
-        self.anything
-            || self.events.contains(event)
-            || word.is_some_and(|word| self.jobs.iter().any(|kind| kind.word() == word))
-    }
-}
-
-/// One state of the plan, for what is said of it and for what may come of it.
-#[derive(Debug, Clone, Default)]
-pub struct Place {
-    /// Its name.
-    pub name: String,
-    /// Its line in the file.
-    pub line: usize,
-    /// What it brings itself and what comes after it.
-    pub from_here: Reach,
-    /// The same without its own barrier, which has been passed.
-    pub past_barrier: Reach,
-}
-
-/// What is known of the whole before anything runs.
-#[derive(Debug, Clone, Default)]
-pub struct Map {
-    /// All states, by their numbers.
-    pub places: Vec<Place>,
-    /// For each connection the states of its own, and what a whole round of them may bring.
-    pub rounds: Vec<Arc<Reach>>,
-    /// The name of each barrier and how many have to be there.
-    pub barriers: Vec<(String, u32)>,
-}
-
-/// Why a wait is in vain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InVain {
-    /// What is missing, in words.
-    pub wanted: String,
-    /// A line for each connection that might have brought it.
-    pub reasons: Vec<String>,
-    /// The ring of connections that wait for each other, if there is one.
-    pub cycle: Vec<String>,
-}
-
-/// How a wait ends.
-pub type WaitEnd = Result<(), InVain>;
-
-#[derive(Debug, Default)]
-enum Doing {
-    #[default]
-    Acts,
-    Waits(Wanted, Option<oneshot::Sender<WaitEnd>>),
-    Ended {
-        failed: Option<String>,
-    },
-}
-
-#[derive(Debug, Default)]
-struct Seat {
-    doing: Doing,
-    place: Option<usize>,
-    past_barrier: bool,
-    /// Whether another round follows this one.
-    again: bool,
-    /// Whether it may go on though it waits in vain: a handler can do something else then.
-    goes_on: bool,
-    entered: BTreeSet<usize>,
-}
+/// What a handler may do.
+static OF_HANDLER: LazyLock<Arc<Effects>> = LazyLock::new(|| {
+    Arc::new(Effects {
+        anything: true,
+        ..Effects::default()
+    })
+});
 
 /// The waits of a trial.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    map: Map,
+    graph: StateGraph,
     names: Vec<String>,
-    seats: Vec<Seat>,
-    /// How often each event has come.
-    came: BTreeMap<String, u32>,
+    participants: Vec<Participant>,
+    /// How often each event was signalled.
+    signalled: BTreeMap<String, u32>,
     /// How many are at each barrier.
     at_barrier: Vec<u32>,
-    /// Those who wait for an event, for a state of a connection, or at a barrier.
+    /// Those who wait, by what ends their waits.
     waiting: BTreeMap<Key, Vec<usize>>,
+    /// Whether somebody who is no connection may signal events and send messages.
+    outsiders: bool,
+    /// Why no wait begins any more.
+    stopped: Option<String>,
 }
 
-/// Where a connection is: its state, whether it has passed its barrier, whether another round follows, the
-/// prospect of a round, and what it waits for.
-type Group = (Option<usize>, bool, bool, usize, Option<Wanted>);
-
-/// By what a waiter is found when something comes.
+/// By what a waiter is found when something happens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Event(String),
     State(usize, usize),
     Barrier(usize),
+    AllConnected,
+    /// A message to this connection.
+    Message(usize),
 }
 
-fn key(wanted: &Wanted) -> Key {
+fn key(waiter: usize, wanted: &Wanted) -> Key {
     match wanted {
         Wanted::Event { name, .. } => Key::Event(name.clone()),
         Wanted::State { connection, state } => Key::State(*connection, *state),
         Wanted::Barrier(number) => Key::Barrier(*number),
+        Wanted::AllConnected => Key::AllConnected,
+        Wanted::Message => Key::Message(waiter),
     }
 }
 
 impl Waits {
-    pub fn new(names: Vec<String>, map: Map) -> Self {
-        let seats = names.iter().map(|_| Seat::default()).collect();
+    pub fn new(names: Vec<String>, graph: StateGraph) -> Self {
+        let participants = names.iter().map(|_| Participant::default()).collect();
         Self {
-            at_barrier: vec![0; map.barriers.len()],
-            map,
+            at_barrier: vec![0; graph.barriers.len()],
+            graph,
             names,
-            seats,
+            participants,
             ..Self::default()
         }
     }
 
+    /// One more connection, whose states are handlers.
+    pub fn add_of_handlers(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+        self.participants.push(Participant::default());
+        self.graph.rounds.push(Arc::clone(&OF_HANDLER));
+    }
+
+    /// Begins anew with the same connections; nothing has come yet.
+    pub fn restart(&mut self) {
+        self.participants.fill_with(Participant::default);
+        self.signalled.clear();
+        self.at_barrier.fill(0);
+        self.waiting.clear();
+    }
+
+    /// Somebody who is no connection may signal events and send messages from now on.
+    pub fn let_outsiders_act(&mut self) {
+        self.outsiders = true;
+    }
+
+    /// The number of a state whose work is a handler's.
+    pub fn state_of_handlers(&mut self, name: &str) -> usize {
+        let known = self.graph.states.iter().position(|state| state.name == name);
+        known.unwrap_or_else(|| {
+            self.graph.states.push(StateNode {
+                name: name.to_owned(),
+                line: None,
+                effects_from: Arc::clone(&OF_HANDLER),
+                effects_past_barrier: Arc::clone(&OF_HANDLER),
+            });
+            self.graph.states.len() - 1
+        })
+    }
+
+    /// The number of the state that a connection is in.
+    pub fn state(&self, connection: usize) -> Option<usize> {
+        self.participants.get(connection)?.state
+    }
+
+    /// The names of all states, by their numbers.
+    pub fn state_names(&self) -> Vec<String> {
+        self.graph.states.iter().map(|state| state.name.clone()).collect()
+    }
+
+    /// The number of a barrier, which is made where it is not known yet.
+    ///
+    /// # Errors
+    /// A line where the barrier is for another number of connections.
+    pub fn barrier(&mut self, name: &str, parties: u32) -> Result<usize, String> {
+        if parties == 0 {
+            return Err(format!(
+                "barrier `{name}` is for 0 connections; it needs one at least"
+            ));
+        }
+        let known = self.graph.barriers.iter().position(|(known, _)| known == name);
+        let Some(number) = known else {
+            self.graph.barriers.push((name.to_owned(), parties));
+            self.at_barrier.push(0);
+            return Ok(self.graph.barriers.len() - 1);
+        };
+        match self.parties(number) {
+            same if same == parties => Ok(number),
+            other => Err(format!(
+                "barrier `{name}` is for {other} connections, and is used here for {parties}"
+            )),
+        }
+    }
+
+    fn parties(&self, barrier: usize) -> u32 {
+        self.graph
+            .barriers
+            .get(barrier)
+            .map_or(0, |(_, parties)| *parties)
+    }
+
+    fn here(&self, barrier: usize) -> u32 {
+        self.at_barrier.get(barrier).copied().unwrap_or(0)
+    }
+
     /// A connection enters a state.
     pub fn enter(&mut self, connection: usize, state: usize, again: bool) {
-        // What it could have brought on another way, and others wait for, may be lost now.
-        let hoped: Vec<Wanted> = self
-            .wanted()
-            .filter(|wanted| {
-                self.seats
-                    .get(connection)
-                    .is_some_and(|seat| self.may_bring(connection, seat, wanted))
-            })
-            .collect();
-        let Some(seat) = self.seats.get_mut(connection) else {
+        let Some(participant) = self.participants.get(connection) else {
             return;
         };
-        seat.doing = Doing::Acts;
-        seat.place = Some(state);
-        seat.past_barrier = false;
-        seat.again = again;
-        seat.entered.insert(state);
+        // On another way it could have satisfied others; that may be lost now.
+        let possible: Vec<Wanted> = self
+            .wanted()
+            .filter(|wanted| self.may_satisfy(connection, participant, wanted))
+            .collect();
+        let Some(participant) = self.participants.get_mut(connection) else {
+            return;
+        };
+        participant.activity = Activity::Running;
+        participant.state = Some(state);
+        participant.past_barrier = false;
+        participant.again = again;
+        participant.entered.insert(state);
         self.release(&Key::State(connection, state));
-        let seat = &self.seats[connection];
-        if hoped
+        let participant = &self.participants[connection];
+        if possible
             .iter()
-            .any(|wanted| !self.may_bring(connection, seat, wanted))
+            .any(|wanted| !self.may_satisfy(connection, participant, wanted))
         {
-            self.tell_hopeless();
+            self.end_unsatisfiable();
         }
     }
 
@@ -218,108 +197,118 @@ impl Waits {
                 state: *state,
             },
             Key::Barrier(number) => Wanted::Barrier(*number),
+            Key::AllConnected => Wanted::AllConnected,
+            Key::Message(_) => Wanted::Message,
         })
     }
 
-    /// An event comes.
+    /// An event is signalled.
     pub fn signal(&mut self, name: &str) {
-        *self.came.entry(name.to_owned()).or_default() += 1;
+        *self.signalled.entry(name.to_owned()).or_default() += 1;
         self.release(&Key::Event(name.to_owned()));
     }
 
-    fn is_there(&self, wanted: &Wanted) -> bool {
-        match wanted {
-            Wanted::Event { name, times } => self.came.get(name).is_some_and(|came| came >= times),
-            Wanted::State { connection, state } => {
-                let seat = self.seats.get(*connection);
-                seat.is_some_and(|seat| seat.entered.contains(state))
-            }
-            Wanted::Barrier(_) => false,
+    /// A connection has a session. Says whether it is the first one of the last connection.
+    pub fn connect(&mut self, connection: usize) -> bool {
+        let Some(participant) = self.participants.get_mut(connection) else {
+            return false;
+        };
+        let first = !std::mem::replace(&mut participant.connected, true);
+        self.release(&Key::AllConnected);
+        first && self.are_all_connected()
+    }
+
+    fn are_all_connected(&self) -> bool {
+        self.participants.iter().all(|participant| participant.connected)
+    }
+
+    /// Whether a message waits for a connection.
+    pub fn set_mail(&mut self, connection: usize, has_mail: bool) {
+        if let Some(participant) = self.participants.get_mut(connection) {
+            participant.has_mail = has_mail;
+            self.release(&Key::Message(connection));
         }
     }
 
-    /// Begins to wait; what is there already is not waited for. `goes_on`, if the connection does not end with a
-    /// wait in vain.
-    pub fn wait(&mut self, connection: usize, wanted: Wanted, goes_on: bool) -> oneshot::Receiver<WaitEnd> {
-        let (sender, receiver) = oneshot::channel();
-        if self.is_there(&wanted) {
-            let _ = sender.send(Ok(()));
-            return receiver;
-        }
-        self.waiting.entry(key(&wanted)).or_default().push(connection);
-        if let Some(seat) = self.seats.get_mut(connection) {
-            seat.doing = Doing::Waits(wanted.clone(), Some(sender));
-            seat.goes_on = goes_on;
-        }
-        // Most waits are short, and whoever brings their end is at work: then nobody's wait has become hopeless.
-        let comes = self.surely_comes(&wanted);
-        if let Wanted::Barrier(number) = wanted {
-            let parties = self.map.barriers.get(number).map_or(0, |(_, parties)| *parties);
-            if let Some(here) = self.at_barrier.get_mut(number) {
-                *here += 1;
-                if *here >= parties {
-                    *here = 0;
-                    self.release(&Key::Barrier(number));
-                }
+    fn is_satisfied(&self, waiter: usize, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Event { name, times } => self.signalled.get(name).is_some_and(|count| count >= times),
+            Wanted::State { connection, state } => {
+                let participant = self.participants.get(*connection);
+                participant.is_some_and(|participant| participant.entered.contains(state))
+            }
+            // Those who are there go on together, when the last one comes.
+            Wanted::Barrier(_) => false,
+            Wanted::AllConnected => self.are_all_connected(),
+            Wanted::Message => {
+                let participant = self.participants.get(waiter);
+                participant.is_some_and(|participant| participant.has_mail)
             }
         }
-        if !comes {
-            self.tell_hopeless();
+    }
+
+    /// Begins to wait; what is satisfied already is not waited for.
+    pub fn wait(
+        &mut self,
+        connection: usize,
+        wanted: Wanted,
+        after_failure: AfterFailure,
+    ) -> oneshot::Receiver<WaitEnd> {
+        let (end, receiver) = oneshot::channel();
+        if self.is_satisfied(connection, &wanted) {
+            let _ = end.send(Ok(()));
+            return receiver;
+        }
+        if let Some(reason) = self.stopped.clone() {
+            let _ = end.send(Err(self.stopped_at(&wanted, reason)));
+            return receiver;
+        }
+        let waiting = self.waiting.entry(key(connection, &wanted)).or_default();
+        waiting.push(connection);
+        if let Some(participant) = self.participants.get_mut(connection) {
+            participant.activity = Activity::Waiting {
+                wanted: wanted.clone(),
+                after_failure,
+                end,
+            };
+        }
+        if let Wanted::Barrier(number) = wanted
+            && let Some(here) = self.at_barrier.get_mut(number)
+        {
+            *here += 1;
+            let here = *here;
+            if here >= self.parties(number) {
+                self.at_barrier[number] = 0;
+                self.release(&Key::Barrier(number));
+            }
+        }
+        // Most waits are short, and whoever satisfies them is at work: then no wait is unsatisfiable by this one.
+        if !self.may_soon_be_satisfied(&wanted) {
+            self.end_unsatisfiable();
         }
         receiver
     }
 
-    /// Whether connections that are at work may bring this, so that it need not be followed who waits for whom.
-    fn surely_comes(&self, wanted: &Wanted) -> bool {
-        let mut at_work = self.seats.iter().enumerate().filter(|(number, seat)| {
-            matches!(seat.doing, Doing::Acts) && self.may_bring(*number, seat, wanted)
-        });
-        match wanted {
-            Wanted::Event { .. } | Wanted::State { .. } => at_work.next().is_some(),
-            Wanted::Barrier(number) => {
-                let parties = self.map.barriers.get(*number).map_or(0, |(_, parties)| *parties);
-                // The one that begins to wait is not counted as being there yet.
-                let here = self.at_barrier.get(*number).copied().unwrap_or(0) + 1;
-                at_work.count() + here as usize >= parties as usize
-            }
-        }
-    }
-
-    fn may_bring(&self, number: usize, seat: &Seat, wanted: &Wanted) -> bool {
-        let round = self.map.rounds.get(number);
-        let place = seat.place.and_then(|place| self.map.places.get(place));
-        let here = match place {
-            Some(place) if seat.past_barrier => brings(&place.past_barrier, number, wanted),
-            Some(place) => brings(&place.from_here, number, wanted),
-            None => round.is_some_and(|round| brings(round, number, wanted)),
-        };
-        here || (seat.again && round.is_some_and(|round| brings(round, number, wanted)))
-    }
-
-    /// Lets go on whoever waited for this.
+    /// Lets those proceed who waited for this.
     fn release(&mut self, key: &Key) {
         let Some(waiting) = self.waiting.remove(key) else {
             return;
         };
         let mut left = Vec::new();
         for connection in waiting {
-            let there = match self.seats.get(connection).map(|seat| &seat.doing) {
-                Some(Doing::Waits(wanted, _)) => {
-                    matches!(wanted, Wanted::Barrier(_)) || self.is_there(wanted)
-                }
-                _ => continue,
+            let Some(wanted) = self.participants.get(connection).and_then(Participant::wanted) else {
+                continue;
             };
-            if !there {
+            let barrier = matches!(wanted, Wanted::Barrier(_));
+            if !barrier && !self.is_satisfied(connection, wanted) {
                 left.push(connection);
                 continue;
             }
-            if let Some(seat) = self.seats.get_mut(connection) {
-                seat.past_barrier |= matches!(seat.doing, Doing::Waits(Wanted::Barrier(_), _));
-                if let Doing::Waits(_, sender) = std::mem::take(&mut seat.doing)
-                    && let Some(sender) = sender
-                {
-                    // Whoever gave up waiting has let go of the other end.
-                    let _ = sender.send(Ok(()));
+            if let Some(participant) = self.participants.get_mut(connection) {
+                participant.past_barrier |= barrier;
+                if let Activity::Waiting { end, .. } = std::mem::take(&mut participant.activity) {
+                    // Whoever has stopped waiting has dropped the other end.
+                    let _ = end.send(Ok(()));
                 }
             }
         }
@@ -328,25 +317,22 @@ impl Waits {
         }
     }
 
-    /// A connection gives up waiting, at its limit. Says why what it waited for did not come; `None` where it
-    /// came in this very moment.
-    pub fn give_up(&mut self, connection: usize) -> Option<InVain> {
-        let wanted = match &self.seats.get(connection)?.doing {
-            Doing::Waits(wanted, _) => wanted.clone(),
-            Doing::Acts | Doing::Ended { .. } => return None,
-        };
-        let can_go_on = self.can_go_on();
-        let why = self.why(connection, &wanted, &can_go_on);
+    /// The limit of a wait is over. Says why it was not satisfied; `None` where it was in this very moment.
+    pub fn time_out(&mut self, connection: usize) -> Option<Unsatisfied> {
+        let wanted = self.participants.get(connection)?.wanted()?.clone();
+        let why = self.why(connection, &wanted, WaitFailure::TimedOut);
         self.stop_waiting(connection);
         Some(why)
     }
 
-    fn stop_waiting(&mut self, connection: usize) -> Option<oneshot::Sender<WaitEnd>> {
-        let seat = self.seats.get_mut(connection)?;
-        let Doing::Waits(wanted, sender) = std::mem::take(&mut seat.doing) else {
+    /// A connection waits no more.
+    pub fn stop_waiting(&mut self, connection: usize) -> Option<oneshot::Sender<WaitEnd>> {
+        let participant = self.participants.get_mut(connection)?;
+        participant.wanted()?;
+        let Activity::Waiting { wanted, end, .. } = std::mem::take(&mut participant.activity) else {
             return None;
         };
-        if let Some(waiting) = self.waiting.get_mut(&key(&wanted)) {
+        if let Some(waiting) = self.waiting.get_mut(&key(connection, &wanted)) {
             waiting.retain(|other| *other != connection);
         }
         if let Wanted::Barrier(number) = wanted
@@ -354,241 +340,118 @@ impl Waits {
         {
             *here = here.saturating_sub(1);
         }
-        sender
+        Some(end)
     }
 
     /// A connection has ended, by itself or by a failure.
     pub fn end(&mut self, connection: usize, failed: Option<String>) {
         self.stop_waiting(connection);
-        if let Some(seat) = self.seats.get_mut(connection) {
-            seat.doing = Doing::Ended { failed };
+        if let Some(participant) = self.participants.get_mut(connection) {
+            participant.activity = Activity::Ended { failed };
         }
-        self.tell_hopeless();
+        self.end_unsatisfiable();
     }
 
-    /// What a connection may still bring, if it goes on.
-    fn prospect(&self, seat: &Seat, connection: usize) -> Option<Reach> {
-        if matches!(seat.doing, Doing::Ended { .. }) {
-            return None;
-        }
-        let round = self.map.rounds.get(connection);
-        let mut prospect = match seat.place.and_then(|place| self.map.places.get(place)) {
-            Some(place) if seat.past_barrier => place.past_barrier.clone(),
-            Some(place) => place.from_here.clone(),
-            None => round.map(|round| round.as_ref().clone()).unwrap_or_default(),
-        };
-        if let (Some(round), true) = (round, seat.again) {
-            prospect.take_in(round);
-        }
-        Some(prospect)
-    }
-
-    /// Connections in the same place, doing the same, are the same to this.
-    fn groups(&self) -> BTreeMap<Group, Vec<usize>> {
-        let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
-        for (number, seat) in self.seats.iter().enumerate() {
-            let wanted = match &seat.doing {
-                Doing::Ended { .. } => continue,
-                Doing::Acts => None,
-                Doing::Waits(..) if seat.goes_on => None,
-                Doing::Waits(wanted, _) => Some(wanted.clone()),
-            };
-            // Connections of one name share the prospect of a round.
-            let round = self
-                .map
-                .rounds
-                .get(number)
-                .map_or(0, |round| Arc::as_ptr(round) as usize);
-            let group = (seat.place, seat.past_barrier, seat.again, round, wanted);
-            groups.entry(group).or_default().push(number);
-        }
-        groups
-    }
-
-    /// Which connections can go on.
-    fn can_go_on(&self) -> Vec<bool> {
-        let mut can = vec![false; self.seats.len()];
-        let mut events = Reach::default();
-        // States are brought by a connection of its own, so they are kept apart.
-        let mut states: BTreeSet<(usize, usize)> = BTreeSet::new();
-        let mut comers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.map.barriers.len()];
-        let wanted_states: BTreeSet<(usize, usize)> = self
-            .seats
-            .iter()
-            .filter_map(|seat| match &seat.doing {
-                Doing::Waits(Wanted::State { connection, state }, _) => Some((*connection, *state)),
-                _ => None,
-            })
-            .collect();
-        let groups = self.groups();
-        let mut open: Vec<_> = groups.iter().collect();
+    /// Ends the waits that are unsatisfiable.
+    fn end_unsatisfiable(&mut self) {
         loop {
-            let mut changed = false;
-            open.retain(|(group, members)| {
-                let (.., wanted) = group;
-                let goes = match wanted {
-                    None => true,
-                    Some(Wanted::Event { name, .. }) => events.may_bring(name),
-                    Some(Wanted::State { connection, state }) => states.contains(&(*connection, *state)),
-                    Some(Wanted::Barrier(number)) => {
-                        let parties = self.map.barriers.get(*number).map_or(0, |(_, parties)| *parties);
-                        let here = self.at_barrier.get(*number).copied().unwrap_or(0);
-                        let coming = comers.get(*number).map_or(0, BTreeSet::len);
-                        here as usize + coming >= parties as usize
-                    }
-                };
-                if !goes {
-                    return true;
+            let found = self.unsatisfiable();
+            if found.is_empty() {
+                return;
+            }
+            for (number, why) in found {
+                let failed = format!("the wait for {} can never be satisfied", why.wanted);
+                let recovers = self.participants[number].recovers_at().is_some();
+                if let Some(end) = self.stop_waiting(number) {
+                    let _ = end.send(Err(why));
                 }
-                changed = true;
-                for member in members.iter() {
-                    can[*member] = true;
+                if !recovers && let Some(participant) = self.participants.get_mut(number) {
+                    participant.activity = Activity::Ended { failed: Some(failed) };
                 }
-                let first = members.first().copied().unwrap_or_default();
-                if let Some(prospect) = self.seats.get(first).and_then(|seat| self.prospect(seat, first)) {
-                    for barrier in &prospect.barriers {
-                        if let Some(comers) = comers.get_mut(*barrier) {
-                            // Those who are there already are counted as such.
-                            let here = matches!(wanted, Some(Wanted::Barrier(number)) if number == barrier);
-                            comers.extend(members.iter().filter(|_| !here));
-                        }
-                    }
-                    for (connection, state) in &wanted_states {
-                        if members.contains(connection) && prospect.states.contains(state) {
-                            states.insert((*connection, *state));
-                        }
-                    }
-                    events.take_in(&prospect);
-                }
-                false
-            });
-            if !changed {
-                return can;
             }
         }
     }
 
-    /// Ends the waits that are in vain.
-    fn tell_hopeless(&mut self) {
-        let waiting = |seat: &Seat| matches!(seat.doing, Doing::Waits(..));
-        if !self.seats.iter().any(waiting) {
-            return;
+    /// Ends all waits, for this reason; where it is `for_good`, those that begin later, too.
+    pub fn stop(&mut self, reason: &str, for_good: bool) {
+        if for_good {
+            self.stopped = Some(reason.to_owned());
         }
-        let can = self.can_go_on();
-        let stuck: Vec<(usize, InVain)> = self
-            .seats
-            .iter()
-            .enumerate()
-            .filter_map(|(number, seat)| match &seat.doing {
-                Doing::Waits(wanted, _) => Some((number, seat, wanted)),
-                _ => None,
-            })
-            .filter(|(number, seat, wanted)| {
-                if seat.goes_on {
-                    !self.others_may_bring(*number, wanted, &can)
-                } else {
-                    !can[*number]
-                }
-            })
-            .map(|(number, _, wanted)| (number, self.why(number, wanted, &can)))
-            .collect();
-        for (number, why) in stuck {
-            let failed = Some(format!("waited in vain for {}", why.wanted));
-            if let Some(sender) = self.stop_waiting(number) {
-                let _ = sender.send(Err(why));
-            }
-            if let Some(seat) = self.seats.get_mut(number).filter(|seat| !seat.goes_on) {
-                seat.doing = Doing::Ended { failed };
-            }
-        }
-    }
-
-    /// Whether anybody else who can go on may bring this: what a handler brings itself it does not wait for.
-    fn others_may_bring(&self, waiter: usize, wanted: &Wanted, can: &[bool]) -> bool {
-        let mut others = self
-            .seats
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| *number != waiter);
-        others.any(|(number, seat)| {
-            let goes = can.get(number).copied().unwrap_or(false);
-            goes && self.may_bring(number, seat, wanted)
-        })
-    }
-
-    /// Ends all waits without what was waited for.
-    pub fn end_all(&mut self) {
-        for number in 0..self.seats.len() {
-            let wanted = match self.seats.get(number).map(|seat| &seat.doing) {
-                Some(Doing::Waits(wanted, _)) => self.words(wanted),
-                _ => continue,
+        for number in 0..self.participants.len() {
+            let Some(wanted) = self.participants[number].wanted().cloned() else {
+                continue;
             };
-            let reasons = vec!["the trial was over its limit".to_owned()];
-            let why = InVain {
-                wanted,
-                reasons,
-                cycle: Vec::new(),
-            };
-            if let Some(sender) = self.stop_waiting(number) {
-                let _ = sender.send(Err(why));
+            let why = self.stopped_at(&wanted, reason.to_owned());
+            if let Some(end) = self.stop_waiting(number) {
+                let _ = end.send(Err(why));
             }
         }
     }
-}
 
-fn brings(prospect: &Reach, own: usize, wanted: &Wanted) -> bool {
-    match wanted {
-        Wanted::Event { name, .. } => prospect.may_bring(name),
-        Wanted::State { connection, state } => *connection == own && prospect.states.contains(state),
-        Wanted::Barrier(number) => prospect.barriers.contains(number),
+    fn stopped_at(&self, wanted: &Wanted, reason: String) -> Unsatisfied {
+        Unsatisfied {
+            wanted: self.words(wanted),
+            failure: WaitFailure::Stopped,
+            reasons: vec![reason],
+            cycle: Vec::new(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
-    /// Two or more connections of one state each: what it brings is told, what it waits for is asked later.
-    fn waits(brings: &[&[&str]], barriers: &[(&str, u32)]) -> Waits {
-        let names = (0..brings.len()).map(|number| format!("c{number}")).collect();
-        let places: Vec<Place> = brings
-            .iter()
-            .enumerate()
-            .map(|(number, events)| {
-                let prospect = Reach {
-                    events: events.iter().map(|&event| event.to_owned()).collect(),
+    /// Two or more connections of one state each: what it may signal is told, what it waits for is asked later.
+    fn waits(signals: &[&[&str]], barriers: &[(&str, u32)]) -> Waits {
+        let names = (0..signals.len()).map(|number| format!("c{number}")).collect();
+        let state = |(number, events): (usize, &&[&str])| {
+            let events = events.iter().map(|&event| event.to_owned()).collect();
+            let effects = Effects {
+                events,
+                ..Effects::default()
+            };
+            StateNode {
+                name: "only".to_owned(),
+                line: Some(number + 1),
+                effects_past_barrier: Arc::new(effects.clone()),
+                effects_from: Arc::new(Effects {
                     barriers: (0..barriers.len()).collect(),
-                    ..Reach::default()
-                };
-                Place {
-                    name: "only".to_owned(),
-                    line: number + 1,
-                    past_barrier: Reach {
-                        barriers: BTreeSet::new(),
-                        ..prospect.clone()
-                    },
-                    from_here: prospect,
-                }
-            })
-            .collect();
-        let rounds = places
-            .iter()
-            .map(|place| Arc::new(place.from_here.clone()))
-            .collect();
+                    ..effects
+                }),
+            }
+        };
+        let states: Vec<StateNode> = signals.iter().enumerate().map(state).collect();
+        let rounds = states.iter().map(|state| Arc::clone(&state.effects_from));
+        let rounds = rounds.collect();
         let barriers = barriers
             .iter()
             .map(|(name, parties)| ((*name).to_owned(), *parties))
             .collect();
         let mut waits = Waits::new(
             names,
-            Map {
-                places,
+            StateGraph {
+                states,
                 rounds,
                 barriers,
             },
         );
-        for number in 0..brings.len() {
+        for number in 0..signals.len() {
             waits.enter(number, number, false);
+        }
+        waits
+    }
+
+    /// So many connections whose states are handlers.
+    fn handlers(count: usize) -> Waits {
+        let mut waits = Waits::default();
+        for number in 0..count {
+            waits.add_of_handlers(&format!("c{number}"));
+            waits.connect(number);
+            let state = waits.state_of_handlers("testing");
+            waits.enter(number, state, false);
         }
         waits
     }
@@ -598,28 +461,40 @@ mod tests {
         Wanted::Event { name, times }
     }
 
+    /// A handler's limit, so many seconds from now.
+    fn limit(seconds: u64) -> AfterFailure {
+        AfterFailure::GoesOn(Instant::now() + Duration::from_secs(seconds))
+    }
+
+    const ENDS: AfterFailure = AfterFailure::Ends;
+
+    fn failed(wait: &mut oneshot::Receiver<WaitEnd>) -> Unsatisfied {
+        wait.try_recv().expect("an end").expect_err("unsatisfied")
+    }
+
     #[test]
     fn what_has_come_is_not_waited_for_and_what_comes_ends_the_wait() {
         let mut waits = waits(&[&["go"], &[]], &[]);
-        let mut first = waits.wait(1, event("go", 1), false);
+        let mut first = waits.wait(1, event("go", 1), ENDS);
         assert!(first.try_recv().is_err(), "it has not come yet");
         waits.signal("go");
         assert_eq!(first.try_recv(), Ok(Ok(())));
-        assert_eq!(waits.wait(1, event("go", 1), false).try_recv(), Ok(Ok(())));
+        assert_eq!(waits.wait(1, event("go", 1), ENDS).try_recv(), Ok(Ok(())));
         assert!(
-            waits.wait(1, event("go", 2), false).try_recv().is_err(),
+            waits.wait(1, event("go", 2), ENDS).try_recv().is_err(),
             "once is not twice"
         );
     }
 
     #[test]
-    fn a_wait_ends_when_the_last_who_could_bring_it_fails() {
+    fn a_wait_ends_when_the_last_who_could_signal_it_fails() {
         let mut waits = waits(&[&["go"], &["go"], &[]], &[]);
-        let mut wait = waits.wait(2, event("go", 1), false);
+        let mut wait = waits.wait(2, event("go", 1), ENDS);
         waits.end(0, None);
-        assert!(wait.try_recv().is_err(), "c1 may still bring it");
+        assert!(wait.try_recv().is_err(), "c1 may still signal it");
         waits.end(1, Some("error 1062".to_owned()));
-        let why = wait.try_recv().expect("an end").expect_err("in vain");
+        let why = failed(&mut wait);
+        assert_eq!(why.failure, WaitFailure::Unsatisfiable);
         assert_eq!(why.wanted, "event `go`");
         assert_eq!(
             why.reasons,
@@ -632,76 +507,160 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_of_waits_is_found_at_once_and_drawn() {
+    fn a_deadlock_cycle_is_found_at_once_and_named() {
         let mut waits = waits(&[&["a"], &["b"], &["c"], &[]], &[]);
-        let mut first = waits.wait(0, event("c", 1), false);
-        let mut second = waits.wait(1, event("a", 1), false);
+        let mut first = waits.wait(0, event("c", 1), ENDS);
+        let mut second = waits.wait(1, event("a", 1), ENDS);
         assert!(first.try_recv().is_err() && second.try_recv().is_err());
-        let mut third = waits.wait(2, event("b", 1), false);
-        let why = third.try_recv().expect("an end").expect_err("in vain");
+        let mut third = waits.wait(2, event("b", 1), ENDS);
+        let why = failed(&mut third);
         assert_eq!(why.cycle.len(), 3, "{:?}", why.cycle);
-        assert!(first.try_recv().expect("an end").is_err());
-        assert!(second.try_recv().expect("an end").is_err());
+        failed(&mut first);
+        failed(&mut second);
     }
 
     #[test]
     fn a_barrier_opens_for_its_parties_again_and_again_and_closes_for_good() {
         let mut waits = waits(&[&[], &[], &[]], &[("b", 2)]);
-        let mut first = waits.wait(0, Wanted::Barrier(0), false);
+        let mut first = waits.wait(0, Wanted::Barrier(0), ENDS);
         assert!(first.try_recv().is_err());
-        let mut second = waits.wait(1, Wanted::Barrier(0), false);
+        let mut second = waits.wait(1, Wanted::Barrier(0), ENDS);
         assert_eq!((first.try_recv(), second.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
         // The third is alone: the others have passed it and do not come again.
-        let mut third = waits.wait(2, Wanted::Barrier(0), false);
-        let why = third.try_recv().expect("an end").expect_err("in vain");
+        let why = failed(&mut waits.wait(2, Wanted::Barrier(0), ENDS));
         assert_eq!(why.wanted, "barrier `b` (1 of 2 are there)");
     }
 
     #[test]
-    fn whoever_begins_another_round_may_bring_it_then() {
+    fn whoever_begins_another_round_may_signal_it_then() {
         let mut waits = waits(&[&["go"], &[]], &[]);
-        if let Some(place) = waits.map.places.get_mut(0) {
-            place.from_here = Reach::default();
+        if let Some(state) = waits.graph.states.get_mut(0) {
+            state.effects_from = Arc::default();
         }
         waits.enter(0, 0, true);
-        let mut wait = waits.wait(1, event("go", 1), false);
-        assert!(wait.try_recv().is_err(), "the next round may bring it");
+        let mut wait = waits.wait(1, event("go", 1), ENDS);
+        assert!(wait.try_recv().is_err(), "the next round may signal it");
         waits.enter(0, 0, false);
         waits.end(0, None);
-        assert!(wait.try_recv().expect("an end").is_err());
+        failed(&mut wait);
     }
 
     #[test]
-    fn whoever_goes_another_way_takes_the_hope_along() {
+    fn a_branch_taken_elsewhere_may_make_a_wait_unsatisfiable() {
         let mut waits = waits(&[&["go"], &[], &[]], &[]);
-        let mut wait = waits.wait(1, event("go", 1), false);
-        assert!(wait.try_recv().is_err(), "c0 may bring it");
-        // The state of the third brings nothing, and so does the first when it goes there.
+        let mut wait = waits.wait(1, event("go", 1), ENDS);
+        assert!(wait.try_recv().is_err(), "c0 may signal it");
+        // The state of the third signals nothing, and so does the first when it goes there.
         waits.enter(0, 2, false);
-        assert!(wait.try_recv().expect("an end").is_err());
+        failed(&mut wait);
     }
 
     #[test]
-    fn a_handler_that_waits_in_vain_is_told_and_may_still_bring_something() {
+    fn a_handler_whose_wait_failed_may_still_signal_something() {
         let mut waits = waits(&[&["go"], &["other"], &[]], &[]);
-        let mut handler = waits.wait(0, event("other", 1), true);
-        let mut wait = waits.wait(2, event("go", 1), false);
+        let mut handler = waits.wait(0, event("other", 1), limit(60));
+        let mut wait = waits.wait(2, event("go", 1), ENDS);
         waits.end(1, None);
-        assert!(
-            handler.try_recv().expect("an end").is_err(),
-            "nobody else brings it"
-        );
-        assert!(wait.try_recv().is_err(), "the handler may bring it all the same");
+        failed(&mut handler);
+        assert!(wait.try_recv().is_err(), "the handler may signal it all the same");
         waits.signal("go");
         assert_eq!(wait.try_recv(), Ok(Ok(())));
     }
 
+    /// Nothing happens before the first limit is over, so that one's wait fails now; what it does then, the others
+    /// may still be waiting for.
     #[test]
-    fn giving_up_says_who_is_missing() {
+    fn of_handlers_in_a_deadlock_the_one_with_the_first_limit_is_told() {
+        let mut waits = handlers(3);
+        let mut long = waits.wait(0, event("a", 1), limit(60));
+        let mut short = waits.wait(1, event("b", 1), limit(5));
+        assert!(short.try_recv().is_err(), "c2 is at work");
+        let mut middle = waits.wait(2, event("c", 1), limit(30));
+        let why = failed(&mut short);
+        assert_eq!(
+            why.cycle,
+            [
+                "c1 waits in `testing` for event `b`",
+                "c0 waits in `testing` for event `a`",
+                "c2 waits in `testing` for event `c`"
+            ]
+        );
+        assert!(long.try_recv().is_err() && middle.try_recv().is_err());
+        waits.signal("c");
+        assert_eq!(middle.try_recv(), Ok(Ok(())), "it was not hopeless");
+        waits.end(1, None);
+        waits.end(2, Some("error 8028".to_owned()));
+        let why = failed(&mut long);
+        assert_eq!(
+            why.reasons,
+            [
+                "c1 has completed without it",
+                "c2 failed in `testing`: error 8028"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_barrier_of_handlers_that_cannot_fill_is_told_at_once() {
+        let mut waits = handlers(3);
+        let meet = waits.barrier("meet", 3).expect("a barrier");
+        let mut first = waits.wait(0, Wanted::Barrier(meet), limit(60));
+        let mut second = waits.wait(1, Wanted::Barrier(meet), limit(60));
+        assert!(
+            first.try_recv().is_err() && second.try_recv().is_err(),
+            "c2 may come"
+        );
+        waits.end(2, None);
+        let why = failed(&mut first);
+        assert_eq!(why.wanted, "barrier `meet` (2 of 3 are there)");
+        assert_eq!(why.reasons, ["c2 has completed without it"]);
+        failed(&mut second);
+        let wrong = waits.barrier("meet", 2).expect_err("another number");
+        assert_eq!(
+            wrong,
+            "barrier `meet` is for 3 connections, and is used here for 2"
+        );
+    }
+
+    #[test]
+    fn messages_and_sessions_are_waited_for_as_events_are() {
+        let mut waits = handlers(2);
+        let mut mail = waits.wait(0, Wanted::Message, limit(60));
+        waits.set_mail(0, true);
+        assert_eq!(mail.try_recv(), Ok(Ok(())));
+        waits.set_mail(0, false);
+        let mut mail = waits.wait(0, Wanted::Message, limit(60));
+        waits.end(1, None);
+        assert_eq!(failed(&mut mail).reasons, ["c1 has completed without it"]);
+
+        let mut waits = handlers(2);
+        waits.add_of_handlers("late");
+        let mut all = waits.wait(0, Wanted::AllConnected, limit(60));
+        assert!(all.try_recv().is_err());
+        waits.end(2, Some("error 1045".to_owned()));
+        let why = failed(&mut all);
+        assert_eq!(why.reasons, ["late failed before its first state: error 1045"]);
+    }
+
+    #[test]
+    fn whoever_is_no_connection_may_signal_what_no_connection_can() {
+        let mut waits = handlers(1);
+        waits.let_outsiders_act();
+        let mut wait = waits.wait(0, event("go", 1), limit(60));
+        assert!(wait.try_recv().is_err(), "somebody outside may signal it");
+        waits.stop("the coordinator shuts down", true);
+        assert_eq!(failed(&mut wait).failure, WaitFailure::Stopped);
+        let why = failed(&mut waits.wait(0, event("go", 1), limit(60)));
+        assert_eq!(why.reasons, ["the coordinator shuts down"]);
+    }
+
+    #[test]
+    fn a_wait_over_its_limit_says_who_is_missing() {
         let mut waits = waits(&[&["go"], &[]], &[]);
-        let _wait = waits.wait(1, event("go", 1), false);
-        let why = waits.give_up(1).expect("it waits");
+        let _wait = waits.wait(1, event("go", 1), ENDS);
+        let why = waits.time_out(1).expect("it waits");
+        assert_eq!(why.failure, WaitFailure::TimedOut);
         assert_eq!(why.reasons, ["c0 is in `only` (line 1)"]);
-        assert!(waits.give_up(1).is_none());
+        assert!(waits.time_out(1).is_none());
     }
 }

@@ -16,16 +16,16 @@ use tokio::sync::mpsc;
 use super::interleaving::Interleaving;
 use super::scheduler::{ScheduledStep, Scheduler};
 use super::starvation::Starvation;
-use super::wait_cache::WaitCache;
 use crate::coordinator::Coordinator;
-use crate::history::{History, SqlValue, Vars};
+use crate::history::{History, Vars};
 use crate::machine::{Command, Report};
 use crate::plan::{ControlId, TrialPlan};
 use crate::run::{
     Controls, Driver, OnFailure, RunSettings, SessionSlot, TrialError, connect, control_statement, drop_on,
-    final_checks, global_variables, prepare, restore_globals, vars_with_names,
+    final_checks, prepare, server_scope, vars_with_names,
 };
 use crate::server::Server;
+use crate::server_state::{Left, ServerState};
 use crate::sql::{Product, TransactionMode};
 use changes::{changes_rows_only, sessions_stay};
 use tables::Tables;
@@ -37,9 +37,6 @@ pub struct Execution {
     pub scheduled: Vec<ScheduledStep>,
     /// Whether it was run to its end.
     pub complete: bool,
-    /// Whether a step was taken to be blocked that cannot have been, so that another connection may have been kept
-    /// from going on: it is to be run again.
-    pub suspect: bool,
     /// What happened.
     pub history: History,
 }
@@ -61,10 +58,8 @@ pub struct Sandbox {
     /// Whether nothing has been run since the setup.
     fresh: bool,
     server_name: (String, Product),
-    /// The server's variables before the setup, where the trial may change them.
-    globals: Option<Vec<(String, SqlValue)>>,
-    /// What schedules have shown of who is blocked.
-    cache: Arc<WaitCache>,
+    /// The run's server before the setup, where the trial changes more of it than its databases.
+    server_state: Option<ServerState>,
     starvation: Starvation,
 }
 
@@ -87,18 +82,6 @@ impl Sandbox {
         own: &[Server],
         settings: RunSettings,
     ) -> Result<Self, TrialError> {
-        let cache = Arc::new(WaitCache::new(&plan));
-        Self::sharing(&cache, plan, server, own, settings).await
-    }
-
-    /// The same; what schedules show of who is blocked is shared with other sandboxes of the same plan.
-    pub(super) async fn sharing(
-        cache: &Arc<WaitCache>,
-        plan: Arc<TrialPlan>,
-        server: &Server,
-        own: &[Server],
-        settings: RunSettings,
-    ) -> Result<Self, TrialError> {
         let controls = Controls::open(server, own).await?;
         let mut sandbox = Self {
             reopen: !sessions_stay(&plan),
@@ -113,8 +96,7 @@ impl Sandbox {
             vars: Vars::new(),
             fresh: true,
             server_name: (server.title(), server.product()),
-            globals: None,
-            cache: Arc::clone(cache),
+            server_state: None,
             starvation: Starvation::default(),
         };
         match sandbox.begin().await {
@@ -158,8 +140,9 @@ impl Sandbox {
 
     async fn begin(&mut self) -> Result<(), TrialError> {
         let main = self.plan.main_control();
-        if self.plan.serial {
-            self.globals = Some(global_variables(&mut self.controls[main]).await);
+        if let Some(scope) = server_scope(&self.plan) {
+            let read = ServerState::read(&mut self.controls.shared().connection, &scope).await;
+            self.server_state = Some(read.map_err(TrialError::new)?);
         }
         self.vars = prepare(&self.plan, &mut self.controls, &self.settings).await?;
         let keep = !self.tables_change;
@@ -237,20 +220,18 @@ impl Sandbox {
             OnFailure::Keep,
         );
         let driver = driver.resume_with(std::mem::take(&mut self.sessions));
-        let mut interleaving = Interleaving::new(driver, &self.cache, &self.starvation);
+        let mut interleaving = Interleaving::new(driver, &self.starvation);
         let run = tokio::time::timeout(limit, interleaving.run(scheduler, skip)).await;
         let complete = run.unwrap_or_else(|_| {
             interleaving.driver.over_time(limit);
             true
         });
-        let suspect = interleaving.is_suspect();
         let scheduled = interleaving.scheduled;
         let (history, inbox, sessions) = interleaving.driver.into_parts();
         (self.inbox, self.sessions) = (Some(inbox), sessions);
         Some(Execution {
             scheduled,
             complete,
-            suspect,
             history,
         })
     }
@@ -316,7 +297,7 @@ impl Sandbox {
     /// New databases and sessions.
     async fn begin_anew(&mut self) -> Result<(), TrialError> {
         self.close_sessions().await;
-        self.restore_globals().await;
+        self.set_server_back().await?;
         for control in self.controls.iter_mut() {
             drop_on(control, &self.plan, &self.settings).await;
         }
@@ -330,9 +311,15 @@ impl Sandbox {
         self.open_sessions().await
     }
 
-    async fn restore_globals(&mut self) {
-        if let Some(before) = &self.globals {
-            restore_globals(&mut self.controls[self.plan.main_control()], before).await;
+    /// Makes of the run's server what it was before the setup.
+    async fn set_server_back(&mut self) -> Result<(), TrialError> {
+        let Some(state) = &self.server_state else {
+            return Ok(());
+        };
+        let (_, left) = state.set_back(&mut self.controls.shared().connection).await;
+        match left.first() {
+            None => Ok(()),
+            Some(Left { message, reason, .. }) => Err(TrialError::new(format!("{message}: {reason}"))),
         }
     }
 
@@ -360,7 +347,6 @@ impl Sandbox {
                 tracing::warn!(error = error.message, "teardown");
             }
         }
-        self.restore_globals().await;
         if !self.settings.keep_databases {
             drop_on(self.controls.shared(), &self.plan, &self.settings).await;
         }

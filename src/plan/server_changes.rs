@@ -1,0 +1,302 @@
+//! What a trial changes beyond its own databases: it is told where it stands, and set back after the trial.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::Context;
+use super::statement::{FillError, Statement, fill};
+use super::{Action, Final, Step, TrialPlan};
+use crate::expect::Template;
+use crate::history::{SqlValue, Vars};
+use crate::source::{Diagnostic, Span};
+use crate::sql::{Kind, Prepared, ServerChange, Source, classify, names, verb};
+
+/// Stands for the name of the trial's database until it has one.
+const OWN_DATABASE: &str = "tidb_scenarios_own";
+/// Stands for the value of a variable that only a run knows.
+const UNKNOWN: &str = "tidb_scenarios_unknown";
+
+/// What the statements of a trial change of the run's server, beyond its own databases.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerChanges {
+    /// The first statement that changes something.
+    pub first: Option<Span>,
+    /// Global variables that they set, in lower case, each with the place where that is said first.
+    pub globals: BTreeMap<String, Span>,
+    /// Whether they make, change or drop accounts, rights, resource groups, placement policies or global bindings.
+    pub objects: bool,
+    /// Databases of others in which they make something, or that they make or drop.
+    pub databases: BTreeSet<String>,
+    /// What those statements name, in lower case.
+    pub names: BTreeSet<String>,
+    /// A statement of which the text does not tell what it is, such as one that is prepared from a variable: nothing
+    /// else may run beside it.
+    pub unknown: Option<Span>,
+    /// Whether they may set global variables that no text names: a handler, a variable in the place of a name.
+    pub unnamed: bool,
+}
+
+impl ServerChanges {
+    /// Whether nothing of the server is changed by a trial that runs alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none() && self.unknown.is_none() && !self.unnamed
+    }
+}
+
+/// One statement on the run's server, as far as the file tells.
+pub(super) struct OnServer<'a> {
+    pub span: Span,
+    pub template: &'a Template,
+    pub text: String,
+    /// Who runs it; `None` for the control connection.
+    pub connection: Option<usize>,
+    /// The parameters of a prepared one.
+    pub params: &'a [super::Value],
+}
+
+/// All statements of a trial that go to the server that other trials use as well.
+pub(super) struct Parts<'a> {
+    pub setup: &'a [Statement],
+    pub teardown: &'a [Statement],
+    pub steps: &'a [Step],
+    pub finals: Vec<&'a Final>,
+    pub connections: &'a [super::ConnectionPlan],
+    pub has_own_main: bool,
+    pub vars: &'a Vars,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of the control connection and of the connections, each one's in the order of the file.
+    pub fn statements(&self) -> Vec<OnServer<'a>> {
+        let mut found = Vec::new();
+        let control = |span: Span, template: &'a Template| OnServer {
+            span,
+            template,
+            text: as_told(template, self.vars, None),
+            connection: None,
+            params: &[],
+        };
+        if !self.has_own_main {
+            let finals = self
+                .finals
+                .iter()
+                .flat_map(|one| one.always.iter().chain(&one.queries));
+            found.extend(self.setup.iter().map(|one| control(one.span, &one.text)));
+            found.extend(finals.map(|query| control(query.span, &query.sql)));
+            found.extend(self.teardown.iter().map(|one| control(one.span, &one.text)));
+        }
+        for (number, connection) in self.connections.iter().enumerate() {
+            if connection.server.is_some() {
+                continue;
+            }
+            for step in self.steps.iter().filter(|step| step.connection == number) {
+                let params = match &step.action {
+                    Action::Prepared(_, params) => params.as_slice(),
+                    _ => &[],
+                };
+                found.extend(step.action.statements().iter().map(|one| OnServer {
+                    span: one.span,
+                    template: &one.text,
+                    text: as_told(&one.text, self.vars, Some(connection)),
+                    connection: Some(number),
+                    params,
+                }));
+            }
+        }
+        found
+    }
+}
+
+/// A text with what the file tells of its variables: first values, the matrix's, the connection's name.
+fn as_told(template: &Template, vars: &Vars, connection: Option<&super::ConnectionPlan>) -> String {
+    let mut vars = vars.clone();
+    vars.insert("database".to_owned(), SqlValue::Text(OWN_DATABASE.to_owned()));
+    if let Some(own) = connection {
+        vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
+        vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
+    }
+    for (name, _) in template.variables() {
+        let value = if name.starts_with("database.") {
+            OWN_DATABASE
+        } else {
+            UNKNOWN
+        };
+        vars.entry(name.to_owned())
+            .or_insert_with(|| SqlValue::Text(value.to_owned()));
+    }
+    template.fill(&vars).unwrap_or_default()
+}
+
+/// Whether a name is that of one of the trial's databases, or begins with it.
+pub(super) fn is_own(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with(OWN_DATABASE)
+}
+
+/// Whether a name has a part that only a run knows.
+pub(super) fn is_unknown(name: &str) -> bool {
+    name.contains(UNKNOWN)
+}
+
+impl Context<'_> {
+    /// Statements that are several once their variables have their values.
+    pub(super) fn check_filled(&mut self, parts: &Parts<'_>, own: &[super::ServerPlan]) {
+        let mut given: BTreeSet<&str> = BTreeSet::new();
+        for step in parts.steps {
+            given.extend(step.save.iter().map(|(name, ..)| name.as_str()));
+            given.extend(step.set.iter().map(|(name, _)| name.as_str()));
+        }
+        let finals = parts
+            .finals
+            .iter()
+            .flat_map(|one| one.always.iter().chain(&one.queries));
+        let all = parts.setup.iter().chain(parts.teardown);
+        let all = all.chain(own.iter().flat_map(|server| &server.setup));
+        let all = all.chain(parts.steps.iter().flat_map(|step| step.action.statements()));
+        let all = all.map(|one| (one.span, &one.text));
+        for (span, template) in all.chain(finals.map(|query| (query.span, &query.sql))) {
+            // What a step gives a value is looked at when it has one.
+            if template.variables().any(|(name, _)| given.contains(name)) {
+                continue;
+            }
+            if let Err(error @ FillError::Several { .. }) = fill(template, parts.vars) {
+                let problem = Diagnostic::error(span, error.to_string());
+                self.problems.push(
+                    problem
+                        .label(span, "this is sent as one statement")
+                        .help("write the statements themselves here, as a list or one below the other"),
+                );
+            }
+        }
+    }
+
+    /// Finds what changes more than the trial's own databases: it needs a server of its own, or to run alone.
+    pub(super) fn check_server(&mut self, parts: &Parts<'_>) -> ServerChanges {
+        let statements = parts.statements();
+        let mut changes = ServerChanges {
+            unnamed: parts
+                .steps
+                .iter()
+                .any(|step| matches!(step.action, Action::Handler(_))),
+            ..ServerChanges::default()
+        };
+        let mut used: BTreeMap<Option<usize>, String> = BTreeMap::new();
+        let mut prepared: BTreeMap<Option<usize>, Prepared> = BTreeMap::new();
+        for (number, one) in statements.iter().enumerate() {
+            // After the setup the control connection is in the trial's database again.
+            if number == parts.setup.len() {
+                used.remove(&None);
+            }
+            let mut statement = classify(&one.text);
+            let session = prepared.entry(one.connection).or_default();
+            session.note(&one.text);
+            match statement.prepares() {
+                Some(Source::Variable(_)) => match session.last() {
+                    Some(text) => statement = classify(text),
+                    None => drop(changes.unknown.get_or_insert(one.span)),
+                },
+                Some(Source::Text(_)) => {}
+                // CALL and its like; EXECUTE is what was prepared.
+                None if statement.kind == Kind::Execute && !statement.is_execute() => {
+                    changes.unknown.get_or_insert(one.span);
+                }
+                None => {}
+            }
+            let elsewhere = self.elsewhere(one, &statement, &mut used);
+            let change = statement.server_change();
+            if change > ServerChange::Passing || elsewhere.is_some() {
+                changes.first.get_or_insert(one.span);
+                changes.names.extend(names(&one.text));
+            }
+            for name in statement.globals().iter().filter(|name| !is_unknown(name)) {
+                changes.globals.entry(name.clone()).or_insert(one.span);
+            }
+            let filled = verb(&one.text).is_some_and(|verb| is_unknown(&verb));
+            changes.unnamed |= filled || statement.globals().iter().any(|name| is_unknown(name));
+            changes.objects |= change == ServerChange::Objects;
+            changes.databases.extend(elsewhere.clone());
+            self.problems
+                .extend(self.problem_of(one, &statement, elsewhere.as_deref()));
+        }
+        changes
+    }
+
+    fn problem_of(
+        &self,
+        one: &OnServer<'_>,
+        statement: &crate::sql::Statement,
+        elsewhere: Option<&str>,
+    ) -> Option<Diagnostic> {
+        let alone = self.scenario.serial;
+        Some(match (statement.server_change(), elsewhere) {
+            (ServerChange::Lasting, _) => {
+                Diagnostic::error(one.span, "this changes the whole server for good: nothing sets it back after the trial")
+                    .label(one.span, "other trials would run on a changed server")
+                    .help("write `servers: {main: {}}`, for a server of the trial's own")
+            }
+            _ if alone => return None,
+            (ServerChange::Passing | ServerChange::Variables | ServerChange::Objects, _) => {
+                Diagnostic::error(one.span, "this changes the whole server, other trials' too")
+                    .label(one.span, "not only this trial's databases")
+                    .help("write `serial: true`, to run alone, or `servers: {main: {}}`, for a server of its own")
+            }
+            (ServerChange::None, Some(database)) => {
+                let message = format!("this changes the database `{database}`, which other trials may use, too");
+                Diagnostic::error(one.span, message)
+                    .label(one.span, "not one of this trial's databases")
+                    .help("`${database}` is the trial's own, and `database: NAME` of a connection makes further ones; or write `serial: true`, to run alone")
+            }
+            // What a variable brings is the number of a session that the trial has asked for.
+            (ServerChange::None, None)
+                if statement.kills_by_number() && classify(one.template.source()).kills_by_number() =>
+            {
+                Diagnostic::error(one.span, "this KILL may end a session of another trial")
+                    .label(one.span, "a number in the file names no session of this trial")
+                    .help("write `kill: bob`, or save the number: `select connection_id() as id` with `save: {id: id}`, and later `kill ${id}`")
+            }
+            (ServerChange::None, None) => return None,
+        })
+    }
+
+    /// The database of others in which a schema change makes something, or that it makes or drops.
+    fn elsewhere(
+        &self,
+        one: &OnServer<'_>,
+        statement: &crate::sql::Statement,
+        used: &mut BTreeMap<Option<usize>, String>,
+    ) -> Option<String> {
+        let foreign = |name: &String| !is_own(name) && !is_unknown(name);
+        if let Kind::Use(name) = &statement.kind {
+            used.insert(one.connection, name.clone());
+        }
+        let named = statement.changed_databases();
+        if let Some(name) = named.iter().find(|name| foreign(name)) {
+            return Some(name.clone());
+        }
+        let verb = crate::sql::verb(&one.text).unwrap_or_default();
+        let makes = ["create", "alter", "drop", "truncate", "rename"].contains(&verb.as_str());
+        let here =
+            makes && named.is_empty() && statement.kind == Kind::Ddl && !statement.changes_whole_server();
+        used.get(&one.connection)
+            .filter(|name| here && foreign(name))
+            .cloned()
+    }
+}
+
+impl TrialPlan {
+    /// Whether statements of a connection (or of the control connection) may change more than the trial's own
+    /// databases.
+    #[must_use]
+    pub fn may_change_server(&self, connection: Option<usize>) -> bool {
+        let server = match connection.and_then(|number| self.connections.get(number)) {
+            Some(own) => own.server,
+            None => self.main_server,
+        };
+        self.serial || server.is_some()
+    }
+
+    /// Whether no other trial may run at the same time: it says so, or what it does cannot be told.
+    #[must_use]
+    pub fn runs_alone(&self) -> bool {
+        self.serial || self.server_changes.unknown.is_some()
+    }
+}

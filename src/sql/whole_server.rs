@@ -1,0 +1,233 @@
+//! What reaches beyond a trial's own databases: the server's settings, accounts, and databases of others.
+
+use super::cursor::Cursor;
+use super::kind::Kind;
+use super::lexer::TokenKind;
+
+/// What a statement changes of the server beyond databases and tables, and whether that can be set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum ServerChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// What is over when it is done, or with its session: FLUSH, ADMIN RELOAD.
+    Passing,
+    /// Global variables.
+    Variables,
+    /// Accounts and their rights, resource groups, placement policies, global bindings.
+    Objects,
+    /// What cannot be set back: the configuration, plugins, the server's life.
+    Lasting,
+}
+
+/// What CREATE, ALTER and DROP can name that is the whole server's and can be set back.
+const OBJECTS: &[&str] = &["user", "role", "resource", "placement"];
+/// What they can name that cannot.
+const LASTING_OBJECTS: &[&str] = &["plugin", "range", "server", "tablespace", "undo", "logfile"];
+/// Verbs of statements about the whole server that nothing sets back.
+const LASTING_VERBS: &[&str] = &[
+    "shutdown",
+    "restart",
+    "install",
+    "uninstall",
+    "change",
+    "reset",
+    "purge",
+    "stop",
+    "restore",
+    "traffic",
+];
+/// Tables of `mysql` that hold accounts and rights.
+pub const ACCOUNT_TABLES: &[&str] = &[
+    "user",
+    "db",
+    "tables_priv",
+    "columns_priv",
+    "global_priv",
+    "global_grants",
+    "default_roles",
+    "role_edges",
+    "password_history",
+];
+/// Tables of `mysql` that hold settings of the server.
+const SERVER_TABLES: &[&str] = &[
+    "procs_priv",
+    "roles_mapping",
+    "proxies_priv",
+    "global_variables",
+    "tidb",
+    "bind_info",
+    "opt_rule_blacklist",
+    "expr_pushdown_blacklist",
+    "plugin",
+    "func",
+    "servers",
+    "capture_plan_baselines_blacklist",
+    "tidb_runaway_watch",
+];
+
+/// What a statement changes of the whole server, whatever databases there are.
+pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
+    use ServerChange::{Lasting, None, Objects, Passing, Variables};
+    let Some(verb) = cursor.verb() else {
+        return None;
+    };
+    let any = |words: &[&str]| cursor.any_word(1, words);
+    let when = |holds: bool, change: ServerChange| if holds { change } else { None };
+    let verb = verb.to_ascii_lowercase();
+    match verb.as_str() {
+        "set" => match kind {
+            Kind::Set(targets) => when(!targets.global.is_empty(), Variables),
+            _ if any(&["config"]) => Lasting,
+            _ => when(
+                any(&["password", "binding"]) || (any(&["default"]) && cursor.word(2, "role")),
+                Objects,
+            ),
+        },
+        "create" | "alter" | "drop" => {
+            // CREATE OR REPLACE USER of MariaDB.
+            let at = if cursor.word(1, "or") { 3 } else { 1 };
+            if any(&["instance"]) {
+                Passing
+            } else if cursor.any_word(at, LASTING_OBJECTS) {
+                Lasting
+            } else {
+                let binding = any(&["global"]) && cursor.word(2, "binding");
+                when(binding || cursor.any_word(at, OBJECTS), Objects)
+            }
+        }
+        "rename" => when(any(&["user"]), Objects),
+        "grant" | "revoke" => Objects,
+        "flashback" => when(any(&["cluster"]), Lasting),
+        // FLUSH TABLES of some tables is a trial's own; WITH READ LOCK of all of them is not.
+        "flush" => {
+            let at = 1 + usize::from(any(&["no_write_to_binlog", "local"]));
+            let next = cursor.tokens.get(at + 1);
+            let named = next.is_some_and(|token| !token.is_symbol(';') && !token.is_word("with"));
+            let all = !cursor.any_word(at, &["table", "tables"]);
+            when(all || (!named && cursor.has_sequence(&["read", "lock"])), Passing)
+        }
+        "admin" if any(&["set", "unset", "plugins"]) => Lasting,
+        "admin" if any(&["evolve", "capture"]) => Objects,
+        "admin" => {
+            let session = cursor.word(2, "session") || (any(&["flush"]) && cursor.word(2, "plan_cache"));
+            when(any(&["flush", "reload", "reset"]) && !session, Passing)
+        }
+        "query" => when(any(&["watch"]), Lasting),
+        "lock" | "unlock" => when(any(&["instance"]), Passing),
+        "start" => when(any(&["slave", "replica", "group_replication", "all"]), Lasting),
+        "load" => when(any(&["index"]), Passing),
+        "plan" => when(cursor.has_word("load"), Lasting),
+        "insert" | "update" | "delete" | "replace" => match target_table(cursor) {
+            Some((Some(database), table)) if database.eq_ignore_ascii_case("mysql") => {
+                let table = table.to_ascii_lowercase();
+                if ACCOUNT_TABLES.contains(&table.as_str()) {
+                    Objects
+                } else {
+                    when(SERVER_TABLES.contains(&table.as_str()), Lasting)
+                }
+            }
+            _ => None,
+        },
+        verb => when(LASTING_VERBS.contains(&verb), Lasting),
+    }
+}
+
+/// Whether a KILL names its session by a number.
+pub(super) fn names_a_session(cursor: &Cursor<'_>) -> bool {
+    cursor.tokens.iter().any(is_number)
+}
+
+fn is_number(token: &super::lexer::Token<'_>) -> bool {
+    token.kind == TokenKind::Word && token.text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The table that INSERT, UPDATE, DELETE or REPLACE names first.
+fn target_table(cursor: &Cursor<'_>) -> Option<(Option<String>, String)> {
+    const BEFORE: &[&str] = &[
+        "insert",
+        "update",
+        "delete",
+        "replace",
+        "into",
+        "from",
+        "ignore",
+        "low_priority",
+        "high_priority",
+        "delayed",
+        "quick",
+        "only",
+    ];
+    let at = cursor
+        .tokens
+        .iter()
+        .position(|token| !BEFORE.iter().any(|word| token.is_word(word)))?;
+    cursor.qualified_name(at)
+}
+
+/// The databases that a schema change makes, drops or makes tables in, as far as it names them.
+pub(super) fn changed_databases(cursor: &Cursor<'_>) -> Vec<String> {
+    let Some(verb) = cursor.verb() else {
+        return Vec::new();
+    };
+    let verb = verb.to_ascii_lowercase();
+    if ![
+        "create",
+        "alter",
+        "drop",
+        "truncate",
+        "rename",
+        "recover",
+        "flashback",
+        "repair",
+    ]
+    .contains(&verb.as_str())
+    {
+        return Vec::new();
+    }
+    // The word that says what is made or changed, before any name.
+    let what = cursor.tokens.iter().position(|token| {
+        [
+            "database", "schema", "table", "tables", "view", "sequence", "index",
+        ]
+        .iter()
+        .any(|word| token.is_word(word))
+    });
+    let mut at = match what {
+        Some(at) => at,
+        None if verb == "truncate" => 0,
+        None => return Vec::new(),
+    };
+    let of_database = cursor.any_word(at, &["database", "schema"]);
+    if cursor.word(at, "index") {
+        // CREATE INDEX i ON t.
+        let on = cursor
+            .tokens
+            .iter()
+            .skip(at)
+            .position(|token| token.is_word("on"));
+        let Some(on) = on else { return Vec::new() };
+        at += on;
+    }
+    at += 1;
+    while cursor.any_word(at, &["if", "not", "exists"]) {
+        at += 1;
+    }
+    let mut names = Vec::new();
+    loop {
+        match cursor.qualified_name(at) {
+            Some((None, name)) if of_database => names.push(name),
+            Some((Some(database), _)) => names.push(database),
+            Some(_) | None => {}
+        }
+        // DROP TABLE a, b.c; RENAME TABLE a TO b.c, d TO e.
+        let next = cursor.tokens.iter().enumerate().skip(at + 1).find(|(_, token)| {
+            token.is_symbol(',') || token.is_symbol('(') || token.is_word("to") || token.is_word("as")
+        });
+        let many = matches!(verb.as_str(), "drop" | "rename");
+        match next {
+            Some((found, token)) if many && (token.is_symbol(',') || token.is_word("to")) => at = found + 1,
+            _ => return names,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The user-level locks that a session holds, or may hold, as far as its own statements tell.
+
+use crate::history::{Outcome, RowSet, SqlValue};
+use crate::sql::{Kind, Statement, UserLockCall, UserLockFunction, UserLockName};
+
+/// The locks of one session. One that is got twice is released twice, as the server has it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UserLocks {
+    /// For each time that one was got, or may have been: its name in lower case, where the text has it.
+    held: Vec<Option<String>>,
+}
+
+impl UserLocks {
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether this one is held, or may be; `None` is one of a name that is not known.
+    pub fn may_hold(&self, name: Option<&str>) -> bool {
+        self.held.iter().any(|held| match (held, name) {
+            (Some(held), Some(name)) => *held == name.to_lowercase(),
+            (None, _) | (_, None) => true,
+        })
+    }
+
+    /// Takes note of a statement and what came of it. `known` tells that it is what the server ran, and no EXECUTE of
+    /// something else.
+    pub fn note(&mut self, statement: &Statement, known: bool, outcome: &Outcome) {
+        let (rows, complete) = match outcome {
+            Outcome::Rows(rows) => (Some(rows), true),
+            Outcome::Done(_) => (None, true),
+            Outcome::Lost { .. } => {
+                self.held.clear();
+                return;
+            }
+            Outcome::Refused(_) if is_single(statement) => return,
+            // It was ended after some of its calls, or before. A KILL does not end GET_LOCK.
+            Outcome::Refused(_) | Outcome::TimedOut { .. } => (None, false),
+        };
+        if !known {
+            self.held.push(None);
+        }
+        for call in statement.user_locks() {
+            self.note_call(call, rows, complete);
+        }
+    }
+
+    fn note_call(&mut self, call: &UserLockCall, rows: Option<&RowSet>, complete: bool) {
+        // What the call returned, where the result has just that.
+        let returned = rows.zip(call.column).and_then(|(rows, column)| {
+            let [row] = rows.rows.as_slice() else { return None };
+            row.get(column)
+        });
+        if returned.is_some_and(|value| *value != SqlValue::Int(1))
+            && call.function != UserLockFunction::ReleaseAll
+        {
+            // Not got, or nothing to release.
+            return;
+        }
+        let name = match &call.name {
+            UserLockName::Literal(name) => Some(name.clone()),
+            UserLockName::OfDatabase(_) | UserLockName::Parameter(_) | UserLockName::Unknown => None,
+        };
+        match call.function {
+            UserLockFunction::Get => self.held.push(name),
+            UserLockFunction::Look => {}
+            _ if !complete => {}
+            UserLockFunction::ReleaseAll => self.held.clear(),
+            UserLockFunction::Release => {
+                // Of several of one name one is released. Where the name is not known, any may be.
+                let at = self.held.iter().rposition(|held| *held == name);
+                if let Some(at) = at.filter(|_| name.is_some() || self.held.len() == 1) {
+                    self.held.remove(at);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the statement does nothing but one call, so that its failure is the call's.
+fn is_single(statement: &Statement) -> bool {
+    let [call] = statement.user_locks() else {
+        return false;
+    };
+    let only = matches!(statement.kind, Kind::GetLock { .. } | Kind::ReleaseLock { .. });
+    only && (call.column == Some(0) || call.column.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Done, SqlError};
+
+    /// One row with these values.
+    fn row(values: &[i128]) -> Outcome {
+        Outcome::Rows(RowSet {
+            rows: vec![values.iter().map(|value| SqlValue::Int(*value)).collect()],
+            ..RowSet::default()
+        })
+    }
+
+    fn done() -> Outcome {
+        Outcome::Done(Done::default())
+    }
+
+    fn error() -> Outcome {
+        Outcome::Refused(SqlError {
+            code: 3058,
+            sqlstate: "HY000".to_owned(),
+            message: String::new(),
+        })
+    }
+
+    /// What may be held after these statements.
+    fn held(statements: &[(&str, Outcome)]) -> Vec<String> {
+        let mut transaction = crate::transaction::Transaction::default();
+        for (sql, outcome) in statements {
+            transaction.note(sql, outcome, None);
+        }
+        let names = transaction.user_locks.held.into_iter();
+        names.map(|name| name.unwrap_or_else(|| "?".to_owned())).collect()
+    }
+
+    #[test]
+    fn locks_are_held_from_the_call_to_the_release() {
+        type Ran<'a> = &'a [(&'a str, Outcome)];
+        let cases: &[(Ran<'_>, &[&str])] = &[
+            (&[("select get_lock('X', 1)", row(&[1]))], &["x"]),
+            (&[("select get_lock('x', 1)", row(&[0]))], &[]),
+            (&[("select 1, get_lock('x', 0)", row(&[1, 0]))], &[]),
+            (
+                &[("select get_lock('x', 0), get_lock('y', 0)", row(&[0, 1]))],
+                &["y"],
+            ),
+            (&[("select get_lock('x', 1)", error())], &[]),
+            (&[("do get_lock('x', 1)", done())], &["x"]),
+            (&[("do get_lock('x', 1)", error())], &[]),
+            (&[("set @a = get_lock('x', 1)", done())], &["x"]),
+            (&[("select if(1, get_lock('x', 1), 0)", row(&[0]))], &["x"]),
+            (&[("insert into t values (get_lock('x', 1))", done())], &["x"]),
+            (&[("insert into t values (get_lock('x', 1))", error())], &["x"]),
+            (&[("select get_lock(n, 1) from t", row(&[1]))], &["?"]),
+            (&[("select get_lock(?, 1)", row(&[1]))], &["?"]),
+            (
+                &[
+                    ("select get_lock('x', 1)", row(&[1])),
+                    ("select get_lock('x', 1)", row(&[1])),
+                    ("do release_lock('X')", done()),
+                ],
+                &["x"],
+            ),
+            (
+                &[
+                    ("select get_lock('x', 1)", row(&[1])),
+                    ("select release_lock('y')", row(&[0])),
+                    ("select release_lock('x')", row(&[1])),
+                ],
+                &[],
+            ),
+            (
+                &[
+                    ("do get_lock('x', 1)", done()),
+                    ("do get_lock('y', 1)", done()),
+                    ("select release_all_locks()", row(&[2])),
+                ],
+                &[],
+            ),
+            (
+                &[
+                    ("prepare p from 'select get_lock(''x'', 1)'", done()),
+                    ("execute p", row(&[1])),
+                ],
+                &["x"],
+            ),
+            (
+                &[
+                    ("prepare p from 'select get_lock(''x'', 1)'", done()),
+                    ("execute p", row(&[0])),
+                ],
+                &[],
+            ),
+            (
+                &[
+                    ("prepare p from 'select n from t'", done()),
+                    ("execute p", row(&[0])),
+                ],
+                &[],
+            ),
+            (&[("execute p", row(&[1]))], &["?"]),
+            (
+                &[
+                    ("set @text = 'do get_lock(\\'x\\', 1)'", done()),
+                    ("prepare p from @text", done()),
+                    ("execute p", done()),
+                    ("rollback", done()),
+                ],
+                &["x"],
+            ),
+            (&[("begin; do get_lock('x', 1)", done())], &["x"]),
+        ];
+        for (statements, want) in cases {
+            assert_eq!(held(statements), *want, "{statements:?}");
+        }
+    }
+}
