@@ -377,6 +377,45 @@ fn the_failures_in_the_document_are_how_they_print() {
     }
 }
 
+/// mysql-tester gives each test below a folder a database of that name, and keeps the results in another folder.
+#[test]
+fn a_test_of_mysql_tester_is_in_the_trial_s_own_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        path
+    };
+    let test = file("t/ddl/own.test");
+    fs::write(
+        &test,
+        "create table t (a int);\ninsert into ddl__own.t values (1);\nselect database(), a from ddl__own.t;\n",
+    )
+    .expect("a file");
+    fs::write(
+        file("r/ddl/own.result"),
+        "create table t (a int);\ninsert into ddl__own.t values (1);\n\
+         select database(), a from ddl__own.t;\ndatabase()\ta\nddl__own\t1\n",
+    )
+    .expect("a file");
+    let to = folder.path().join("new");
+    let output = run(&["import", "--to", &text_of(&to), &text_of(&test)]);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    let scenario = fs::read_to_string(to.join("own.yaml")).expect("the scenario");
+    assert!(!scenario.contains("ddl__own"), "{scenario}");
+    assert!(!scenario.contains("serial"), "{scenario}");
+    let output = run(&["run", &text_of(&to)]);
+    assert_eq!(output.status.code(), Some(0), "{scenario}{}", both(&output));
+    // The red side: with another name in the results it fails.
+    fs::write(
+        to.join("own.yaml"),
+        scenario.replace("[[\"${database}\", 1]]", "[[ddl__own, 1]]"),
+    )
+    .expect("a file");
+    let output = run(&["run", &text_of(&to)]);
+    assert_eq!(output.status.code(), Some(101), "{}", both(&output));
+}
+
 mod command {
     use super::*;
 
@@ -494,12 +533,18 @@ mod command {
         fs::write(file("a.result"), [0xff]).expect("a file");
         let (code, text) = import(&[&text_of(&file("a.test"))], &file("new"));
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains("a.result:1:1: error: this file is not UTF-8"), "{text}");
+        assert!(
+            text.contains("a.result:1:1: error: this file is not UTF-8"),
+            "{text}"
+        );
         fs::remove_file(file("a.result")).expect("the file");
         fs::write(file("b.inc"), [0xff]).expect("a file");
         let (code, text) = import(&[&text_of(&file("a.test"))], &file("new"));
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains("b.inc:1:1: error: this file is not UTF-8"), "{text}");
+        assert!(
+            text.contains("b.inc:1:1: error: this file is not UTF-8"),
+            "{text}"
+        );
         assert!(!file("new").exists());
     }
 }

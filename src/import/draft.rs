@@ -1,6 +1,8 @@
 //! A scenario before it is written: what a format's file says, in the words of this project's language.
 
-use crate::sql::classify;
+use super::origin::Origin;
+use super::own_database::OWN;
+use crate::sql::{Kind, ServerChange, classify};
 
 /// A scenario, as a file of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,15 +27,40 @@ pub struct Draft {
     pub trailer: Vec<String>,
 }
 
+/// What a scenario must not share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alone {
+    /// Others may run beside it.
+    No,
+    /// It changes what others use, and that is set back after it.
+    Serial,
+    /// It changes its server for good.
+    OwnServer,
+}
+
 impl Draft {
-    /// Whether it changes the whole server, so that nothing may run beside it.
+    /// What may not be shared with other trials: they run beside it, on the same server.
     #[must_use]
-    pub fn changes_whole_server(&self) -> bool {
+    pub fn alone(&self) -> Alone {
         let setup = self.setup.iter().map(|statement| &statement.text);
         let states = self.connections.iter().flat_map(|own| &own.states);
         let steps = self.steps.iter().chain(states).flat_map(Step::statements);
-        let mut all = setup.chain(steps);
-        all.any(|sql| classify(sql).changes_whole_server())
+        let mut elsewhere = false;
+        let one = |sql: &String| {
+            // The trial's own database is nobody else's.
+            let sql = sql.replace(&format!("{OWN}."), "");
+            let statement = classify(&sql);
+            elsewhere |= !sql.contains(OWN) && matches!(statement.kind, Kind::Use(_));
+            let others = !statement.changed_databases().is_empty()
+                || elsewhere && statement.kind == Kind::Ddl
+                || statement.kills_by_number();
+            match statement.server_change() {
+                ServerChange::Lasting => Alone::OwnServer,
+                ServerChange::None if !others => Alone::No,
+                _ => Alone::Serial,
+            }
+        };
+        setup.chain(steps).map(one).max().unwrap_or(Alone::No)
     }
 }
 
@@ -124,6 +151,8 @@ pub struct Order {
     pub comments: Vec<String>,
     /// The connections, each once for each of its states.
     pub picks: Vec<String>,
+    /// Where the file has it.
+    pub origin: Origin,
     /// The same order in the words of the file that it comes from.
     pub words: String,
     /// The outcome that it must come to.
@@ -209,11 +238,3 @@ impl Step {
             .map(|(_, value)| value)
     }
 }
-
-/// The comment for what is not taken, or not as it stood.
-pub fn note(text: impl AsRef<str>) -> String {
-    format!("{NOTE}{}", text.as_ref())
-}
-
-/// How each note begins, so that they can be searched for.
-pub const NOTE: &str = "import: ";

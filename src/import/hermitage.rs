@@ -1,7 +1,7 @@
 //! Hermitage's pages: Markdown in which each block of SQL is a test, and comments say who does what.
 
 use super::dialect::portable;
-use super::draft::{Draft, Statement, note};
+use super::draft::{Draft, Statement};
 use super::format::{Format, Input, Mistakes, Problem, stem};
 use super::names::{Names, Use};
 use super::page::{Page, Test, steps};
@@ -69,10 +69,10 @@ fn drafts(page: &Page, stem: &str) -> Vec<Draft> {
 }
 
 fn setup(test: &Test) -> Vec<Statement> {
-    let statements = test.setup.iter().map(|sql| {
+    let statements = test.setup.iter().map(|(sql, origin)| {
         let found = portable(sql);
         Statement {
-            comments: found.notes.iter().map(note).collect(),
+            comments: origin.notes(found.notes).collect(),
             text: found.text.map(|text| literal(&text)).unwrap_or_default(),
         }
     });

@@ -1,14 +1,16 @@
 //! Specs of PostgreSQL's isolationtester, as scenarios with `permutations`.
 
 use super::dialect::{Schema, note_on_error, split_postgres};
-use super::draft::{Action, Connection, Draft, Order, Orders, Outcome, Statement, Step, Value, note};
+use super::draft::{Action, Connection, Draft, Order, Orders, Outcome, Statement, Step, Value};
 use super::format::{Format, Input, Mistakes, Problem, Results, stem};
 use super::names::{Names, Use};
+use super::origin::Origin;
 use super::spec::{
     OutcomeNames, Permutation, Ran, Session, Spec, SpecStep, Translator, block_statements, holds, parse,
     read_output, schema, state_names,
 };
 use super::title::title_of;
+use crate::source::{SourceFile, Span};
 
 /// The format.
 pub(super) struct Isolation;
@@ -45,6 +47,8 @@ impl Format for Isolation {
         }
         let ran = input.results.map(|file| read_output(file.text(), &spec));
         let converter = Converter {
+            file: input.file,
+            results: input.results,
             spec: &spec,
             ran: ran.as_deref(),
             stem: stem(input.file),
@@ -61,6 +65,8 @@ struct Group<'s> {
 }
 
 struct Converter<'s> {
+    file: &'s SourceFile,
+    results: Option<&'s SourceFile>,
     spec: &'s Spec,
     ran: Option<&'s [Ran]>,
     stem: String,
@@ -147,7 +153,7 @@ impl Converter<'_> {
             let steps = session.steps.iter().filter(|step| !used(&step.name));
             steps.map(|step| {
                 let sql = step.block.text.split_whitespace().collect::<Vec<_>>().join(" ");
-                note(format!(
+                Origin::of(self.file, step.span).note(format!(
                     "{}.{} is in no permutation: {sql}",
                     session.name, step.name
                 ))
@@ -196,13 +202,13 @@ impl Converter<'_> {
         if group.permutations.is_empty() {
             draft.orders = Some(Orders::All);
             if !first.is_empty() {
-                draft.comments.push(note(
+                draft.comments.push(Origin::whole(self.file).note(
                     "in isolationtester all setups of sessions come before the first step; here each is a step",
                 ));
             }
         } else {
             if group.permutations.iter().any(|one| one.marked) {
-                draft.comments.push(note(
+                draft.comments.push(Origin::whole(self.file).note(
                     "markers such as (*) say when isolationtester reports a step; here the server tells who waits",
                 ));
             }
@@ -224,7 +230,7 @@ impl Converter<'_> {
         name: &str,
         names: &mut Names,
     ) -> (Connection, bool) {
-        let translator = Translator::of(session, &self.schema);
+        let translator = Translator::of(session, self.file, &self.schema);
         let mut connection = Connection {
             name: name.to_owned(),
             comments: session.comments.clone(),
@@ -250,9 +256,10 @@ impl Converter<'_> {
                 state.comments = std::mem::take(&mut setup.comments);
             }
             if state.is_empty() {
-                state.comments.push(note(
-                    "nothing is left of this step, but it has its place in the order",
-                ));
+                state.comments.push(
+                    Origin::of(self.file, step.span)
+                        .note("nothing is left of this step, but it has its place in the order"),
+                );
                 state.action = Action::Sql(vec!["do 0".to_owned()]);
             }
             state.name = Some(names.get(&step.name));
@@ -269,7 +276,7 @@ impl Converter<'_> {
     fn setup(&self) -> Vec<Statement> {
         let mut found = Vec::new();
         for block in &self.spec.setups {
-            found.extend(block_statements(block, &self.schema));
+            found.extend(block_statements(block, self.file, &self.schema));
         }
         found
     }
@@ -284,14 +291,15 @@ impl Converter<'_> {
                 .filter_map(|session| session.teardown.as_ref()),
         );
         for block in blocks {
-            for (sql, _) in split_postgres(&block.text) {
+            for (sql, at) in split_postgres(&block.text) {
                 let verb = crate::sql::verb(sql).unwrap_or_default();
                 // Databases are dropped at the end, and what is open then is rolled back.
                 if !["drop", "commit", "rollback", "end", "abort"].contains(&verb.as_str()) {
+                    let origin = Origin::of(self.file, Span::at(block.at + at));
                     let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
                     draft
                         .trailer
-                        .push(note(format!("a teardown that is not taken: {sql}")));
+                        .push(origin.note(format!("a teardown that is not taken: {sql}")));
                 }
             }
         }
@@ -306,6 +314,7 @@ impl Converter<'_> {
             comments: permutation.comments.clone(),
             picks: first.iter().cloned().chain(picks).collect(),
             words: permutation.words.clone(),
+            origin: Origin::of(self.file, permutation.span),
             outcome: None,
         }
     }
@@ -328,7 +337,7 @@ impl Converter<'_> {
             let name = outcome_names.of(&holds);
             found.push(Outcome {
                 name: name.clone(),
-                comments: notes_on_errors(&holds),
+                comments: self.notes_on_errors(&holds),
                 holds,
             });
             name
@@ -347,7 +356,7 @@ impl Converter<'_> {
                         Some(ran) => order.outcome = Some(add(ran)),
                         None => order
                             .comments
-                            .push(note("the expected output says nothing of this one")),
+                            .push(order.origin.note("the expected output says nothing of this one")),
                     }
                 }
             }
@@ -361,16 +370,18 @@ impl Converter<'_> {
         // Where an order has no outcome, any of them will do, and that one may be none of them.
         draft.outcomes = found;
     }
-}
 
-/// What to know of the errors of an outcome.
-fn notes_on_errors(holds: &[(&'static str, Value)]) -> Vec<String> {
-    let errors = holds.iter().filter_map(|(key, value)| match value {
-        Value::Map(errors) if *key == "errors" => Some(errors),
-        _ => None,
-    });
-    let codes = errors.flatten().filter_map(|(code, _)| code.parse().ok());
-    codes.filter_map(note_on_error).map(note).collect()
+    /// What to know of the errors of an outcome.
+    fn notes_on_errors(&self, holds: &[(&'static str, Value)]) -> Vec<String> {
+        let errors = holds.iter().filter_map(|(key, value)| match value {
+            Value::Map(errors) if *key == "errors" => Some(errors),
+            _ => None,
+        });
+        let codes = errors.flatten().filter_map(|(code, _)| code.parse().ok());
+        Origin::whole(self.results.unwrap_or(self.file))
+            .notes(codes.filter_map(note_on_error))
+            .collect()
+    }
 }
 
 /// An order that is there twice is one: isolationtester takes it twice, and here a trial has one name.
@@ -382,7 +393,7 @@ fn without_doubles(orders: Vec<Order>) -> Vec<Order> {
                 other.comments.append(&mut order.comments);
                 other
                     .comments
-                    .push(note(format!("{} is the same order", order.words)));
+                    .push(order.origin.note(format!("{} is the same order", order.words)));
             }
             None => kept.push(order),
         }

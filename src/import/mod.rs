@@ -15,6 +15,8 @@ mod markdown;
 mod mtr;
 mod mysqltest;
 mod names;
+mod origin;
+mod own_database;
 mod page;
 mod remark;
 mod rows;
@@ -71,7 +73,7 @@ pub fn import(
         let text = write::write(draft, &origin, schema);
         let notes = text
             .lines()
-            .filter(|line| line.contains(&format!("# {}", draft::NOTE)))
+            .filter(|line| line.contains(&format!("# {}", origin::NOTE)))
             .count();
         Imported {
             name: draft.name.clone(),

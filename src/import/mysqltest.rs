@@ -1,10 +1,12 @@
 //! Files of mysqltest, and of TiDB's mysql-tester, as scripts.
 
 use super::dialect::{code_of_message, notes_on_mysql};
-use super::draft::{Action, Connection, Draft, Step, Value, note};
+use super::draft::{Action, Connection, Draft, Step, Value};
 use super::format::{Format, Input, Mistakes, Problem, Results, stem};
 use super::mtr::{Answer, Event, Found, Output, What, outputs, parse, run};
 use super::names::{Names, Use};
+use super::origin::Origin;
+use super::own_database::{name_own_database, own_database};
 use super::rows::{cell, is_query, rows};
 use super::script::{into_setup, without_cleanup};
 use super::title::title_of;
@@ -58,7 +60,10 @@ impl Format for Mysqltest {
             comments: Vec::new(),
             has_limit: input.file.text().contains("innodb_lock_wait_timeout"),
         };
-        let draft = writer.draft(&header, &events, &stem(input.file));
+        let mut draft = writer.draft(&header, &events, &stem(input.file));
+        if let Some(name) = own_database(input.file.name()) {
+            name_own_database(&mut draft, &name);
+        }
         if draft.steps.is_empty() {
             Mistakes {
                 file: input.file,
@@ -100,26 +105,9 @@ impl Writer<'_> {
             trailer: std::mem::take(&mut self.comments),
             ..Draft::default()
         };
-        self.unknown(&mut draft);
         without_cleanup(&mut draft);
         into_setup(&mut draft);
         draft
-    }
-
-    /// What of the expected output is not found.
-    fn unknown(&self, draft: &mut Draft) {
-        let Some(found) = self.found else { return };
-        let count = found.missing.len();
-        if count > 0 {
-            let lines = if count == 1 {
-                "1 statement is".to_owned()
-            } else {
-                format!("{count} statements are")
-            };
-            draft.comments.push(note(format!(
-                "{lines} not in the expected output where they should be: what they gave is not compared"
-            )));
-        }
     }
 
     fn connection(&mut self, theirs: &str) -> String {
@@ -176,7 +164,7 @@ impl Writer<'_> {
                 password,
                 again,
                 database,
-            } => self.connect(&name, user, password, *again, database),
+            } => self.connect(&event.origin, &name, user, password, *again, database),
             What::Switch | What::Nothing => {}
             What::Disconnect => {
                 let end = self.steps.len();
@@ -185,13 +173,16 @@ impl Writer<'_> {
                 let mut left = left.filter(|waiter| waiter.end == usize::MAX);
                 if let Some(waiter) = left.find(|waiter| steps[waiter.step].connection == name) {
                     waiter.end = end;
-                    let told = note("its answer is never taken there; here it is waited for");
+                    let told = event
+                        .origin
+                        .note("its answer is never taken there; here it is waited for");
                     steps[waiter.step].comments.push(told);
                 }
                 self.act(name, Action::Disconnect);
             }
             What::Reset => {
-                self.comments.push(note("reset_connection: a session anew"));
+                self.comments
+                    .push(event.origin.note("reset_connection: a session anew"));
                 self.act(name, Action::Reconnect);
             }
             What::Kill { target, whole } => {
@@ -202,9 +193,11 @@ impl Writer<'_> {
             What::Sleep(ms) => {
                 let waits = self.waiters.iter().any(|waiter| waiter.end == usize::MAX);
                 if waits {
-                    self.comments.push(note(format!(
-                        "sleep {ms}ms is left out: the server is asked who waits"
-                    )));
+                    self.comments.push(
+                        event
+                            .origin
+                            .note(format!("sleep {ms}ms is left out: the server is asked who waits")),
+                    );
                 } else if *ms > 0 {
                     self.act(name, Action::Sleep(*ms));
                 }
@@ -218,12 +211,20 @@ impl Writer<'_> {
         }
     }
 
-    fn connect(&mut self, name: &str, user: &str, password: &str, again: bool, database: &str) {
+    fn connect(
+        &mut self,
+        origin: &Origin,
+        name: &str,
+        user: &str,
+        password: &str,
+        again: bool,
+        database: &str,
+    ) {
         if again {
             self.act(name.to_owned(), Action::Reconnect);
         }
         if !["", "root"].contains(&user) {
-            self.comments.push(note(format!(
+            self.comments.push(origin.note(format!(
                 "{name} connects as {user} before the first step: the account has to be made in `setup`"
             )));
             if let Some(own) = self.connections.iter_mut().find(|own| own.name == name) {
@@ -253,7 +254,7 @@ impl Writer<'_> {
             return;
         }
         let mut step = Step::sql(name, vec![sql.to_owned()]);
-        step.comments = notes_on_mysql(sql).iter().map(note).collect();
+        step.comments = event.origin.notes(notes_on_mysql(sql)).collect();
         step.save = save.to_vec();
         self.push(step);
         let step = self.steps.len() - 1;
@@ -263,6 +264,7 @@ impl Writer<'_> {
                 end: usize::MAX,
                 ender: None,
                 sure: false,
+                origin: event.origin.clone(),
             });
             return;
         }
@@ -279,7 +281,9 @@ impl Writer<'_> {
                 .for_each(|entry| {
                     entry.1.clone_from(&code);
                 });
-            self.steps[step].comments.push(note("NOWAIT gives 3572 on TiDB"));
+            self.steps[step]
+                .comments
+                .push(event.origin.note("NOWAIT gives 3572 on TiDB"));
         } else if waits {
             if !self.has_limit {
                 self.steps[step].timeout = Some("60s".to_owned());
@@ -289,6 +293,7 @@ impl Writer<'_> {
                 end: step + 1,
                 ender: None,
                 sure: true,
+                origin: event.origin.clone(),
             });
         }
     }
@@ -328,10 +333,13 @@ impl Writer<'_> {
         let failed = output.and_then(|output| output.error.as_ref());
         match (choices.as_slice(), failed) {
             ([Value::Map(one)], _) => expect.extend(one.iter().map(|(_, value)| ("error", value.clone()))),
-            ([], Some(error)) if answer.forgiving => expect.push(("error", printed_error(error))),
+            ([], Some(error)) => expect.push(("error", printed_error(error))),
             ([], _) => {
-                if self.found.is_some() {
-                    shown(&sql, query, answer, output, &mut expect, &mut notes);
+                match self.found {
+                    Some(found) if query && found.missing.contains(&number) => notes
+                        .push("its result is not compared: it is not printed where it should be".to_owned()),
+                    Some(_) => shown(&sql, query, answer, output, &mut expect, &mut notes),
+                    None => {}
                 }
                 if answer.forgiving && self.found.is_none() {
                     notes.push("an error of this statement would be forgiven there".to_owned());
@@ -340,7 +348,7 @@ impl Writer<'_> {
             _ => expect.push(("one_of", Value::List(choices))),
         }
         let own = &mut self.steps[step];
-        own.comments.extend(notes.iter().map(note));
+        own.comments.extend(event.origin.notes(notes));
         own.expect.extend(expect);
     }
 }
@@ -371,10 +379,16 @@ fn shown(
         notes.push("its result is not compared: for a plan there is `plan: {uses: …}`".to_owned());
         return;
     }
-    let Some(found) = output.and_then(|output| output.rows.as_ref()) else {
-        notes
-            .push("its result is not compared: it cannot be told from what else is printed there".to_owned());
-        return;
+    let found = match output {
+        // Nothing was printed, not even the names of columns: it gave no result.
+        Some(output) if output.rows.is_none() => return,
+        Some(output) => output.rows.iter().flatten(),
+        None => {
+            notes.push(
+                "its result is not compared: it cannot be told from what else is printed there".to_owned(),
+            );
+            return;
+        }
     };
     let value = |(column, text): (usize, &String)| {
         if answer.replaced.contains(&(column + 1)) {
@@ -384,7 +398,6 @@ fn shown(
         }
     };
     let found: Vec<Vec<Value>> = found
-        .iter()
         .map(|row| row.iter().enumerate().map(value).collect())
         .collect();
     let sorted = answer.sorted && found.len() > 1;

@@ -14,7 +14,11 @@ pub(super) fn into_setup(draft: &mut Draft) {
             && step.timeout.is_none()
             && makes_tables(step)
     };
-    let count = draft.steps.iter().take_while(plain).count();
+    let mut count = draft.steps.iter().take_while(plain).count();
+    // What the session keeps of its last statement is asked for in the session that has sent it.
+    if draft.steps.get(count).is_some_and(asks_of_the_last) {
+        count = count.saturating_sub(1);
+    }
     let rest: Vec<Step> = draft.steps.split_off(count);
     let begin = std::mem::replace(&mut draft.steps, rest);
     if draft.steps.is_empty() {
@@ -43,6 +47,24 @@ pub(super) fn into_setup(draft: &mut Draft) {
     draft.connections.retain(|own| used(&own.name));
 }
 
+/// Whether it shows what the statement before it has left: warnings, the number of rows or of the last one.
+fn asks_of_the_last(step: &Step) -> bool {
+    const WORDS: [&str; 7] = [
+        "show warnings",
+        "show errors",
+        "warning_count",
+        "error_count",
+        "row_count(",
+        "last_insert_id(",
+        "@@last_",
+    ];
+    step.statements().iter().any(|sql| {
+        let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words.to_ascii_lowercase();
+        WORDS.iter().any(|word| words.contains(word))
+    })
+}
+
 fn makes_tables(step: &Step) -> bool {
     let statements = step.statements();
     !statements.is_empty()
@@ -60,18 +82,18 @@ fn makes_tables(step: &Step) -> bool {
 
 /// Takes away what closes sessions and drops tables at the end: that happens anyway.
 pub(super) fn without_cleanup(draft: &mut Draft) {
+    let later = |after: &[Step], name: &str| after.iter().any(|other| other.connection == name);
+    let open = |steps: &[Step], number: usize| {
+        let mut open = transactions(steps, number).into_iter();
+        open.any(|(name, _)| name == steps[number].connection)
+    };
     // A session that does nothing any more, and holds nothing.
     let mut number = 0;
     while let Some(step) = draft.steps.get(number) {
-        let later = draft
-            .steps
-            .iter()
-            .skip(number + 1)
-            .any(|other| other.connection == step.connection);
-        let open = transactions(&draft.steps, number)
-            .iter()
-            .any(|(name, _)| *name == step.connection);
-        let idle = matches!(step.action, Action::Disconnect) && !later && !open && step.expect.is_empty();
+        let idle = matches!(step.action, Action::Disconnect)
+            && step.expect.is_empty()
+            && !later(&draft.steps[number + 1..], &step.connection)
+            && !open(&draft.steps, number);
         if !idle {
             number += 1;
             continue;

@@ -1,6 +1,6 @@
 //! Files of sqllogictest, as scripts.
 
-use super::draft::{Draft, Value, note};
+use super::draft::{Draft, Value};
 use super::format::{Format, Input, Mistakes, Problem, stem};
 use super::script::{into_setup, without_cleanup};
 use super::slt::{Record, What, Writer, parse};
@@ -105,6 +105,7 @@ impl Writer<'_> {
             if self.halted {
                 return;
             }
+            self.at = record.span;
             if !(all && number == 0) {
                 self.comments.extend(record.comments.iter().cloned());
             }
@@ -118,8 +119,7 @@ impl Writer<'_> {
             if let Some((only, name)) = skipped {
                 let word = if *only { "onlyif" } else { "skipif" };
                 let sql = sql_of(record).split_whitespace().collect::<Vec<_>>().join(" ");
-                self.comments
-                    .push(note(format!("left out, {word} {name}: {sql}")));
+                self.note(format!("left out, {word} {name}: {sql}"));
                 self.one_time = None;
                 continue;
             }
@@ -154,9 +154,9 @@ impl Writer<'_> {
                 // The one that CockroachDB begins with.
                 self.user = (name != "root").then(|| name.clone());
                 if name != "root" && self.users.insert(name.clone()) {
-                    self.comments.push(note(format!(
+                    self.note(format!(
                         "user {name}: a session of its own, with the server's own user"
-                    )));
+                    ));
                 }
             }
             What::Await(name) => self.awaited(name, record.span),
@@ -170,9 +170,9 @@ impl Writer<'_> {
                 body,
             } => {
                 if *concurrent {
-                    self.comments.push(note(
+                    self.note(
                         "the rounds of this loop run at the same time there, and one after another here: see `states`",
-                    ));
+                    );
                 }
                 for value in values {
                     let mut inner = variables.to_vec();
@@ -181,7 +181,7 @@ impl Writer<'_> {
                 }
             }
             What::Halt => {
-                self.comments.push(note("halt: the rest of the file is left out"));
+                self.note("halt: the rest of the file is left out");
                 self.halted = true;
             }
             What::ValueWise(each) => self.value_wise = Some(*each),
@@ -189,7 +189,7 @@ impl Writer<'_> {
             What::Substitution(on) => self.substitution = *on,
             What::Skip(on) => self.skipping = *on,
             What::Subtest(name) => self.comments.push(name.clone()),
-            What::NotTaken { line, why } => self.comments.push(note(format!("not taken: {line} ({why})"))),
+            What::NotTaken { line, why } => self.note(format!("not taken: {line} ({why})")),
             What::Dropped | What::Nothing => {}
         }
     }
@@ -205,9 +205,9 @@ impl Writer<'_> {
             return;
         }
         let Some(file) = (self.input.include)(name) else {
-            self.comments.push(note(format!(
+            self.note(format!(
                 "not taken: include {name}: there is no such file beside this one"
-            )));
+            ));
             return;
         };
         let before = self.problems.len();

@@ -1,9 +1,10 @@
 //! Case files of Troc: a table, two transactions, and the order in which their statements are sent.
 
 use super::dialect::Level;
-use super::draft::{Connection, Draft, Order, Orders, Statement, Step, note};
+use super::draft::{Connection, Draft, Order, Orders, Statement, Step};
 use super::format::{Format, Input, Mistakes, Problem, stem};
 use super::lines::{Line, lines};
+use super::origin::Origin;
 use super::sql_text::literal;
 use crate::source::Span;
 
@@ -90,7 +91,9 @@ fn level(alias: &str) -> Option<Level> {
 struct Case {
     comments: Vec<String>,
     setup: Vec<String>,
-    transactions: Vec<(Level, Vec<String>)>,
+    transactions: Vec<(Level, Origin, Vec<String>)>,
+    /// Where it begins.
+    origin: Origin,
     /// The transactions by their numbers from 0; none where all orders are meant.
     schedule: Option<(String, Vec<usize>)>,
     trailer: Vec<String>,
@@ -162,12 +165,15 @@ impl<'a> Reader<'_, 'a> {
 
     /// A case; its mistakes are noted, and what can be read is read all the same.
     fn case(&mut self) -> Case {
+        let begin = self.peek().map_or_else(|| self.end(), |line| line.span());
+        let origin = Origin::of(self.mistakes.file, begin);
         let (setup, mut ended) = self.paragraph();
         let statement = |line: &Line<'a>| line.trimmed().trim_end_matches(';').trim().to_owned();
         let mut case = Case {
             comments: Vec::new(),
             setup: setup.iter().map(statement).collect(),
             transactions: Vec::new(),
+            origin,
             schedule: None,
             trailer: Vec::new(),
         };
@@ -204,8 +210,11 @@ impl<'a> Reader<'_, 'a> {
                 );
             }
             let level = level.unwrap_or(Level::RepeatableRead);
-            case.transactions
-                .push((level, lines.iter().map(statement).collect()));
+            case.transactions.push((
+                level,
+                Origin::of(self.mistakes.file, head.span()),
+                lines.iter().map(statement).collect(),
+            ));
         }
         if !ended {
             self.schedule(&mut case);
@@ -244,7 +253,7 @@ impl<'a> Reader<'_, 'a> {
             let count = case
                 .transactions
                 .get(number)
-                .map_or(0, |(_, statements)| statements.len());
+                .map_or(0, |(_, _, statements)| statements.len());
             if sent[number] == count {
                 self.mistakes.error(
                     line.span_of(part),
@@ -257,7 +266,7 @@ impl<'a> Reader<'_, 'a> {
             picks.push(number);
         }
         for (transaction, sent) in case.transactions.iter_mut().zip(sent) {
-            transaction.1.truncate(sent.max(1));
+            transaction.2.truncate(sent.max(1));
         }
         case.schedule = Some((line.trimmed().to_owned(), picks));
         // END, and what follows it.
@@ -283,16 +292,16 @@ impl Case {
             trailer: self.trailer,
             ..Draft::default()
         };
-        draft.comments.push(note(
+        draft.comments.push(self.origin.note(
             "Troc compares it with an oracle of its own; `tidb-scenarios explore --bless FILE` writes down what it \
              comes to on TiDB",
         ));
         let names = ["tx1", "tx2"];
-        for ((level, statements), name) in self.transactions.iter().zip(names) {
+        for ((level, origin, statements), name) in self.transactions.iter().zip(names) {
             let states = statements.iter().map(|sql| Step::sql(name, vec![literal(sql)]));
             draft.connections.push(Connection {
                 name: name.to_owned(),
-                comments: level.note().map(note).into_iter().collect(),
+                comments: origin.notes(level.note()).collect(),
                 isolation: Some(level.on_tidb()),
                 states: states.collect(),
                 ..Connection::default()

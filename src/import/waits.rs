@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::draft::{Action, Step, Value, note};
+use super::draft::{Action, Step, Value};
+use super::origin::Origin;
 use crate::sql::{Kind, LOCK_WAIT_TIMEOUT, QUERY_TIMEOUT, classify};
 
 const DEADLOCK: &str = "1213";
@@ -18,6 +19,8 @@ pub(super) struct Waiter {
     pub ender: Option<usize>,
     /// Whether the file says that it waits.
     pub sure: bool,
+    /// Where the file has it.
+    pub origin: Origin,
 }
 
 /// Writes `blocked`, `blocked_by` and `unblocks` into the steps.
@@ -59,7 +62,7 @@ pub(super) fn resolve(steps: &mut [Step], waiters: &[Waiter]) {
             }
             None if killed.is_some() => block(steps, waiter.step, &holders, None),
             None if waiter.sure => {
-                steps[waiter.step].comments.push(note(
+                steps[waiter.step].comments.push(waiter.origin.note(
                     "it is said to wait, and no step after it ends a transaction: say which one has `unblocks`",
                 ));
                 block(steps, waiter.step, &holders, None);
@@ -197,6 +200,7 @@ mod tests {
             end,
             ender: None,
             sure: false,
+            origin: Origin::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Writes a draft as the text of a scenario file.
 
-use super::draft::{Action, Connection, Draft, Order, Orders, Outcome, Statement, Step, Value};
+use super::draft::{Action, Alone, Connection, Draft, Order, Orders, Outcome, Statement, Step, Value};
 use super::sql_text::{broken, tidy};
 use super::yaml::{WIDTH, entry, fits_block, flow, key, line};
 
@@ -13,9 +13,14 @@ pub(super) fn write(draft: &Draft, origin: &str, schema: Option<&str>) -> String
     out.comment(0, &[origin.to_owned()]);
     out.comment(0, &draft.comments);
     out.push(0, &format!("scenario: {}", line(&draft.title)));
-    if draft.changes_whole_server() {
+    let alone = match draft.alone() {
+        Alone::No => None,
+        Alone::Serial => Some("serial: true"),
+        Alone::OwnServer => Some("servers: {main: {}}"),
+    };
+    if let Some(alone) = alone {
         out.blank();
-        out.push(0, "serial: true");
+        out.push(0, alone);
     }
     out.setup(&draft.setup);
     out.connections(&draft.connections);

@@ -33,6 +33,9 @@ pub(crate) fn notes_on_mysql(sql: &str) -> Vec<String> {
     if let Some((_, why)) = NOT_ON_TIDB.iter().find(|(words, _)| editor.has(0, words)) {
         notes.push((*why).to_owned());
     }
+    if editor.has(0, &["load", "stats"]) || editor.has(0, &["load", "data", "local"]) {
+        notes.push("it reads a file that the tool sends; the rows of a file here come by `load`".to_owned());
+    }
     for number in 0..editor.len() {
         if editor.has(number, &["lock", "in", "share", "mode"]) || editor.has(number, &["for", "share"]) {
             notes.push("TiDB has FOR SHARE only where it is told to (1235 otherwise)".to_owned());

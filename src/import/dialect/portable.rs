@@ -142,6 +142,23 @@ pub(super) fn for_update(editor: &mut Editor, notes: &mut Vec<String>) {
             notes.push("TiDB has FOR SHARE only where it is told to (1235 otherwise)".to_owned());
         }
     }
+    limit_before_lock(editor);
+}
+
+/// `FOR UPDATE … LIMIT 1` at the end of a statement: here LIMIT comes first.
+fn limit_before_lock(editor: &mut Editor) {
+    let Some(lock) = editor.find(1, &["for"]) else {
+        return;
+    };
+    let Some(limit) = editor.find(lock, &["limit"]) else {
+        return;
+    };
+    let clause = editor.slice(limit, editor.len());
+    // A bracket: it is the end of a subquery.
+    if !clause.contains([')', ';']) {
+        editor.remove(limit, editor.len());
+        editor.set(lock, format!("{clause} for"));
+    }
 }
 
 /// `generate_series(1, 10) AS x`, with whole numbers and a name, as a table.

@@ -372,6 +372,14 @@ mod tests {
                 .text
                 .is_none()
         );
+        assert_eq!(
+            text("select * from q order by id for update skip locked limit 1"),
+            "select * from q order by id limit 1 for update skip locked"
+        );
+        assert_eq!(
+            text("select * from (select * from q for update limit 1) x"),
+            "select * from (select * from q for update limit 1) x"
+        );
         assert_eq!(text("select 'a' || b from t"), "select concat('a', b) from t");
         assert_eq!(text("select pg_sleep(1), random()"), "select sleep(1), rand()");
     }

@@ -155,7 +155,9 @@ fn column(editor: &mut Editor, from: usize, to: usize, keys: &[String], notes: &
         return;
     }
     let name = plain(editor.text(from));
-    if [
+    // In quotes it is a name, whatever it is.
+    let quoted = editor.text(from).starts_with('`');
+    let begins_constraint = [
         "primary",
         "unique",
         "constraint",
@@ -166,8 +168,8 @@ fn column(editor: &mut Editor, from: usize, to: usize, keys: &[String], notes: &
         "like",
         "exclude",
     ]
-    .contains(&name.as_str())
-    {
+    .contains(&name.as_str());
+    if begins_constraint && !quoted {
         return;
     }
     let has = |editor: &Editor, words: &[&str]| (from + 1..to).any(|at| editor.has(at, words));
@@ -279,6 +281,11 @@ mod tests {
             (
                 "CREATE TABLE t (k text PRIMARY KEY, v text)",
                 "CREATE TABLE t (k varchar(255) PRIMARY KEY, v text)",
+                0,
+            ),
+            (
+                "CREATE TABLE t (`key` text PRIMARY KEY, v text)",
+                "CREATE TABLE t (`key` varchar(255) PRIMARY KEY, v text)",
                 0,
             ),
             (

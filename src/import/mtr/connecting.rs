@@ -73,6 +73,11 @@ impl Runner<'_, '_> {
         self.open.retain(|other| *other != name);
         let before = std::mem::replace(&mut self.current, name.clone());
         self.event(What::Disconnect, span, Some(format!("disconnect {name};")));
-        self.current = before;
+        // mysql-tester goes back to the first one; mysqltest has none until it is told.
+        self.current = if before == name {
+            "default".to_owned()
+        } else {
+            before
+        };
     }
 }

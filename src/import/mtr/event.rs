@@ -1,13 +1,19 @@
 //! What running a test file does, one thing after another.
 
+use crate::import::origin::Origin;
+
 /// One thing that is done.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub what: What,
     /// The connection, as the file calls it.
     pub connection: String,
+    /// Where the file has it.
+    pub origin: Origin,
     /// Lines of comments before it.
     pub comments: Vec<String>,
+    /// Whether something is left out before it that may print what nobody can tell from the results.
+    pub unsure: bool,
     /// What the tool prints before the answer, where it prints anything.
     pub echo: Option<String>,
     /// What is expected of the answer; none where there is none.

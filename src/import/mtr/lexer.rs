@@ -2,6 +2,7 @@
 
 use super::commands::{fate, names};
 use crate::import::format::Mistakes;
+use crate::import::origin::Origin;
 use crate::source::{Span, nearest};
 
 /// A command, a statement, or a block of them.
@@ -111,9 +112,18 @@ impl<'t> Reader<'t, '_, '_> {
             } else if let Some(repeat) = block_word(rest) {
                 found.extend(self.block(repeat));
             } else if let Some((text, quote)) = self.statement() {
-                if let Some(quote) = quote {
-                    self.unclosed(start, text, quote);
-                    return found;
+                match quote {
+                    // The last statement of a file, which mysql-tester runs.
+                    Some(None) if self.delimiter == ";" && opened.is_none() => {
+                        let told = Origin::of(self.mistakes.file, Span::at(start));
+                        self.comments
+                            .push(told.note("no `;` is behind it: mysqltest would not run it"));
+                    }
+                    Some(quote) => {
+                        self.unclosed(start, text, quote);
+                        return found;
+                    }
+                    None => {}
                 }
                 let text = text.trim();
                 if text.eq_ignore_ascii_case("end") && opened.is_some() {
@@ -147,6 +157,8 @@ impl<'t> Reader<'t, '_, '_> {
         let rest = self.rest();
         let mut quote: Option<char> = None;
         let mut escaped = false;
+        // What ends a comment, in which an apostrophe is no quote.
+        let mut comment: Option<&str> = None;
         for (at, c) in rest.char_indices() {
             if quote.is_none() && rest[at..].starts_with(self.delimiter.as_str()) {
                 self.at += at + self.delimiter.len();
@@ -156,7 +168,15 @@ impl<'t> Reader<'t, '_, '_> {
                 _ if escaped => escaped = false,
                 Some(_) if c == '\\' => escaped = true,
                 Some(open) if c == open => quote = None,
-                None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+                None if comment.is_some_and(|end| rest[at..].starts_with(end)) => comment = None,
+                None if comment.is_none()
+                    && rest[at..].starts_with("/*")
+                    && !rest[at..].starts_with("/*!") =>
+                {
+                    comment = Some("*/");
+                }
+                None if comment.is_none() && rest[at..].starts_with("-- ") => comment = Some("\n"),
+                None if comment.is_none() && matches!(c, '\'' | '"' | '`') => quote = Some(c),
                 _ => {}
             }
         }

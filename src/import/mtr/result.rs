@@ -6,6 +6,9 @@ use super::variables::UNKNOWN;
 use crate::import::rows::is_query;
 use regex::Regex;
 
+/// So many statements that follow are looked for before one that is far below is taken to be printed there.
+const LOOK_AHEAD: usize = 8;
+
 /// The answer of each event, where the expected output has one that can be told from the others.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -31,35 +34,71 @@ pub(crate) fn outputs(events: &[Event], text: &str) -> Found {
         outputs: vec![None; events.len()],
         missing: Vec::new(),
     };
+    let printed: Vec<(usize, &str)> = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| logs_connections || !is_switch(event))
+        .filter_map(|(number, event)| Some((number, event.echo.as_deref()?)))
+        .filter(|(_, echo)| !echo.trim().is_empty())
+        .collect();
     let mut anchors: Vec<Anchor> = Vec::new();
     let mut from = 0;
-    for (number, event) in events.iter().enumerate() {
-        let switch = matches!(event.what, What::Switch | What::Connect { .. } | What::Disconnect);
-        let echo = match &event.echo {
-            Some(_) if switch && !logs_connections => continue,
-            Some(echo) => echo,
-            None => continue,
-        };
-        match find(&plain, from, echo) {
+    for (place, (number, echo)) in printed.iter().enumerate() {
+        let next = printed[place + 1..].iter().take(LOOK_AHEAD);
+        let next = next.map(|(_, echo)| *echo);
+        match find(&plain, from, echo).filter(|(start, _)| !any_between(&plain[..*start], from, next)) {
             Some((start, end)) => {
                 from = end;
                 anchors.push(Anchor {
-                    event: number,
+                    event: *number,
                     start,
                     end,
                 });
             }
-            None if switch => {}
-            None => found.missing.push(number),
+            None if is_switch(&events[*number]) => {}
+            None => found.missing.push(*number),
         }
     }
     for (place, anchor) in anchors.iter().enumerate() {
         let next = anchors.get(place + 1);
         let region = &lines[anchor.end..next.map_or(lines.len(), |next| next.start)];
         let last = next.map_or(events.len(), |next| next.event);
-        share(events, anchor.event, last, region, &mut found.outputs);
+        let region = without_blank_echoes(region, &events[anchor.event..last]);
+        // One that is printed in another form than it is written in stands somewhere in these lines.
+        let hidden = |number: &usize| (anchor.event..last).contains(number);
+        let up_to = events.len().min(last + 1);
+        let unsure = events[anchor.event + 1..up_to].iter().any(|event| event.unsure);
+        if region.is_empty() || !unsure && !found.missing.iter().any(hidden) {
+            share(events, anchor.event, last, region, &mut found.outputs);
+        }
+    }
+    for number in &found.missing {
+        found.outputs[*number] = None;
     }
     found
+}
+
+/// Whether opening, choosing or closing a session is what it does.
+fn is_switch(event: &Event) -> bool {
+    matches!(event.what, What::Switch | What::Connect { .. } | What::Disconnect)
+}
+
+/// Without the empty lines at the end that `echo` without a text prints.
+fn without_blank_echoes<'l, 't>(mut lines: &'l [&'t str], events: &[Event]) -> &'l [&'t str] {
+    let blank = |event: &&Event| event.echo.as_deref().is_some_and(|echo| echo.trim().is_empty());
+    for _ in events.iter().filter(blank) {
+        match lines.split_last() {
+            Some((&"", rest)) => lines = rest,
+            _ => break,
+        }
+    }
+    lines
+}
+
+/// Whether one of these is printed in the lines from this one on: then what stands below them is not what was looked
+/// for, but the same text once more.
+fn any_between<'t>(lines: &[String], from: usize, mut echoes: impl Iterator<Item = &'t str>) -> bool {
+    echoes.any(|echo| find(lines, from, echo).is_some())
 }
 
 /// Gives what stands behind one event to the one that printed it, if it is clear who did.
@@ -79,7 +118,8 @@ fn share(events: &[Event], first: usize, last: usize, region: &[&str], outputs: 
     let may_print = |number: &usize| {
         let event = &events[*number];
         let Some(answer) = &event.answer else { return false };
-        answer.info || answer.forgiving || !answer.errors.is_empty() || gives_rows(events, *number)
+        let query = statement_of(events, *number).is_some_and(is_query);
+        answer.info || answer.forgiving || !answer.errors.is_empty() || query
     };
     let candidates: Vec<usize> = printing
         .iter()
@@ -97,26 +137,26 @@ fn share(events: &[Event], first: usize, last: usize, region: &[&str], outputs: 
         }
         _ => return,
     };
-    outputs[number] = read(&region, gives_rows(events, number));
+    let sql = statement_of(events, number).unwrap_or_default();
+    outputs[number] = read(&region, sql);
     // The others printed nothing.
     for other in printing.into_iter().filter(|other| *other != number) {
         outputs[other] = Some(Output::default());
     }
 }
 
-/// Whether the statement of an event, or the one whose answer it takes, gives rows.
-fn gives_rows(events: &[Event], number: usize) -> bool {
-    let sql = match &events[number].what {
+/// The statement of an event, or the one whose answer it takes.
+fn statement_of(events: &[Event], number: usize) -> Option<&str> {
+    match &events[number].what {
         What::Statement { sql, .. } => Some(sql),
         What::Reap => events[..number].iter().rev().find_map(|event| match &event.what {
             What::Statement { sql, sent: true, .. } if event.connection == events[number].connection => {
-                Some(sql)
+                Some(sql.as_str())
             }
             _ => None,
         }),
         _ => None,
-    };
-    sql.is_some_and(|sql| is_query(sql))
+    }
 }
 
 /// Where a text is printed, from a line on: white space aside, which the lines have lost already.
@@ -166,4 +206,87 @@ fn words(text: &str) -> String {
 fn is_connection_line(line: &str) -> bool {
     let word = line.split_whitespace().next().unwrap_or_default();
     ["connection", "connect", "disconnect"].contains(&word) && line.trim_end().ends_with(';')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Answer;
+    use super::*;
+    use crate::import::origin::Origin;
+
+    fn statements(texts: &[&str]) -> Vec<Event> {
+        let event = |text: &&str| Event {
+            what: What::Statement {
+                sql: (*text).to_owned(),
+                sent: false,
+                save: Vec::new(),
+            },
+            connection: "default".to_owned(),
+            origin: Origin::default(),
+            comments: Vec::new(),
+            unsure: false,
+            echo: Some(format!("{text};")),
+            answer: Some(Answer {
+                logged: true,
+                ..Answer::default()
+            }),
+        };
+        texts.iter().map(event).collect()
+    }
+
+    fn rows(found: &Found, number: usize) -> Option<Vec<Vec<String>>> {
+        found.outputs[number].clone()?.rows
+    }
+
+    #[test]
+    fn a_statement_that_is_not_printed_takes_nothing_from_those_after_it() {
+        let events = statements(&[
+            "select 1",
+            "select a from t",
+            "select 3",
+            "delete from t",
+            "select a from t",
+        ]);
+        let text = "select 1;\n1\n1\nselect 3;\n3\n3\ndelete from t;\nselect a from t;\na\n7\n";
+        let found = outputs(&events, text);
+        assert_eq!(found.missing, [1]);
+        assert_eq!(rows(&found, 4), Some(vec![vec!["7".to_owned()]]));
+        assert_eq!(rows(&found, 2), Some(vec![vec!["3".to_owned()]]));
+        // What stands between the first and the third may be of the second.
+        assert_eq!((rows(&found, 0), rows(&found, 1)), (None, None));
+    }
+
+    #[test]
+    fn one_that_is_printed_in_another_form_is_no_row_of_the_one_before() {
+        let events = statements(&["select a from t", "insert into t values (1)", "select 2"]);
+        let text = "select a from t;\na\nINSERT INTO t VALUES(1);\nselect 2;\n2\n2\n";
+        let found = outputs(&events, text);
+        assert_eq!(
+            (found.missing.as_slice(), rows(&found, 0)),
+            ([1].as_slice(), None)
+        );
+        assert_eq!(rows(&found, 2), Some(vec![vec!["2".to_owned()]]));
+    }
+
+    #[test]
+    fn what_is_left_out_may_have_printed_what_looks_like_rows() {
+        let mut events = statements(&["select a from t", "select 2"]);
+        events[1].unsure = true;
+        let found = outputs(
+            &events,
+            "select a from t;\na\n1\ninsert into t values (2);\nselect 2;\n2\n2\n",
+        );
+        assert_eq!((rows(&found, 0), rows(&found, 1).is_some()), (None, true));
+    }
+
+    #[test]
+    fn an_echo_of_nothing_is_no_row() {
+        let mut events = statements(&["select a from t", "", "select 2"]);
+        events[1].what = What::Echo(String::new());
+        events[1].echo = Some(String::new());
+        events[1].answer = None;
+        let found = outputs(&events, "select a from t;\na\n1\n\nselect 2;\n2\n2\n");
+        assert_eq!(rows(&found, 0), Some(vec![vec!["1".to_owned()]]));
+        assert!(found.missing.is_empty());
+    }
 }

@@ -43,6 +43,7 @@ pub(crate) fn run(
         input,
         problems,
         file: input.file.clone(),
+        at: Span::at(0),
         events: Vec::new(),
         variables: Variables::new(),
         current: "default".to_owned(),
@@ -52,6 +53,7 @@ pub(crate) fn run(
         answer: Next::default(),
         switches: Switches::default(),
         pending_send: false,
+        unsure: false,
         ended: false,
         depth: 0,
     };
@@ -78,6 +80,7 @@ impl Runner<'_, '_> {
                     continue;
                 }
             }
+            self.at = command.span;
             match &command.what {
                 Kind::Nothing => {}
                 Kind::Sql(sql) => self.statement(sql, command.span, false),
@@ -99,7 +102,7 @@ impl Runner<'_, '_> {
                 Some(false) => return,
                 None => {
                     let word = if repeat { "while" } else { "if" };
-                    self.note(format!(
+                    self.left_out(format!(
                         "not taken: {word} ({condition}), which is known only when the test runs:"
                     ));
                     let lines = body.iter().flat_map(shown);
@@ -138,7 +141,7 @@ impl Runner<'_, '_> {
             Some(Fate::Dropped) | None => return,
             Some(Fate::NotTaken(why)) => {
                 let line = rest.lines().next().unwrap_or_default();
-                self.note(format!("not taken: {name} {line} ({why})").replace("  ", " "));
+                self.left_out(format!("not taken: {name} {line} ({why})").replace("  ", " "));
                 return;
             }
             Some(Fate::Taken) => {}
@@ -255,7 +258,7 @@ impl Runner<'_, '_> {
             return;
         }
         let Some(file) = (self.input.include)(&name) else {
-            self.note(format!(
+            self.left_out(format!(
                 "not taken: source {name}: there is no such file beside this one"
             ));
             return;

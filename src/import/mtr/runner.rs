@@ -2,8 +2,8 @@
 
 use super::event::{Answer, Event, What};
 use super::variables::Variables;
-use crate::import::draft::note;
 use crate::import::format::{Input, Problem};
+use crate::import::origin::Origin;
 use crate::source::{Diagnostic, SourceFile, Span};
 
 /// At most so many things are done by one file.
@@ -46,6 +46,8 @@ pub(super) struct Runner<'r, 'p> {
     pub(super) problems: &'p mut Vec<Problem>,
     /// The file that is read: the first one, or one that it reads.
     pub(super) file: SourceFile,
+    /// What is being done.
+    pub(super) at: Span,
     pub(super) events: Vec<Event>,
     pub(super) variables: Variables,
     pub(super) current: String,
@@ -56,6 +58,8 @@ pub(super) struct Runner<'r, 'p> {
     pub(super) answer: Next,
     pub(super) switches: Switches,
     pub(super) pending_send: bool,
+    /// Whether something was left out since the last event that may print.
+    pub(super) unsure: bool,
     pub(super) ended: bool,
     pub(super) depth: usize,
 }
@@ -69,7 +73,14 @@ impl Runner<'_, '_> {
     }
 
     pub(super) fn note(&mut self, text: impl AsRef<str>) {
-        self.comments.push(note(text));
+        let origin = Origin::of(&self.file, self.at);
+        self.comments.push(origin.note(text));
+    }
+
+    /// Says what is left out, and that it may print something.
+    pub(super) fn left_out(&mut self, text: impl AsRef<str>) {
+        self.note(text);
+        self.unsure = true;
     }
 
     pub(super) fn event(&mut self, what: What, span: Span, echo: Option<String>) {
@@ -84,7 +95,9 @@ impl Runner<'_, '_> {
         self.events.push(Event {
             what,
             connection: self.current.clone(),
+            origin: Origin::of(&self.file, span),
             comments: std::mem::take(&mut self.comments),
+            unsure: std::mem::take(&mut self.unsure),
             echo,
             answer: None,
         });

@@ -3,8 +3,9 @@
 use crate::import::format::Mistakes;
 use crate::import::lines::Line;
 use crate::import::markdown::{Cell, Part, parts};
+use crate::import::origin::Origin;
 use crate::import::remark::Remark;
-use crate::sql::{split, verb};
+use crate::sql::{Piece, split, verb};
 
 /// What a page has for us.
 pub(crate) struct Page {
@@ -20,13 +21,15 @@ pub(crate) struct Test {
     /// The heading above it.
     pub section: String,
     /// The setup that stands before it on the page.
-    pub setup: Vec<String>,
+    pub setup: Vec<(String, Origin)>,
     pub lines: Vec<TestLine>,
 }
 
 /// Statements that are sent one after the other, and what is said of them.
 pub(crate) struct TestLine {
     pub statements: Vec<String>,
+    /// Where they begin.
+    pub origin: Origin,
     pub remark: Remark,
     /// Comments before them.
     pub comments: Vec<String>,
@@ -55,7 +58,7 @@ impl Page {
 
 struct Reader<'m, 'a> {
     page: Page,
-    setup: Vec<String>,
+    setup: Vec<(String, Origin)>,
     /// The last heading below the title.
     section: String,
     /// The last paragraph below that heading.
@@ -107,9 +110,16 @@ impl Reader<'_, '_> {
             return;
         };
         let text: Vec<&str> = lines.iter().map(|(line, ..)| line.text).collect();
-        let statements = self.statements(&text.join("\n"), first);
+        let text = text.join("\n");
+        let statements = self.pieces(&text, first).into_iter();
+        let statements: Vec<(String, Origin)> = statements
+            .map(|piece| {
+                let above = text[..piece.offset].matches('\n').count();
+                (piece.text.to_owned(), self.origin(first, above))
+            })
+            .collect();
         let has = |wanted: &[&str]| {
-            let mut verbs = statements.iter().filter_map(|sql| verb(sql));
+            let mut verbs = statements.iter().filter_map(|(sql, _)| verb(sql));
             verbs.any(|verb| wanted.contains(&verb.as_str()))
         };
         if has(&["create"]) {
@@ -145,6 +155,7 @@ impl Reader<'_, '_> {
                     }
                     found.push(TestLine {
                         statements,
+                        origin: self.origin(first.unwrap_or(*line), 0),
                         remark,
                         comments: std::mem::take(&mut comments),
                     });
@@ -168,9 +179,19 @@ impl Reader<'_, '_> {
         found
     }
 
+    /// The place of a line, or of one below it.
+    fn origin(&self, line: Line<'_>, below: usize) -> Origin {
+        Origin::of(self.mistakes.file, line.span()).below(below)
+    }
+
     fn statements(&mut self, code: &str, line: Line<'_>) -> Vec<String> {
+        let pieces = self.pieces(code, line);
+        pieces.iter().map(|piece| piece.text.to_owned()).collect()
+    }
+
+    fn pieces<'c>(&mut self, code: &'c str, line: Line<'_>) -> Vec<Piece<'c>> {
         match split(code) {
-            Ok(pieces) => pieces.iter().map(|piece| piece.text.to_owned()).collect(),
+            Ok(pieces) => pieces,
             Err(error) => {
                 self.mistakes
                     .error(line.span(), error.to_string(), "in the SQL that begins here");
@@ -207,7 +228,11 @@ impl Reader<'_, '_> {
                         }
                         let (code, comment) = code_and_remark(cell.text);
                         said = format!("{comment} {said}");
-                        sent = Some((*number, self.statements(&code, cell.line)));
+                        sent = Some((
+                            *number,
+                            self.statements(&code, cell.line),
+                            self.origin(cell.line, 0),
+                        ));
                     }
                     Some(_) => {}
                     // A number of the step, or what is to be seen.
@@ -217,11 +242,12 @@ impl Reader<'_, '_> {
                     None => {}
                 }
             }
-            if let Some((number, statements)) = sent
+            if let Some((number, statements, origin)) = sent
                 && let Some(remark) = Remark::read(&format!("T{number}. {}", said.trim()))
             {
                 lines.push(TestLine {
                     statements,
+                    origin,
                     remark,
                     comments: Vec::new(),
                 });

@@ -2,7 +2,8 @@
 
 use super::read::Test;
 use crate::import::dialect::{Level, note_on_error, portable};
-use crate::import::draft::{Connection, Draft, Step, Value, note};
+use crate::import::draft::{Connection, Draft, Step, Value};
+use crate::import::origin::Origin;
 use crate::import::remark::{Remark, Shown};
 use crate::import::rows::cell;
 use crate::import::sql_text::literal;
@@ -12,7 +13,7 @@ use crate::sql::verb;
 /// Writes a test's steps, and the connections that take them, into a draft.
 pub(crate) fn steps(test: &Test, draft: &mut Draft) {
     let mut writer = Writer {
-        initial_rows: test.setup.iter().map(|sql| rows_of_insert(sql)).sum(),
+        initial_rows: test.setup.iter().map(|(sql, _)| rows_of_insert(sql)).sum(),
         connections: Vec::new(),
         steps: Vec::new(),
         waiters: Vec::new(),
@@ -20,7 +21,7 @@ pub(crate) fn steps(test: &Test, draft: &mut Draft) {
     };
     for line in &test.lines {
         writer.comments.extend(line.comments.iter().cloned());
-        writer.line(&line.statements, &line.remark);
+        writer.line(&line.statements, &line.origin, &line.remark);
     }
     writer.finish(draft);
 }
@@ -58,7 +59,7 @@ impl Writer {
         (waiter.end == usize::MAX).then_some(waiter.step)
     }
 
-    fn line(&mut self, statements: &[String], remark: &Remark) {
+    fn line(&mut self, statements: &[String], origin: &Origin, remark: &Remark) {
         // Either will do: one that is there, and does not wait.
         let number = remark.transaction.unwrap_or(1);
         let name = self.connection(number);
@@ -75,15 +76,15 @@ impl Writer {
                 let own = self.connections.iter_mut().find(|(own, _)| own.name == name);
                 if let Some((connection, known)) = own {
                     *known = Some(level);
-                    // What is to be known of a level stands at its connection.
-                    for told in notes.drain(..).map(note) {
-                        if !connection.comments.contains(&told) {
-                            connection.comments.push(told);
+                    // What is to be known of a level stands at its connection, once.
+                    for told in notes.drain(..) {
+                        if !connection.comments.iter().any(|known| known.ends_with(&told)) {
+                            connection.comments.push(origin.note(told));
                         }
                     }
                 }
             }
-            self.comments.extend(notes.iter().map(note));
+            self.comments.extend(origin.notes(notes));
             taken.extend(found.text);
         }
         let count = taken.len();
@@ -92,7 +93,7 @@ impl Writer {
             step.comments = std::mem::take(&mut self.comments);
             if at + 1 == count {
                 if let Some(shown) = &remark.own {
-                    expect(&mut step, &sql, shown, self.initial_rows);
+                    expect(&mut step, &sql, shown, origin, self.initial_rows);
                 }
                 if !remark.text.is_empty() {
                     step.comments.push(remark.text.clone());
@@ -103,6 +104,7 @@ impl Writer {
                         end: usize::MAX,
                         ender: None,
                         sure: true,
+                        origin: origin.clone(),
                     });
                 }
             }
@@ -133,7 +135,7 @@ impl Writer {
                 .cloned()
                 .unwrap_or_default();
             let rows = self.initial_rows;
-            expect(&mut self.steps[waiting], &sql, shown, rows);
+            expect(&mut self.steps[waiting], &sql, shown, origin, rows);
         }
     }
 
@@ -154,14 +156,14 @@ impl Writer {
 }
 
 /// What a statement must show.
-fn expect(step: &mut Step, sql: &str, shown: &Shown, initial_rows: usize) {
+fn expect(step: &mut Step, sql: &str, shown: &Shown, origin: &Origin, initial_rows: usize) {
     let query = matches!(verb(sql).as_deref(), Some("select" | "with" | "table" | "values"));
     match shown {
         Shown::Error(code) => {
             let told = code.and_then(note_on_error);
             let code = code.map_or(Value::text("any"), |code| Value::Number(code.to_string()));
             step.expect.push(("error", code));
-            step.comments.extend(told.map(note));
+            step.comments.extend(origin.notes(told));
         }
         Shown::Nothing if query => step.expect.push(("rows", Value::List(Vec::new()))),
         Shown::Nothing => step.expect.push(("affected", Value::Number("0".to_owned()))),

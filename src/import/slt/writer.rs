@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::expected::expected;
 use super::record::{ExpectedError, Query, Sort, Statement};
 use crate::import::dialect::{code_of_message, code_of_sqlstate, note_on_error, portable};
-use crate::import::draft::{Action, Connection, Step, Value, note};
+use crate::import::draft::{Action, Connection, Step, Value};
 use crate::import::format::{Input, Mistakes, Problem};
 use crate::import::names::{Names, Use};
+use crate::import::origin::Origin;
+use crate::import::own_database::replace_word;
 use crate::import::rows::is_query;
 use crate::import::sql_text::literal;
 use crate::import::waits::Waiter;
@@ -18,6 +20,8 @@ pub(crate) struct Writer<'w> {
     pub(crate) input: &'w Input<'w>,
     /// The file that is read: the first one, or one that it includes.
     pub(crate) file: SourceFile,
+    /// What is being read.
+    pub(crate) at: Span,
     pub(crate) problems: &'w mut Vec<Problem>,
     pub(crate) names: Names,
     pub(crate) variables: Names,
@@ -48,6 +52,7 @@ impl<'w> Writer<'w> {
         Self {
             input,
             file: input.file.clone(),
+            at: Span::at(0),
             problems,
             names: Names::new(Use::Connection),
             variables: Names::new(Use::Variable),
@@ -76,6 +81,16 @@ impl<'w> Writer<'w> {
             problems: self.problems,
         }
         .error(span, message, label);
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of(&self.file, self.at)
+    }
+
+    /// A comment for the next step: what is not taken, or not as it stood.
+    pub(crate) fn note(&mut self, text: impl AsRef<str>) {
+        let told = self.origin().note(text);
+        self.comments.push(told);
     }
 
     fn connection(&mut self, named: Option<&String>) -> String {
@@ -133,7 +148,7 @@ impl<'w> Writer<'w> {
         let mut statements = Vec::new();
         for piece in pieces {
             let found = portable(&piece);
-            self.comments.extend(found.notes.iter().map(note));
+            found.notes.iter().for_each(|told| self.note(told));
             match (found.level, found.text) {
                 (Some(level), Some(text)) => {
                     statements.push(format!("set transaction isolation level {}", level.on_tidb()));
@@ -151,8 +166,7 @@ impl<'w> Writer<'w> {
             }
         }
         if statement.retried {
-            self.comments
-                .push(note("it is tried again there; see `until`, in `states`"));
+            self.note("it is tried again there; see `until`, in `states`");
         }
         if statements.is_empty() {
             return None;
@@ -168,6 +182,7 @@ impl<'w> Writer<'w> {
                 end: usize::MAX,
                 ender: None,
                 sure: false,
+                origin: self.origin(),
             });
         }
         Some(number)
@@ -177,8 +192,9 @@ impl<'w> Writer<'w> {
     pub(crate) fn outcome(&mut self, step: usize, statement: &Statement) {
         let Some(error) = &statement.error else { return };
         let (value, told) = error_value(error);
+        let origin = self.origin();
         let own = &mut self.steps[step];
-        own.comments.extend(told.map(note));
+        own.comments.extend(origin.notes(told));
         own.expect.push(("error", value));
     }
 
@@ -208,8 +224,9 @@ impl<'w> Writer<'w> {
                 "it must give what the other query of the label {label} gave: not compared"
             ));
         }
+        let origin = self.origin();
         let own = &mut self.steps[step];
-        own.comments.extend(notes.iter().map(note));
+        own.comments.extend(origin.notes(notes));
         let entries = found.entries.into_iter();
         if own.statements().last().is_some_and(|sql| is_query(sql)) {
             own.expect.extend(entries);
@@ -241,9 +258,7 @@ impl<'w> Writer<'w> {
 
     pub(crate) fn sleep(&mut self, ms: u64) {
         if self.waiters.iter().any(|waiter| waiter.end == usize::MAX) {
-            self.comments.push(note(format!(
-                "sleep {ms}ms is left out: the server is asked who waits"
-            )));
+            self.note(format!("sleep {ms}ms is left out: the server is asked who waits"));
             return;
         }
         let connection = self.connection(None);
@@ -311,18 +326,4 @@ fn error_value(error: &ExpectedError) -> (Value, Option<String>) {
         any(Some(format!("the text is another database's: {text}")))
     };
     code_of_message(&error.text).map_or_else(told, known)
-}
-
-/// Puts a text in the place of a word, where it does not go on.
-fn replace_word(text: &str, word: &str, by: &str) -> String {
-    let mut found = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(word) {
-        let after = &rest[at + word.len()..];
-        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        found.push_str(&rest[..at]);
-        found.push_str(if goes_on { word } else { by });
-        rest = after;
-    }
-    found + rest
 }

@@ -20,6 +20,8 @@ pub(crate) struct Spec {
 pub(crate) struct Block {
     pub comments: Vec<String>,
     pub text: String,
+    /// The byte at which the text begins.
+    pub at: usize,
 }
 
 /// A session.
@@ -49,6 +51,7 @@ pub(crate) struct Permutation {
     pub steps: Vec<String>,
     /// The line as it was written, with markers.
     pub words: String,
+    pub span: Span,
     /// Whether a step has a marker.
     pub marked: bool,
 }

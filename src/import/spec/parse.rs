@@ -142,10 +142,14 @@ impl Reader<'_, '_> {
         match self.peek() {
             Some(Placed {
                 word: Word::Block(text),
-                ..
+                span,
             }) => {
                 self.at += 1;
-                Some(Block { comments, text })
+                Some(Block {
+                    comments,
+                    text,
+                    at: span.start,
+                })
             }
             Some(other) => {
                 // A keyword begins what comes next.
@@ -317,6 +321,7 @@ impl Reader<'_, '_> {
             comments,
             steps: listed.iter().map(|one| one.name.clone()).collect(),
             words: words.join(" "),
+            span,
             marked: line.contains('('),
         });
         self.listed.push(listed);

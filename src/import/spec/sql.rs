@@ -2,8 +2,10 @@
 
 use super::model::{Block, Session, Spec};
 use crate::import::dialect::{Level, Schema, Translated, postgres, split_postgres};
-use crate::import::draft::{Action, Statement, Step, note};
+use crate::import::draft::{Action, Statement, Step};
+use crate::import::origin::Origin;
 use crate::import::sql_text::literal;
+use crate::source::{SourceFile, Span};
 
 /// What is to be known of the whole file before a statement is translated.
 pub(crate) fn schema(spec: &Spec) -> Schema {
@@ -24,6 +26,7 @@ pub(crate) fn schema(spec: &Spec) -> Schema {
 
 /// A session's steps in TiDB's words.
 pub(crate) struct Translator<'s> {
+    file: &'s SourceFile,
     schema: &'s Schema,
     /// The level that the connection has.
     pub level: Level,
@@ -32,7 +35,7 @@ pub(crate) struct Translator<'s> {
 }
 
 impl<'s> Translator<'s> {
-    pub(crate) fn of(session: &Session, schema: &'s Schema) -> Self {
+    pub(crate) fn of(session: &Session, file: &'s SourceFile, schema: &'s Schema) -> Self {
         let blocks = session
             .setup
             .iter()
@@ -52,6 +55,7 @@ impl<'s> Translator<'s> {
         // A transaction that says nothing has PostgreSQL's own level, unless the session set another.
         match levels.as_slice() {
             [] => Self {
+                file,
                 schema,
                 level: Level::ReadCommitted,
                 mixed: false,
@@ -64,12 +68,14 @@ impl<'s> Translator<'s> {
                         .is_none_or(|block| !block.text.contains("LEVEL")) =>
             {
                 Self {
+                    file,
                     schema,
                     level: *one,
                     mixed: false,
                 }
             }
             _ => Self {
+                file,
                 schema,
                 level: Level::ReadCommitted,
                 mixed: true,
@@ -83,9 +89,10 @@ impl<'s> Translator<'s> {
             ..Step::default()
         };
         let mut statements = Vec::new();
-        for (sql, _) in split_postgres(&block.text) {
+        for (sql, at) in split_postgres(&block.text) {
             let found = postgres(sql, self.schema);
-            step.comments.extend(found.notes.iter().map(note));
+            let origin = Origin::of(self.file, Span::at(block.at + at));
+            step.comments.extend(origin.notes(found.notes));
             if let (true, Some(level)) = (self.mixed, found.level) {
                 statements.push(format!("set transaction isolation level {}", level.on_tidb()));
             }
@@ -98,12 +105,13 @@ impl<'s> Translator<'s> {
 }
 
 /// The statements of a setup.
-pub(crate) fn block_statements(block: &Block, schema: &Schema) -> Vec<Statement> {
+pub(crate) fn block_statements(block: &Block, file: &SourceFile, schema: &Schema) -> Vec<Statement> {
     let mut found: Vec<Statement> = Vec::new();
     let mut comments = block.comments.clone();
-    for (sql, _) in split_postgres(&block.text) {
+    for (sql, at) in split_postgres(&block.text) {
         let Translated { text, notes, .. } = postgres(sql, schema);
-        comments.extend(notes.iter().map(note));
+        let origin = Origin::of(file, Span::at(block.at + at));
+        comments.extend(origin.notes(notes));
         if let Some(text) = text {
             found.push(Statement {
                 comments: std::mem::take(&mut comments),
