@@ -83,6 +83,7 @@ fn form(form: Form) -> Value {
         Form::Number => json!({"type": "number"}),
         Form::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Form::Bound => json!({"type": ["number", "string"]}),
+        Form::Amount => json!({"type": ["number", "string"], "pattern": VARIABLE}),
         Form::Duration => json!({"type": "string", "pattern": DURATION}),
         Form::Name => json!({"type": "string", "pattern": NAME}),
         Form::Sqlstate => json!({"type": ["string", "integer"], "pattern": SQLSTATE}),
@@ -139,6 +140,7 @@ fn form(form: Form) -> Value {
         }),
         Form::Expectations => reference("expectations"),
         Form::Query => reference("query"),
+        Form::Watched => watched(),
         Form::Value => reference("value"),
         Form::Row => reference("row"),
         Form::Rows => reference("rows"),
@@ -329,6 +331,19 @@ fn expectations() -> Value {
 fn query() -> Value {
     let sql = ("sql", "the query", Form::Words);
     let mut query = object(&with(&[sql], &kinds()), &["sql"]);
+    extend(&mut query, json!({"minProperties": 2}));
+    query
+}
+
+/// A query of `always`: `sql`, and at least one expectation or `every`.
+fn watched() -> Value {
+    let sql = ("sql", "the query", Form::Words);
+    let every = (
+        "every",
+        "how often it is asked, where connections run freely",
+        Form::Duration,
+    );
+    let mut query = object(&with(&[sql, every], &kinds()), &["sql"]);
     extend(&mut query, json!({"minProperties": 2}));
     query
 }

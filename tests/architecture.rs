@@ -188,7 +188,7 @@ fn named(module: &[String], code: &str, modules: &BTreeMap<Vec<String>, String>)
 }
 
 /// Modules that are still to be put in order: a list to empty, not to fill.
-const NOT_YET: [&str; 3] = ["expect", "sql", "verdict"];
+const NOT_YET: [&str; 1] = ["sql"];
 
 /// Two files that name each other are one file in two halves: neither can be read, tested or moved by itself.
 #[test]
@@ -412,7 +412,7 @@ fn every_file_is_registered_where_architecture_says() {
 /// What begins with `NAME` in a table names a file that is there.
 #[test]
 fn every_expectation_has_a_file_of_its_own() {
-    let text = fs::read_to_string("src/expect/mod.rs").expect("source");
+    let text = fs::read_to_string("src/expect/kinds.rs").expect("source");
     let reads = text.lines().filter_map(|line| line.trim().strip_prefix("read: "));
     let mut count = 0;
     for read in reads {

@@ -1,6 +1,6 @@
 //! `one_of`: one of these sets of expectations must hold.
 
-use super::{Check, Expectation, KINDS, Kind, Mismatch, Needs, Reading, Seen, kind, read_all};
+use super::{Check, Expectation, Mismatch, Needs, Reading, Seen, read_all};
 use crate::source::{MapReader, Node, NodeKind, Span};
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         );
         return None;
     }
-    let known: Vec<&str> = KINDS.iter().map(|kind| kind.key).collect();
+    let known: Vec<&str> = reading.kinds.iter().map(|kind| kind.key).collect();
     let mut choices = Vec::new();
     for item in items {
         if MapReader::new(item, "a choice of `one_of`", &known, reading.problems).is_none() {
@@ -84,11 +84,8 @@ impl Check for OneOf {
             .collect()
     }
 
-    fn choices(&self) -> Vec<Vec<(&'static Kind, Span)>> {
-        let of = |choice: &Vec<Expectation>| {
-            let kinds = choice.iter().filter_map(|one| Some((kind(one.key)?, one.span)));
-            kinds.collect()
-        };
+    fn choices(&self) -> Vec<Vec<(&'static str, Span)>> {
+        let of = |choice: &Vec<Expectation>| choice.iter().map(|one| (one.key, one.span)).collect();
         self.choices.iter().map(of).collect()
     }
 

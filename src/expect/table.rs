@@ -1,7 +1,8 @@
 //! Rows of patterns against rows of a result, and the small table that shows where they differ.
 
+use super::kind::all_of;
 use super::value_pattern::ValuePattern;
-use super::{Mismatch, Reading, all_of};
+use super::{Mismatch, Reading};
 use crate::history::{Column, RowSet, SqlValue, Vars, columns_word, rows_word, show};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
@@ -39,8 +40,9 @@ impl RowPattern {
                     seen.push(name);
                 }
                 let cells = entries.iter().map(|entry| {
-                    let name = entry.key.text()?.into_owned();
-                    Some((name, ValuePattern::read(&entry.value, reading)?))
+                    let name = reading.plain_text(&entry.key, &entry.key.text()?, "a column's name here");
+                    let pattern = ValuePattern::read(&entry.value, reading);
+                    Some((name?, pattern?))
                 });
                 Cells::Named(all_of(cells)?)
             }
@@ -212,7 +214,13 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
             rows_word(set.rows.len())
         )
     };
-    let mismatch = Mismatch::new(message).detail(drawing.finish());
+    let mut drawn = drawing.finish();
+    let pairs = fitted.iter().zip(&set.rows).flat_map(|(w, a)| w.iter().zip(a));
+    let mut doubts = pairs.map(|(wanted, actual)| wanted.doubt(actual, vars));
+    if let Some(doubt) = doubts.find(|doubt| !doubt.is_empty()) {
+        drawn.push_str(&format!("\n   {doubt}"));
+    }
+    let mismatch = Mismatch::new(message).detail(drawn);
     Err(match first {
         Some(span) => mismatch.at(span),
         None => mismatch,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::coordinator::Owners;
 use crate::history::Vars;
 use crate::plan::{Action, LoadContent, Statement, Step, TrialPlan, Value};
 use crate::sql::{Kind, Prepared, TransactionChange, TransactionMode, classify, named_tables};
@@ -98,7 +99,7 @@ fn constants(plan: &TrialPlan) -> Vars {
     let mut vars = plan.vars.clone();
     for step in &plan.steps {
         let set = step.set.iter().map(|(name, _)| name);
-        for name in set.chain(step.save.iter().map(|(name, ..)| name)) {
+        for name in set.chain(step.save.iter().map(|one| &one.name)) {
             vars.remove(name);
         }
     }
@@ -163,6 +164,7 @@ struct Begun {
 /// The steps of one connection, one after another.
 struct Sequence<'p> {
     schema: Schema<'p>,
+    owners: &'p Owners,
     vars: &'p Vars,
     all: &'p mut [Footprint],
     /// The transaction's state of a session that has just been opened.
@@ -178,7 +180,7 @@ struct Sequence<'p> {
 
 impl<'p> Sequence<'p> {
     fn new(
-        plan: &TrialPlan,
+        plan: &'p TrialPlan,
         own: usize,
         schema: Schema<'p>,
         vars: &'p Vars,
@@ -188,6 +190,7 @@ impl<'p> Sequence<'p> {
         let mut texts = texts(plan, own);
         Self {
             schema,
+            owners: &plan.owners,
             vars,
             all,
             session: session.map_or_else(Transaction::default, |own| Transaction::of_session(&own.vars)),
@@ -215,7 +218,7 @@ impl<'p> Sequence<'p> {
             unknown: self.says_autocommit,
             ..Footprint::default()
         };
-        variables(step, &mut footprint);
+        variables(self.owners, step, &mut footprint);
         // Without autocommit a transaction begins with the first statement after the one before.
         if !self.session.is_closed() && self.open.is_none() {
             self.begin(number, TransactionMode::Session);
@@ -372,14 +375,15 @@ pub(super) fn texts(plan: &TrialPlan, own: usize) -> impl Iterator<Item = &str> 
     steps.flat_map(|step| step.action.statements().iter().map(|one| one.text.source()))
 }
 
-/// Variables that a step sets and uses.
-fn variables(step: &Step, footprint: &mut Footprint) {
+/// Variables that a step sets and uses, by the names that they have over all connections.
+fn variables(owners: &Owners, step: &Step, footprint: &mut Footprint) {
     let own = ["connection", "index", "database"];
+    let key = |name: &str| owners.key(name, Some(step.connection));
     let mut reads = |template: &crate::expect::Template| {
-        let names = template.variables().map(|(name, _)| name.to_owned());
+        let names = template.variables().map(|(name, _)| name);
         footprint
             .vars_read
-            .extend(names.filter(|name| !own.contains(&name.as_str())));
+            .extend(names.filter(|name| !own.contains(name)).map(key));
     };
     for statement in step.action.statements() {
         reads(&statement.text);
@@ -402,12 +406,23 @@ fn variables(step: &Step, footprint: &mut Footprint) {
     }
     for expectation in &step.expectations {
         let names = expectation.check.variables().into_iter().map(|(name, _)| name);
-        footprint
-            .vars_read
-            .extend(names.filter(|name| !own.contains(&name.as_str())));
+        footprint.vars_read.extend(
+            names
+                .filter(|name| !own.contains(&name.as_str()))
+                .map(|name| key(&name)),
+        );
     }
-    let saved = step.save.iter().map(|(name, ..)| name.clone());
-    footprint
-        .vars_written
-        .extend(saved.chain(step.set.iter().map(|(name, _)| name.clone())));
+    let saved = step.save.iter().map(|one| match one.shared {
+        true => one.name.clone(),
+        false => owners.key_of(step.connection, &one.name),
+    });
+    footprint.vars_written.extend(saved);
+    for (name, _) in &step.set {
+        footprint
+            .vars_written
+            .insert(match owners.is_own(step.connection, name) {
+                true => owners.key_of(step.connection, name),
+                false => name.clone(),
+            });
+    }
 }

@@ -84,8 +84,8 @@ impl Shared {
             return false;
         };
         let fails = |record: &&StepRecord| {
-            let failed = record.end.as_ref().is_some_and(|end| end.outcome.is_error());
-            failed && !plan.steps[record.step].wants_error()
+            let step = &plan.steps[record.step];
+            record.end.as_ref().is_some_and(|end| step.fails(&end.outcome))
         };
         let mut failed = ran.history.steps.iter().filter(fails).map(|record| record.step);
         if self.relation.holds(&mut failed) {

@@ -6,6 +6,7 @@ mod collect;
 mod environment;
 mod explore;
 mod kept;
+mod lists;
 mod live;
 mod output;
 mod requires;
@@ -217,7 +218,7 @@ impl Harness {
             let handle = runtime.handle().clone();
             let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
             // One of a list is found by its name.
-            let by_flag = plan.orders().is_some_and(|orders| !orders.listed);
+            let by_flag = plan.orders().is_some_and(|orders| orders.listed.is_empty());
             if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
                 repeat.push_str(&order_flags(chosen));
             }

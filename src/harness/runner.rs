@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 
 use super::kept;
+use super::lists::Lists;
 use super::requires;
 use super::servers::{Servers, with_causes};
 use super::undo::Undo;
@@ -35,6 +36,8 @@ pub struct Runner {
     live: Option<Live>,
     /// Set where no more orders are to be begun.
     pub(super) stop: Arc<AtomicBool>,
+    /// What listed orders have come to.
+    lists: Arc<Lists>,
 }
 
 /// What became of a trial.
@@ -89,6 +92,7 @@ impl Runner {
             keep_databases: false,
             live: None,
             stop: Arc::default(),
+            lists: Arc::default(),
         }
     }
 
@@ -183,6 +187,7 @@ impl Runner {
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
+        findings.extend(self.lists.note(plan, &explored));
         let server_left = self.set_back(plan).await;
         findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {

@@ -107,13 +107,14 @@ impl Worker {
         let step = &plan.steps[number];
         self.coordinator.set_status(self.number, Status::Testing);
         self.coordinator.enter(self.number, &step.state);
+        let vars = self.vars();
         let sent = Instant::now();
         let acted = self.act(step, target).await;
         self.interrupted =
             matches!(&acted.outcome, Outcome::Refused(error) if error.code == QUERY_INTERRUPTED);
         let Ended {
             mut end, txn, ran, ..
-        } = self.end(step, acted, sent).await;
+        } = self.end(step, acted, vars, sent).await;
         // Without its text, which may hold a password.
         tracing::debug!(
             state = step.state,

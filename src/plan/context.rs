@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::PlanInput;
 use super::names::Scope;
 use super::statement::Statement;
-use crate::expect::{Template, TemplateError, value_of_node};
+use crate::expect::{Reading, Template, TemplateError, value_of_node};
 use crate::history::SqlValue;
 use crate::scenario::{Located, Scenario, When};
 use crate::source::{Diagnostic, Node, NodeKind, SourceFile, Span};
@@ -126,6 +126,12 @@ impl Context<'_> {
             return None;
         }
         value
+    }
+
+    /// Text in which no variable can stand: the name of something.
+    pub(super) fn plain_text(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = node.text()?;
+        Reading::new(self.file, self.problems).plain_text(node, &text, what)
     }
 
     pub(super) fn template_error(&mut self, error: &TemplateError, span: Span) {

@@ -1,13 +1,15 @@
 //! The final expectations, with their names resolved.
 
+use std::time::Duration;
+
 use super::connections::ConnectionPlan;
 use super::context::Context;
 use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 use super::{Final, IsTrue, OutcomePlan, Query, Step};
-use crate::expect::{Expectation, Reading, ValuePattern};
+use crate::expect::Expectation;
 use crate::scenario::{Located, keys, lost_comment};
-use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
+use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest, read};
 use crate::sql::{by_name, nearest as nearest_name, split};
 
 impl Context<'_> {
@@ -29,7 +31,7 @@ impl Context<'_> {
                     Some("queries") => found.queries = self.queries(node, scope, false),
                     Some("always") => found.always = self.queries(node, scope, true),
                     Some("shared") => self.shared(node, steps, scope, &mut found),
-                    Some("errors") => self.errors(key, node, &mut found),
+                    Some("errors") => self.errors(key, node, scope, &mut found),
                     Some("outcomes") => {
                         let mine = self.variant.is_in(decl.when.as_ref());
                         let read = self.outcomes(node, connections, steps, scope);
@@ -182,6 +184,7 @@ impl Context<'_> {
                 label: format!("table {name}"),
                 sql: statement.text,
                 expectations,
+                every: None,
             }));
         }
     }
@@ -209,11 +212,18 @@ impl Context<'_> {
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
         let found = self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope);
-        let only_beside = node
+        // How often `always` is asked says that it is to be true.
+        let says_when = node
             .as_map()
             .unwrap_or_default()
             .iter()
-            .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
+            .any(|entry| entry.key.as_str() == Some("every"));
+        let only_beside = !says_when
+            && node
+                .as_map()
+                .unwrap_or_default()
+                .iter()
+                .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
         if only_beside {
             let problem = Diagnostic::error(node.span, "nothing is expected of this");
             self.problems
@@ -235,7 +245,11 @@ impl Context<'_> {
         for item in items {
             let (sql, expectations) = match &item.kind {
                 NodeKind::Map(_) => {
-                    let expectations = self.query_expectations(item, &["sql"], scope);
+                    let beside = if plain { &["sql", "every"][..] } else { &["sql"] };
+                    let mut expectations = self.query_expectations(item, beside, scope);
+                    if plain && expectations.is_empty() {
+                        expectations.push(is_true(item.span));
+                    }
                     let sql = item
                         .as_map()
                         .unwrap_or_default()
@@ -249,17 +263,7 @@ impl Context<'_> {
                     };
                     (&sql.value, expectations)
                 }
-                NodeKind::Str(_) if plain => {
-                    let check: Box<dyn crate::expect::Check> = Box::new(IsTrue);
-                    (
-                        item,
-                        vec![Expectation {
-                            key: "always",
-                            span: item.span,
-                            check,
-                        }],
-                    )
-                }
+                NodeKind::Str(_) if plain => (item, vec![is_true(item.span)]),
                 _ => {
                     let problem = Diagnostic::error(item.span, "a query is a mapping with `sql`");
                     self.problems
@@ -297,12 +301,28 @@ impl Context<'_> {
                 label,
                 sql: statement.text,
                 expectations,
+                every: if plain { self.every(item) } else { None },
             });
         }
         found
     }
 
-    pub(super) fn errors(&mut self, key: &Node, node: &Node, found: &mut Final) {
+    /// How often a query of `always` is asked, where it says so.
+    fn every(&mut self, query: &Node) -> Option<Duration> {
+        let mut entries = query.as_map().unwrap_or_default().iter();
+        let entry = entries.find(|entry| entry.key.as_str() == Some("every"))?;
+        if !self.scenario.runs_freely() {
+            let problem = Diagnostic::error(entry.key.span, "`every` is of connections with `states`");
+            let label = "steps that take turns leave a moment after each of them, at which `always` is asked";
+            self.problems.push(problem.label(entry.key.span, label));
+            return None;
+        }
+        read::limit(&entry.value)
+            .map_err(|problem| self.problems.push(problem))
+            .ok()
+    }
+
+    pub(super) fn errors(&mut self, key: &Node, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         let entries = self.mapping(node, "errors", "errors: {1213: 1}");
         if entries.is_empty() && matches!(node.kind, NodeKind::Map(_)) {
             found.no_errors = Some(key.span);
@@ -314,11 +334,7 @@ impl Context<'_> {
                 NodeKind::Str(name) => by_name(name).map(|entry| Some(entry.code)),
                 _ => None,
             };
-            let mut reading = Reading {
-                file: self.file,
-                problems: self.problems,
-            };
-            let count = ValuePattern::read_number(&entry.value, &mut reading);
+            let count = self.number_pattern(&entry.value, scope);
             match (code, count) {
                 (Some(code), Some(count)) => {
                     if let Some((_, earlier, _)) = found.errors.iter().find(|(other, ..)| *other == code) {
@@ -340,6 +356,15 @@ impl Context<'_> {
                 (Some(_), None) => {}
             }
         }
+    }
+}
+
+/// That a query gives truth.
+fn is_true(span: Span) -> Expectation {
+    Expectation {
+        key: "always",
+        span,
+        check: Box::new(IsTrue),
     }
 }
 

@@ -27,8 +27,8 @@ pub struct OrdersPlan {
     /// The numbers of the outcomes of which this order must come to one, with the places that say so; none where
     /// any of them will do.
     pub outcomes: Vec<(usize, Span)>,
-    /// Whether it is one of the orders that the file lists, a trial of its own.
-    pub listed: bool,
+    /// The labels of all orders that the file lists, where it does: each is a trial of its own.
+    pub listed: Vec<String>,
     /// Steps that are left out, by their numbers: of one order that `--without` has made shorter.
     pub without: Vec<usize>,
 }
@@ -59,12 +59,7 @@ impl Context<'_> {
     ) -> Vec<Step> {
         let scenario = self.scenario;
         // What is saved comes before or after, as the order has it.
-        for step in scenario.all_steps() {
-            let saved = step.save.iter().map(|(name, _)| name);
-            for name in saved.chain(step.set.iter().map(|(name, _)| name)) {
-                scope.add(&name.value);
-            }
-        }
+        scope.give_all();
         let mut steps = Vec::new();
         if scenario.has_states() {
             for decl in &scenario.connections {
@@ -166,7 +161,7 @@ impl Context<'_> {
             seed,
             prune: decl.prune,
             outcomes: Vec::new(),
-            listed: matches!(decl.chosen, ChosenOrders::List(_)),
+            listed: Vec::new(),
             without: Vec::new(),
         };
         let list = match &decl.chosen {
@@ -205,10 +200,12 @@ impl Context<'_> {
                 },
             ));
         }
-        found
-            .into_iter()
-            .map(|(label, plan)| (Some(label), plan))
-            .collect()
+        let listed: Vec<String> = found.iter().map(|(label, _)| label.clone()).collect();
+        let with_list = |(label, plan)| {
+            let listed = listed.clone();
+            (Some(label), OrdersPlan { listed, ..plan })
+        };
+        found.into_iter().map(with_list).collect()
     }
 
     /// The outcomes that an order names, by their numbers.
@@ -269,17 +266,37 @@ impl Context<'_> {
 
     /// Where each order says what it comes to, an outcome that none of them names is never looked for.
     fn check_outcomes_are_named(&mut self, list: &[ListedOrder], outcomes: &[OutcomePlan]) {
-        if list.iter().any(|listed| listed.outcomes.is_empty()) {
-            return;
-        }
-        for outcome in outcomes {
-            let mut named = list.iter().flat_map(|listed| &listed.outcomes);
-            if !named.any(|name| name.value == outcome.name) {
+        let free = list.iter().filter(|listed| listed.outcomes.is_empty()).count();
+        let named = |outcome: &&OutcomePlan| {
+            let mut names = list.iter().flat_map(|listed| &listed.outcomes);
+            names.any(|name| name.value == outcome.name)
+        };
+        if free == 0 {
+            for outcome in outcomes.iter().filter(|outcome| !named(outcome)) {
                 let message = format!("no order of the list comes to `{}`", outcome.name);
                 let problem = Diagnostic::error(outcome.span, message);
                 self.problems
                     .push(problem.label(outcome.span, "name it at an order, or leave it out"));
             }
+            return;
+        }
+        // Each order comes to one outcome.
+        let wanted = outcomes.iter().filter(|outcome| !outcome.may && !named(outcome));
+        if let (true, Some(last)) = (wanted.clone().count() > free, wanted.clone().next_back()) {
+            let message = format!(
+                "{} outcomes must occur, and {} to show them",
+                wanted.count(),
+                match free {
+                    1 => "one interleaving is left".to_owned(),
+                    free => format!("{free} interleavings are left"),
+                }
+            );
+            let problem = Diagnostic::error(last.span, message);
+            self.problems.push(
+                problem
+                    .label(last.span, "no interleaving is left for this one")
+                    .help("list more of them, or write `may: true` where an outcome need not occur"),
+            );
         }
     }
 

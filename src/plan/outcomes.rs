@@ -96,7 +96,7 @@ impl Context<'_> {
                 self.shared(node, steps, scope, &mut holds);
             }
             if let Some(entry) = map.entry("errors") {
-                self.errors(&entry.key, &entry.value, &mut holds);
+                self.errors(&entry.key, &entry.value, scope, &mut holds);
             }
             let saw = map
                 .get("saw")

@@ -142,7 +142,7 @@ impl Context<'_> {
     pub(super) fn check_filled(&mut self, parts: &Parts<'_>, own: &[super::ServerPlan]) {
         let mut given: BTreeSet<&str> = BTreeSet::new();
         for step in parts.steps {
-            given.extend(step.save.iter().map(|(name, ..)| name.as_str()));
+            given.extend(step.save.iter().map(|one| one.name.as_str()));
             given.extend(step.set.iter().map(|(name, _)| name.as_str()));
         }
         let finals = parts

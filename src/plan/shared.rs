@@ -42,19 +42,6 @@ pub struct SeriesPattern {
     pub values: Option<(Span, Vec<ValuePattern>)>,
 }
 
-/// What a job must have come to.
-#[derive(Debug)]
-pub struct JobPattern {
-    /// What it is.
-    pub kind: JobKind,
-    /// Its number or its table; `None`: at least one job of this kind.
-    pub which: Option<String>,
-    /// Where it stands.
-    pub span: Span,
-    /// Fields and their values.
-    pub fields: Vec<(String, Span, ValuePattern)>,
-}
-
 impl Context<'_> {
     pub(super) fn shared(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>, found: &mut Final) {
         let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
@@ -86,7 +73,7 @@ impl Context<'_> {
             self.shared_status(node, found);
         }
         if let Some(node) = of_free("events") {
-            found.events = self.events(node, steps);
+            found.events = self.events(node, steps, scope);
         }
         if let Some(node) = of_free("series") {
             self.series(node, steps, scope, found);
@@ -98,15 +85,15 @@ impl Context<'_> {
                     value: entry.key.text().unwrap_or_default().into_owned(),
                 };
                 let number = self.connection_number(&name);
-                let count = self.number_pattern(&entry.value);
+                let count = self.number_pattern(&entry.value, scope);
                 if let (Some(number), Some(count)) = (number, count) {
                     found.retries.push((number, entry.key.span, count));
                 }
             }
         }
         for (key, kind) in [("imports", JobKind::Import), ("ddl", JobKind::Ddl)] {
-            if let Some(node) = of_free(key) {
-                self.jobs(key, node, kind, steps, scope, found);
+            if let Some(entry) = map.entry(key).filter(|_| free) {
+                self.jobs(entry, kind, steps, scope, found);
             }
         }
     }
@@ -114,8 +101,16 @@ impl Context<'_> {
     fn shared_vars(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         for entry in self.mapping(node, "vars", "vars: {job: 1}") {
             let Some(name) = entry.key.text() else { continue };
-            scope.check_name(&name, entry.key.span, self.problems);
+            scope.check_each(&name, entry.key.span, self.problems);
             if let Some(pattern) = self.known_pattern(&entry.value, scope) {
+                let owners = scope.owners();
+                let used = pattern.variables();
+                let itself = |other: &str| owners.keys(&name).contains(&owners.key(other, None));
+                if let Some((_, span)) = used.iter().find(|(other, _)| itself(other)) {
+                    let problem = Diagnostic::error(*span, format!("`{name}` is compared with itself"));
+                    self.problems
+                        .push(problem.label(*span, "this says nothing of its value"));
+                }
                 found.vars.push((name.into_owned(), entry.key.span, pattern));
             }
         }
@@ -145,10 +140,7 @@ impl Context<'_> {
     }
 
     pub(super) fn value_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
-        let mut reading = Reading {
-            file: self.file,
-            problems: self.problems,
-        };
+        let mut reading = Reading::new(self.file, self.problems);
         ValuePattern::read(node, &mut reading)
     }
 
@@ -161,15 +153,16 @@ impl Context<'_> {
         Some(pattern)
     }
 
-    fn number_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
-        let mut reading = Reading {
-            file: self.file,
-            problems: self.problems,
-        };
-        ValuePattern::read_number(node, &mut reading)
+    /// A number that is counted, with variables that have a value by then.
+    pub(super) fn number_pattern(&mut self, node: &Node, scope: &mut Scope<'_>) -> Option<ValuePattern> {
+        let pattern = ValuePattern::read_number(node, &mut Reading::new(self.file, self.problems))?;
+        for (name, span) in pattern.variables() {
+            scope.check_name(&name, span, self.problems);
+        }
+        Some(pattern)
     }
 
-    fn events(&mut self, node: &Node, steps: &[Step]) -> Option<EventsPattern> {
+    fn events(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>) -> Option<EventsPattern> {
         if let Some(items) = node.as_seq() {
             let mut names = Vec::new();
             for item in items {
@@ -189,7 +182,7 @@ impl Context<'_> {
         for entry in self.mapping(node, "events", "events: {started: 1}") {
             let name = entry.key.text().unwrap_or_default().into_owned();
             self.check_event(&name, entry.key.span, steps);
-            if let Some(pattern) = self.number_pattern(&entry.value) {
+            if let Some(pattern) = self.number_pattern(&entry.value, scope) {
                 counts.push((name, entry.key.span, pattern));
             }
         }
@@ -245,7 +238,7 @@ impl Context<'_> {
                 increasing: None,
                 values: None,
             };
-            series.count = map.get("count").and_then(|node| self.number_pattern(node));
+            series.count = map.get("count").and_then(|node| self.number_pattern(node, scope));
             if let Some(entry) = map.entry("increasing") {
                 if matches!(entry.value.kind, NodeKind::Bool(true)) {
                     series.increasing = Some(entry.key.span);
@@ -273,55 +266,6 @@ impl Context<'_> {
             }
             found.series.push(series);
         }
-    }
-
-    fn jobs(
-        &mut self,
-        key: &str,
-        node: &Node,
-        kind: JobKind,
-        steps: &[Step],
-        scope: &mut Scope<'_>,
-        found: &mut Final,
-    ) {
-        let example = match kind {
-            JobKind::Import => "{status: finished}",
-            JobKind::Ddl => "{status: synced}",
-        };
-        if !steps.iter().any(|step| step.effects().jobs.contains(&kind)) {
-            let word = kind.word();
-            let problem = Diagnostic::error(node.span, format!("no state watches {key}"));
-            self.problems
-                .push(problem.label(node.span, format!("write `watch_{word}` in a state")));
-        }
-        for entry in self.mapping(node, key, &format!("{key}: {{any: {example}}}")) {
-            let which = entry.key.text().unwrap_or_default().into_owned();
-            let mut fields = Vec::new();
-            for field in self.mapping(&entry.value, &which, &format!("{which}: {example}")) {
-                let name = Located {
-                    span: field.key.span,
-                    value: field.key.text().unwrap_or_default().into_owned(),
-                };
-                let known = keys::names(keys::JOB);
-                if !known.contains(&name.value.as_str()) {
-                    self.unknown_key(&field.key, &name.value, "a job", &known);
-                }
-                if let Some(pattern) = self.known_pattern(&field.value, scope) {
-                    fields.push((name.value, name.span, pattern));
-                }
-            }
-            found.jobs.push(JobPattern {
-                kind,
-                which: Some(which).filter(|which| which != "any"),
-                span: entry.key.span,
-                fields,
-            });
-        }
-    }
-
-    fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
-        self.problems
-            .push(crate::source::unknown_key(node, key, what, known));
     }
 }
 

@@ -9,7 +9,7 @@ use super::names::Scope;
 use super::transitions::{END, Own};
 use super::{Action, Step};
 use crate::scenario::{Located, StateDecl};
-use crate::source::{Diagnostic, Node, Span};
+use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// The states of all connections, one connection after another.
 #[derive(Default)]
@@ -35,14 +35,7 @@ impl Context<'_> {
         let scenario = self.scenario;
         let mut all = States::default();
         // Which connection gives a variable its value first is known only when it runs.
-        for state in scenario.connections.iter().flat_map(|own| &own.states) {
-            let step = &state.step;
-            let saved = step.save.iter().map(|(name, _)| name);
-            let set = step.set.iter().map(|(name, _)| name);
-            for name in saved.chain(set) {
-                scope.add(&name.value);
-            }
-        }
+        scope.give_all();
         for name in ["iteration", "round"] {
             scope.add(name);
         }
@@ -187,14 +180,22 @@ impl Context<'_> {
             .iter()
             .flat_map(|want| self.wants(want, owns, connections, &all.steps))
             .collect();
+        let connection = all.steps.get(number).map(|step| step.connection);
+        scope.read_as(connection);
         let add = decl
             .add
             .iter()
             .filter_map(|(name, node)| {
                 self.check_new_name(name);
-                if scope.knows(&name.value) {
-                    scope.check_name(&name.value, name.span, self.problems);
-                } else {
+                if connection.is_some_and(|own| scope.owners().is_own(own, &name.value)) {
+                    let message = format!("`{}` is this connection's own, since it saves it", name.value);
+                    let problem = Diagnostic::error(name.span, message);
+                    self.problems.push(
+                        problem
+                            .label(name.span, "`add` counts in a variable of everybody's")
+                            .help("keep it by `shared` rather than `save`, or give one of them another name"),
+                    );
+                } else if !scope.use_shared(&name.value) {
                     let message = format!("`{}` has no value to add to", name.value);
                     let problem = Diagnostic::error(name.span, message).label(name.span, "added to here");
                     self.problems
@@ -208,12 +209,10 @@ impl Context<'_> {
         let record = decl
             .record
             .iter()
-            .map(|(name, source)| {
-                (
-                    name.value.clone(),
-                    super::steps::save_source(&source.value),
-                    source.span,
-                )
+            .filter_map(|(name, source)| {
+                let node = Node::new(name.span, NodeKind::Str(name.value.clone()));
+                let name = self.plain_text(&node, "a series' name");
+                Some((name?, self.save_source(source)?, source.span))
             })
             .collect();
         let following = number + 1;
@@ -307,9 +306,9 @@ impl Context<'_> {
                 entries
                     .iter()
                     .filter_map(|entry| {
-                        let name = entry.key.text()?.into_owned();
-                        let pattern = self.known_pattern(&entry.value, scope)?;
-                        Some((name, entry.key.span, pattern))
+                        let name = self.plain_text(&entry.key, "a column's name here");
+                        let pattern = self.known_pattern(&entry.value, scope);
+                        Some((name?, entry.key.span, pattern?))
                     })
                     .collect()
             }

@@ -9,7 +9,7 @@ use super::error::TrialError;
 use super::settings::RunSettings;
 use crate::connection::ConnectionOptions;
 use crate::coordinator::Coordinator;
-use crate::machine::Worker;
+use crate::machine::{Observer, Worker};
 use crate::plan::{Mode, TrialPlan};
 
 /// At most this many connections are opened at the same time.
@@ -68,7 +68,8 @@ pub(crate) async fn connect(
             ..control.options.clone()
         };
         let (plan, coordinator) = (Arc::clone(plan), Arc::clone(coordinator));
-        workers.push(Worker::new(number, plan, coordinator, config, options));
+        let observer = Observer::new(control.config.clone(), control.options.clone());
+        workers.push(Worker::new(number, plan, coordinator, config, options, observer));
     }
     let connects = workers.into_iter().map(|mut worker| async move {
         let result = worker.connect().await;

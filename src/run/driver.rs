@@ -13,7 +13,7 @@ use super::control::Controls;
 use super::on_failure::OnFailure;
 use crate::coordinator::Coordinator;
 use crate::history::{CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
-use crate::machine::{Command, Report, Worker};
+use crate::machine::{Command, Report, Worker, vars_of};
 use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
 use crate::transaction::Transaction;
 
@@ -306,8 +306,9 @@ impl<'c> Driver<'c> {
         if self.sessions.iter().any(|slot| slot.running.is_some()) {
             return;
         }
+        let vars = vars_of(&self.plan, &self.coordinator, None);
         let control = &mut self.controls[self.plan.main_control()];
-        let records = always(&self.plan, control, &self.coordinator.vars(), after).await;
+        let records = always(&self.plan, control, &vars, after).await;
         self.checks.extend(records);
     }
 }

@@ -28,6 +28,8 @@ pub enum Form {
     Whole(u32, u32),
     /// A number or text, to compare with.
     Bound,
+    /// A number, or a variable that has one.
+    Amount,
     /// A duration with its unit.
     Duration,
     /// A name: letters, digits, `_` and `-`.
@@ -76,6 +78,8 @@ pub enum Form {
     Tables,
     /// A query with expectations of its result.
     Query,
+    /// The same, with how often it is asked.
+    Watched,
     /// A mapping of errors to how many of them.
     ErrorCounts,
     /// An expected value: a literal or a matcher.
@@ -93,7 +97,7 @@ pub enum Form {
 use Form::{
     Any, Connections, Count, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name,
     Number, Object, OneOf, OneOrMany, Query, Saw, Settings, Single, StateExpect, States, Status, StepExpect,
-    Steps, Tables, Text, Transitions, Value, Wants, Whole, Words, Yes,
+    Steps, Tables, Text, Transitions, Value, Wants, Watched, Whole, Words, Yes,
 };
 
 /// At most this many connections of one name.
@@ -356,6 +360,7 @@ pub const STATE: &[Key] = &[
         OneOrMany(&Name),
     ),
     SAVE,
+    SHARED_VALUES,
     SET,
     (
         "add",
@@ -431,6 +436,7 @@ pub const STEP: &[Key] = &[
     PARAMS,
     WITH,
     SAVE,
+    SHARED_VALUES,
     SET,
     WHEN,
     TIMEOUT,
@@ -449,10 +455,15 @@ const PARAMS: Key = (
 );
 const SAVE: Key = (
     "save",
-    "keep values of the result: a column, row.0.1, last_insert_id or affected",
+    "keep values of the result as the connection's own: a column, row.0.1, last_insert_id or affected",
     Map(&Text),
 );
-const SET: Key = ("set", "keep values as they stand", Map(&Any));
+const SHARED_VALUES: Key = (
+    "shared",
+    "keep values of the result for all connections: a column, row.0.1, last_insert_id or affected",
+    Map(&Text),
+);
+const SET: Key = ("set", "keep values as they stand, for all connections", Map(&Any));
 const TIMEOUT: Key = ("timeout", "the limit of this step", Duration);
 
 /// Keys of expectations about waiting.
@@ -505,8 +516,9 @@ pub const FINAL: &[Key] = &[
     ),
     (
         "always",
-        "a statement that must be true whenever no statement runs, or a list of them",
-        OneOrMany(&Either(&[Words, Query])),
+        "a statement that must be true whenever no statement runs, or a list of them; where connections run freely, after \
+         each statement that may have changed something, or `every` so often",
+        OneOrMany(&Either(&[Words, Watched])),
     ),
 ];
 
@@ -612,13 +624,15 @@ pub const SHARED: &[Key] = &[
     ),
     (
         "imports",
-        "import jobs by their number or table, or `any`, and what they must have come to",
-        Map(&Object(JOB, &[])),
+        "import jobs by their number or table, `any` or `all`, and what they must have come to; a list says it of each, \
+         in the order of their numbers",
+        Map(&OneOrMany(&Object(JOB, &[]))),
     ),
     (
         "ddl",
-        "schema changes by their number or table, or `any`, and what they must have come to",
-        Map(&Object(JOB, &[])),
+        "schema changes by their number or table, `any` or `all`, and what they must have come to; a list says it of each, \
+         in the order of their numbers",
+        Map(&OneOrMany(&Object(JOB, &[]))),
     ),
 ];
 

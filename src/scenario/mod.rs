@@ -133,8 +133,10 @@ pub struct StepDecl {
     pub when: Option<When>,
     /// What is expected, at the step itself and in its `expect`.
     pub expects: Vec<ExpectDecl>,
-    /// Values to keep from the result.
+    /// Values to keep from the result, as the connection's own.
     pub save: Vec<(Located<String>, Located<String>)>,
+    /// Values to keep from the result for all connections.
+    pub shared: Vec<(Located<String>, Located<String>)>,
     /// Values to keep as they stand.
     pub set: Vec<(Located<String>, Node)>,
     /// A limit of its own.

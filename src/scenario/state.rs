@@ -101,14 +101,15 @@ impl Reader<'_> {
             own.entries.retain(|(key, _)| key.as_str() != Some("within"));
         }
         let save = self.pairs_of_text(map.get("save"), "save");
+        let shared = self.pairs_of_text(map.get("shared"), "shared");
         let record = self.pairs_such_as(map.get("record"), "record", "progress: done");
         let record: Vec<_> = record
             .into_iter()
             .filter_map(|(name, node)| Some((name, self.text(&node, "what to record")?)))
             .collect();
-        for key in ["save", "record"] {
+        for key in ["save", "shared", "record"] {
             if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
-                let verb = if key == "save" { "save" } else { "record" };
+                let verb = if key == "record" { "record" } else { "save" };
                 let problem = Diagnostic::error(entry.key.span, format!("there is no result to {verb} from"));
                 self.problems
                     .push(problem.label(entry.key.span, "this state runs no statement"));
@@ -125,6 +126,7 @@ impl Reader<'_> {
             when: map.get("when").and_then(|node| when(node, self.problems)),
             expects,
             save,
+            shared,
             set: self.pairs(map.get("set"), "set"),
             timeout: map.get("timeout").and_then(|node| self.ok(read::limit(node))),
         };

@@ -111,10 +111,13 @@ impl Reader<'_> {
         let action = self.action(node, &map, "a step", &found)?;
         let expects = self.expects(&map);
         let save = self.pairs_of_text(map.get("save"), "save");
-        if let (Some(entry), false) = (map.entry("save"), action.is_statement()) {
-            let problem = Diagnostic::error(entry.key.span, "there is no result to save from");
-            self.problems
-                .push(problem.label(entry.key.span, "this step runs no statement"));
+        let shared = self.pairs_of_text(map.get("shared"), "shared");
+        for key in ["save", "shared"] {
+            if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
+                let problem = Diagnostic::error(entry.key.span, "there is no result to save from");
+                self.problems
+                    .push(problem.label(entry.key.span, "this step runs no statement"));
+            }
         }
         let set = self.pairs(map.get("set"), "set");
         let timeout = map.get("timeout").and_then(|node| self.ok(read::limit(node)));
@@ -128,6 +131,7 @@ impl Reader<'_> {
             when,
             expects,
             save,
+            shared,
             set,
             timeout,
         })

@@ -7,6 +7,7 @@ mod error;
 mod error_table;
 mod kind;
 mod lexer;
+mod mistake;
 mod prepared;
 mod product;
 mod set;
@@ -23,6 +24,7 @@ pub use error::{
 };
 pub use error_table::ErrorEntry;
 pub use kind::{Kind, TransactionMode};
+pub(crate) use mistake::is_mistake;
 pub use prepared::{Prepared, Source};
 pub use product::Product;
 pub(crate) use product::TXN_MODE;

@@ -108,6 +108,11 @@ impl Transaction {
         self.autocommit && !self.open && self.user_locks.is_empty()
     }
 
+    /// Whether a statement is part of a transaction that goes on after it.
+    pub fn is_open(&self) -> bool {
+        self.open || !self.autocommit
+    }
+
     /// Whether this user-level lock is held, or may be.
     pub fn holds_user_lock(&self, name: Option<&str>) -> bool {
         self.user_locks.may_hold(name)
@@ -193,7 +198,7 @@ impl Transaction {
                 return;
             }
             Outcome::Rows(_) | Outcome::Done(_) => {}
-            Outcome::TimedOut { .. } => return,
+            Outcome::TimedOut { .. } | Outcome::Unanswered { .. } => return,
         }
         let begins = matches!(statement.kind, Kind::Begin(_));
         // What the server says goes before it: to set autocommit to what it was ends nothing.

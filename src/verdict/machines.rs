@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, statement_span};
+use super::finding::Finding;
+use super::steps::statement_span;
 use crate::history::{History, Outcome, Status, StepRecord, WaitFailure, Went, describe, why_not_satisfied};
 use crate::plan::{Repetition, TrialPlan, is_there};
 

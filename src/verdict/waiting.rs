@@ -1,6 +1,6 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::history::{ConnectionRecord, History, Outcome, RowSet, SqlValue, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
@@ -162,7 +162,7 @@ fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedB
     Some(match &end.outcome {
         // GET_LOCK answers 0 when its time is over.
         Outcome::Rows(rows) if has_not_got_a_lock(&record.text, rows) => EndedBy::OwnLimit,
-        Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
+        Outcome::Rows(_) | Outcome::Done(_) | Outcome::Unanswered { .. } => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
             LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,
             QUERY_INTERRUPTED if killed => EndedBy::Kill,

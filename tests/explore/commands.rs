@@ -171,7 +171,7 @@ fn what_bless_writes_tells_all_outcomes_apart() {
             "braces",
             BRACES,
             "2 outcomes",
-            vec!["\"$${x} $1\"", "{json: {\"${y}\":\"$${z}\"}}"],
+            vec!["\"$${x} $1\"", "{json: {\"$${y}\":\"$${z}\"}}"],
         ),
         (
             "over_its_limit",

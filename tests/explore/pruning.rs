@@ -356,7 +356,7 @@ connections:
     pruning_and_a_variable_in_an_expectation: "vars: {n: 1}
 connections:
   a: {states: [{sql: select 0 as n, save: {n: n}}]}
-  b: {states: [{sql: select 0, value: \"${n}\"}]}
+  b: {states: [{sql: select 0, value: \"${a.n}\"}]}
 ";
     pruning_and_a_variable_with_the_name_of_a_table: "setup: |
   create table t (id int primary key, n int); insert into t values (1, 0);

@@ -135,10 +135,20 @@ impl<'n> Maker<'n> {
 
     /// One job that fits is enough, so that the wrong value is one that no other job has.
     fn job(&mut self, entry: &'n Entry, whens: &[&Node]) {
-        for field in entry.value.as_map().unwrap_or_default() {
+        let each = entry.value.as_seq().unwrap_or_default();
+        for field in [&entry.value]
+            .into_iter()
+            .chain(each)
+            .filter_map(Node::as_map)
+            .flatten()
+        {
             for (_, wrong) in wrong_values(&field.value, true) {
                 self.add("job's field changed", &field.value, &wrong, whens);
             }
+        }
+        if let [.., last] = each {
+            let twice = each.iter().chain([last]).cloned().collect();
+            self.add("job twice", &entry.value, &list(twice), whens);
         }
         let other = text("changed");
         self.add("job renamed", &entry.key, &other, whens);
