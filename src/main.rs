@@ -118,7 +118,7 @@ fn main() -> ExitCode {
             without,
             paths,
         } => {
-            let order = order.map(|order| tidb_scenarios::plan::ChosenOrder {
+            let order = order.map(|order| tidb_scenarios::engine::ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),
             });

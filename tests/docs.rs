@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use expect_test::expect_file;
 use regex::Regex;
-use tidb_scenarios::plan::{PlanInput, plan};
-use tidb_scenarios::scenario::keys;
-use tidb_scenarios::source::{RenderStyle, SourceFile, render_all};
+use tidb_scenarios::engine::{PlanInput, plan};
+use tidb_scenarios::engine::{RenderStyle, SourceFile, render_all};
+use tidb_scenarios::testing::keys;
 
 /// A fenced block of a document.
 #[derive(Debug)]
@@ -301,8 +301,8 @@ fn the_language_reference_has_every_key() {
         keys::SERIES,
         keys::PERMUTATIONS,
         keys::OUTCOME,
-        tidb_scenarios::expect::MATCHERS,
-        tidb_scenarios::expect::ERROR_KEYS,
+        tidb_scenarios::testing::MATCHERS,
+        tidb_scenarios::testing::ERROR_KEYS,
     ];
     // In code: alone, or as a key of what stands in braces there.
     let prose: String = reference.split("```").step_by(2).collect();

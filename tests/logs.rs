@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use tidb_scenarios::plan::{PlanInput, plan};
-use tidb_scenarios::run::{RunSettings, run};
+use tidb_scenarios::engine::SourceFile;
+use tidb_scenarios::engine::{PlanInput, plan};
+use tidb_scenarios::engine::{RunSettings, run};
 use tidb_scenarios::server::{Progress, ProviderKind, Server, ServerSettings, ServerSpec};
-use tidb_scenarios::source::SourceFile;
 use tracing_test::traced_test;
 
 const SCENARIO: &str = "scenario: a second writer waits

@@ -9,10 +9,10 @@ use expect_test::expect_file;
 use jsonschema::Validator;
 use regex::Regex;
 use serde_json::{Map, Value};
-use tidb_scenarios::plan::{PlanInput, Planned, plan};
-use tidb_scenarios::scenario::keys::{self, Form, Key};
+use tidb_scenarios::engine::{Entry, Node, NodeKind, SourceFile, Span, parse};
+use tidb_scenarios::engine::{PlanInput, Planned, plan};
 use tidb_scenarios::schema::{schema, schema_text};
-use tidb_scenarios::source::{Entry, Node, NodeKind, SourceFile, Span, parse};
+use tidb_scenarios::testing::keys::{self, Form, Key};
 
 /// Files of `tests/language/invalid` whose mistake is one of form.
 const MISTAKES_OF_FORM: &[&str] = &[

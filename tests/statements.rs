@@ -9,7 +9,7 @@ use mysql_async::{Conn, OptsBuilder};
 use tidb_scenarios::connection::Connection;
 use tidb_scenarios::history::{Outcome, describe};
 use tidb_scenarios::server::{Progress, ProviderKind, Server, ServerSettings, ServerSpec};
-use tidb_scenarios::sql::{TransactionChange, classify};
+use tidb_scenarios::testing::{TransactionChange, classify};
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use tidb_scenarios::engine::{PlanInput, plan};
 use tidb_scenarios::harness::collect;
-use tidb_scenarios::plan::{PlanInput, plan};
 use tidb_scenarios::server::{ProviderKind, Server, ServerSettings, ServerSpec};
 
 use numbers::{Pairs, Times, head};

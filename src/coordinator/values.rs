@@ -25,12 +25,6 @@ impl Coordinator {
         self.owners.find(name, connection, &shared.vars, own)
     }
 
-    /// A variable of all, if it is set.
-    #[must_use]
-    pub fn var(&self, name: &str) -> Option<SqlValue> {
-        self.lock().vars.get(name).cloned()
-    }
-
     /// Sets a variable that a plan or a program gives at the start.
     pub fn preset_var(&self, name: &str, value: SqlValue) {
         self.lock().vars.insert(name.to_owned(), value);

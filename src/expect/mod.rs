@@ -24,8 +24,8 @@ mod value_pattern;
 mod warnings;
 
 pub use check::{Check, Mismatch, Needs, Seen};
-pub use error::{ErrorPattern, KEYS as ERROR_KEYS, TIMED_OUT};
-pub use kind::{Expectation, Kind, Read, Reading};
+pub use error::{KEYS as ERROR_KEYS, TIMED_OUT};
+pub use kind::{Expectation, Reading};
 pub use kinds::KINDS;
 pub use reading::read_all;
 pub use shape::Shape;

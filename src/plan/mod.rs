@@ -53,17 +53,14 @@ pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use jobs::{JobFields, JobPattern, JobsWanted, WhichJobs};
 pub use load::LoadContent;
-pub use machine::{
-    BarrierPlan, Coordination, Effects, Next, Repetition, Retries, Trigger, Want, Wanted, Watch,
-    describe_action, is_there,
-};
+pub use machine::{BarrierPlan, Coordination, Next, Repetition, Watch, describe_action, is_there};
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
-pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
-pub use outcomes::{OutcomePlan, SawPlan};
-pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
+pub use orders::{OrderChoice, OrdersPlan, number_of_orders};
+pub use outcomes::OutcomePlan;
+pub use pattern::{BLOCKED, LIFECYCLE, StatePattern};
 pub use server_changes::ServerChanges;
 pub use shared::{EventsPattern, SeriesPattern};
-pub use statement::{FillError, Statement, fill};
+pub use statement::{Statement, fill};
 pub use step_name::step_name;
 pub use user_locks::UserLocks;
 

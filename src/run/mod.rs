@@ -32,7 +32,9 @@ pub(crate) use driver::{Driver, SessionSlot};
 pub use error::TrialError;
 pub(crate) use globals::global_variable;
 pub(crate) use limits::POLL_EVERY;
-pub use live::{Live, LiveConnection, LiveStatus};
+#[cfg(test)]
+pub(crate) use live::LiveConnection;
+pub use live::{Live, LiveStatus};
 pub(crate) use on_failure::OnFailure;
 pub(crate) use server_scope::server_scope;
 pub use settings::RunSettings;

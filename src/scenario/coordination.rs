@@ -28,8 +28,6 @@ pub struct BarrierDecl {
 /// What ends the looks of a state.
 #[derive(Debug, Clone)]
 pub struct UntilDecl {
-    /// The key `until` itself.
-    pub key: Node,
     /// Columns of the first row and their values.
     pub values: Node,
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
-pub use coordination::{BarrierDecl, RetriesDecl, UntilDecl, WantDecl};
+pub use coordination::WantDecl;
 pub use orders::{ChosenOrders, ListedOrder, OrdersDecl};
 pub use read::read_scenario;
 pub(crate) use reader::lost_comment;

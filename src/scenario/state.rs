@@ -81,7 +81,6 @@ impl Reader<'_> {
         let place = name.as_ref().map_or(first, |name| name.span);
         let action = self.state_action(node, &map)?;
         let until = map.entry("until").map(|entry| UntilDecl {
-            key: entry.key.clone(),
             values: entry.value.clone(),
         });
         self.check_until(&map, &action);

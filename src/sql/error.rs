@@ -4,8 +4,6 @@ use super::error_table::{ErrorEntry, TABLE};
 
 /// `ER_NO_SUCH_TABLE`: a table that is named is not there.
 pub const NO_SUCH_TABLE: u16 = 1146;
-/// `ER_LOCK_DEADLOCK`: a transaction was rolled back to break a deadlock.
-pub const DEADLOCK: u16 = 1213;
 /// `ER_LOCK_WAIT_TIMEOUT`: a statement gave up waiting for a lock.
 pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_QUERY_INTERRUPTED`: KILL QUERY.

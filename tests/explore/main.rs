@@ -21,11 +21,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use tidb_scenarios::explore::{ExploreSettings, Explored, OrderOutcome};
-use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
-use tidb_scenarios::run::RunSettings;
+use tidb_scenarios::engine::RunSettings;
+use tidb_scenarios::engine::{ExploreSettings, Explored, OrderOutcome};
+use tidb_scenarios::engine::{PlanInput, TrialPlan, plan};
+use tidb_scenarios::engine::{Severity, SourceFile};
 use tidb_scenarios::server::{Progress, ProviderKind, Server, ServerSettings, ServerSpec};
-use tidb_scenarios::source::{Severity, SourceFile};
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -81,7 +81,7 @@ fn settings() -> ExploreSettings {
 fn explored(text: &str) -> Explored {
     let plan = trial(text);
     let settings = settings();
-    let explored = tidb_scenarios::explore::explore(&plan, &SERVER, &[], &settings);
+    let explored = tidb_scenarios::engine::explore(&plan, &SERVER, &[], &settings);
     RUNTIME
         .block_on(explored)
         .unwrap_or_else(|error| panic!("{error}\n{text}"))

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tidb_scenarios::explore::{LeftOut, OrderOutcome, random_schedules};
+use tidb_scenarios::engine::table;
+use tidb_scenarios::engine::{LeftOut, OrderOutcome, random_schedules};
 use tidb_scenarios::history::History;
-use tidb_scenarios::report::table;
 
 use crate::{
     LOST_UPDATE, RUNTIME, SERVER, counts, explored, file, messages, run, settings, trial, withdrawals,
@@ -517,7 +517,7 @@ expect:
     // No time is no search.
     let mut settings = settings();
     settings.shrink_max = Duration::ZERO;
-    let none = tidb_scenarios::explore::explore(&plan, &SERVER, &[], &settings);
+    let none = tidb_scenarios::engine::explore(&plan, &SERVER, &[], &settings);
     let none = RUNTIME.block_on(none).expect("it runs");
     assert!(none.failing[0].shrunk.is_none());
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidb_scenarios::plan::{PlanInput, plan};
-use tidb_scenarios::source::SourceFile;
+use tidb_scenarios::engine::SourceFile;
+use tidb_scenarios::engine::{PlanInput, plan};
 
 use crate::{explored, messages, withdrawals};
 
@@ -135,7 +135,7 @@ expect:
         let refused = planned
             .problems
             .iter()
-            .any(tidb_scenarios::source::Diagnostic::is_error);
+            .any(tidb_scenarios::engine::Diagnostic::is_error);
         assert!(refused || !messages(&explored(&bad)).is_empty(), "{bad}");
     }
     // A step that was not run saw nothing.

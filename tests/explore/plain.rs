@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tidb_scenarios::explore::{Explored, OrderOutcome};
-use tidb_scenarios::plan::TrialPlan;
-use tidb_scenarios::report::table;
+use tidb_scenarios::engine::TrialPlan;
+use tidb_scenarios::engine::table;
+use tidb_scenarios::engine::{Explored, OrderOutcome};
 
 use crate::random::generate::scenario;
 use crate::random::{seeds, timeless, without_times};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tidb_scenarios::report::table;
+use tidb_scenarios::engine::table;
 
 use crate::random::Both;
 use crate::trial;

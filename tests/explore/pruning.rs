@@ -1,6 +1,6 @@
 //! What is left out by pruning changes nothing of what is found.
 
-use tidb_scenarios::report::table;
+use tidb_scenarios::engine::table;
 
 use crate::{counts, explored, messages, trial, withdrawals};
 

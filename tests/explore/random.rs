@@ -14,8 +14,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use tidb_scenarios::explore::{Explored, OrderOutcome};
-use tidb_scenarios::report::table;
+use tidb_scenarios::engine::table;
+use tidb_scenarios::engine::{Explored, OrderOutcome};
 
 use self::feature::{Feature, Tally};
 use self::generate::scenario;
@@ -139,7 +139,7 @@ fn every_feature_is_in_some_random_scenario_and_each_of_those_can_be_read() {
         let steps: usize = scenario.connections.iter().map(|own| own.states.len()).sum();
         assert_eq!(plan.steps.len(), steps, "seed {seed}");
         assert_eq!(
-            tidb_scenarios::plan::number_of_orders(&plan.connections),
+            tidb_scenarios::engine::number_of_orders(&plan.connections),
             scenario.orders(),
             "seed {seed}"
         );

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidb_scenarios::explore::{OrderOutcome, ReplayScheduler, Sandbox};
-use tidb_scenarios::plan::TrialPlan;
+use tidb_scenarios::engine::TrialPlan;
+use tidb_scenarios::engine::{OrderOutcome, ReplayScheduler, Sandbox};
 use tidb_scenarios::server::Server;
 
 use crate::{RUNTIME, SERVER, explored, settings, trial};

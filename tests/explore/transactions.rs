@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use expect_test::expect;
-use tidb_scenarios::explore::{ReplayScheduler, Sandbox};
+use tidb_scenarios::engine::run as run_trial;
+use tidb_scenarios::engine::{ReplayScheduler, Sandbox};
 use tidb_scenarios::history::History;
-use tidb_scenarios::run::run as run_trial;
 
 use super::{RUNTIME, SERVER, settings, trial};
 

@@ -137,7 +137,7 @@ fn who_waits_for_a_session_outside_of_the_trial_is_slow_and_not_blocked() {
     let server: &Server = &SERVER;
     let (explored, ()) = RUNTIME.block_on(async {
         tokio::join!(
-            tidb_scenarios::explore::explore(&plan, server, &[], &settings),
+            tidb_scenarios::engine::explore(&plan, server, &[], &settings),
             stand_in_the_way(&settings.run.database, 2)
         )
     });

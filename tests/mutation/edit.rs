@@ -1,7 +1,7 @@
 //! Changes of a file's text, at places that its nodes name.
 
 use base64::Engine as _;
-use tidb_scenarios::source::{Entry, Node, NodeKind, Span};
+use tidb_scenarios::engine::{Entry, Node, NodeKind, Span};
 
 /// One stretch of the file, and what stands there instead.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tidb_scenarios::expect::{Expectation, Needs};
-use tidb_scenarios::explore::{OrderOutcome, judge_schedules};
+use tidb_scenarios::engine::{Final, Query, Step, TrialPlan};
+use tidb_scenarios::engine::{OrderOutcome, judge_schedules};
+use tidb_scenarios::engine::{Verdict, judge, outcome};
 use tidb_scenarios::history::{History, Went};
-use tidb_scenarios::plan::{Final, Query, Step, TrialPlan};
-use tidb_scenarios::verdict::{Verdict, judge, outcome};
+use tidb_scenarios::testing::{Expectation, Needs};
 
 use crate::mutants::{Mutant, Reach, states_meet};
 

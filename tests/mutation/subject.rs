@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidb_scenarios::engine::{PlanInput, Planned, plan};
+use tidb_scenarios::engine::{SourceFile, parse};
 use tidb_scenarios::harness::PlannedFile;
-use tidb_scenarios::plan::{PlanInput, Planned, plan};
-use tidb_scenarios::source::{SourceFile, parse};
 use tokio::sync::OnceCell;
 
 use crate::edit;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tidb_scenarios::source::{Node, NodeKind};
+use tidb_scenarios::engine::{Node, NodeKind};
 
 use crate::edit::{flag, flow, int, list, map, null, text};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use libtest_mimic::{Completion, Failed};
+use tidb_scenarios::engine::table;
+use tidb_scenarios::engine::timeline;
+use tidb_scenarios::engine::{Finding, Verdict};
+use tidb_scenarios::engine::{PlanInput, TrialPlan, plan};
 use tidb_scenarios::harness::{Ended, Runner, Trouble};
-use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
-use tidb_scenarios::report::table;
-use tidb_scenarios::report::timeline;
-use tidb_scenarios::verdict::{Finding, Verdict};
 
 use crate::mutants::{Area, Mutant, Reach};
 use crate::past::{Past, runs_alike};

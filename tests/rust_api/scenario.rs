@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use tidb_scenarios::engine::SourceFile;
+use tidb_scenarios::engine::{PlanInput, TrialPlan, plan};
+use tidb_scenarios::engine::{RunSettings, run};
+use tidb_scenarios::engine::{Verdict, judge};
 use tidb_scenarios::history::{History, WaitFailure, Went};
-use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
-use tidb_scenarios::run::{RunSettings, run};
 use tidb_scenarios::server::Server;
-use tidb_scenarios::source::SourceFile;
-use tidb_scenarios::verdict::{Verdict, judge};
 use tidb_scenarios::{Handlers, Next};
 
 const LONG: Duration = Duration::from_secs(60);

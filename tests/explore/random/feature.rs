@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
-use tidb_scenarios::explore::Explored;
-use tidb_scenarios::plan::TrialPlan;
+use tidb_scenarios::engine::Explored;
+use tidb_scenarios::engine::TrialPlan;
 
 use super::scenario::Scenario;
 

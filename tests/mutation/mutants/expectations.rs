@@ -1,9 +1,9 @@
 //! What is expected of a result, changed.
 
-use tidb_scenarios::expect::TIMED_OUT;
-use tidb_scenarios::scenario::keys;
-use tidb_scenarios::source::{Node, NodeKind};
-use tidb_scenarios::sql::by_name;
+use tidb_scenarios::engine::{Node, NodeKind};
+use tidb_scenarios::testing::TIMED_OUT;
+use tidb_scenarios::testing::by_name;
+use tidb_scenarios::testing::keys;
 
 use super::{Area, Container, Maker, Step};
 use crate::edit::{flow, get, int, list, map, one_or_more, text, with, without};

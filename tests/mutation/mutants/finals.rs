@@ -1,7 +1,7 @@
 //! What must hold at the end, changed.
 
-use tidb_scenarios::plan::{LIFECYCLE, Mode};
-use tidb_scenarios::source::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{LIFECYCLE, Mode};
 
 use super::expectations::wrong_codes;
 use super::{Container, Maker, Sequence};

@@ -1,7 +1,7 @@
 //! What a connection that runs freely waits for, changed to what never comes.
 
-use tidb_scenarios::scenario::keys::TIMES_MAX;
-use tidb_scenarios::source::{Node, NodeKind};
+use tidb_scenarios::engine::{Node, NodeKind};
+use tidb_scenarios::testing::keys::TIMES_MAX;
 
 use super::expectations::NOWHERE_ELSE;
 use super::{Container, Maker, Step};

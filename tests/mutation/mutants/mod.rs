@@ -17,9 +17,9 @@ mod waits;
 
 use std::collections::BTreeSet;
 
-use tidb_scenarios::plan::{Mode, TrialPlan, label};
-use tidb_scenarios::scenario::keys;
-use tidb_scenarios::source::{Entry, Node, SourceFile, Span};
+use tidb_scenarios::engine::{Entry, Node, SourceFile, Span};
+use tidb_scenarios::engine::{Mode, TrialPlan, label};
+use tidb_scenarios::testing::keys;
 
 use crate::edit::{Edit, flow, get, one_or_more};
 use crate::values::Change;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use tidb_scenarios::plan::{TrialPlan, step_name};
-use tidb_scenarios::scenario::keys;
-use tidb_scenarios::source::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{TrialPlan, step_name};
+use tidb_scenarios::testing::keys;
 
 use super::expectations::NO_ERROR;
 use super::{Area, Container, Maker, Reach};

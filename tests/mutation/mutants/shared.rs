@@ -1,6 +1,6 @@
 //! The shared state at the end, changed: variables, status, events, series, retries and jobs.
 
-use tidb_scenarios::source::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{Entry, Node, NodeKind};
 
 use super::Maker;
 use crate::edit::{flag, flow, get, list, text, with};

@@ -1,6 +1,6 @@
 //! Who waits, for whom, and what ends the wait, changed.
 
-use tidb_scenarios::source::{Entry, Node, NodeKind};
+use tidb_scenarios::engine::{Entry, Node, NodeKind};
 
 use super::{Container, Maker, Step};
 use crate::edit::{flag, list, text, with, without};
