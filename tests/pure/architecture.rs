@@ -533,14 +533,14 @@ fn every_shipped_scenario_says_what_it_shows() {
 /// A file of the corpus that no test reads would look like a test and be none.
 #[test]
 fn every_file_of_the_corpus_is_used() {
-    let test = fs::read_to_string("tests/language.rs").expect("the test of the corpus");
+    let test = fs::read_to_string("tests/live/language.rs").expect("the test of the corpus");
     for path in all_files(Path::new("tests/language")) {
         let place = path.display();
         let folder = path.parent().expect("a folder");
         let kind = folder.strip_prefix("tests/language").expect("below it");
         assert!(
             test.contains(&format!("corpus(\"{}\")", kind.display())),
-            "{place}: tests/language.rs reads no such folder"
+            "{place}: tests/live/language.rs reads no such folder"
         );
         if is_yaml(&path) {
             continue;

@@ -1,7 +1,9 @@
 //! The flags of a run: those of libtest, and `--keep-db`.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fs;
-use std::process::{Command, Output};
 
 use tidb_scenarios::connection::Connection;
 use tidb_scenarios::history::{Outcome, SqlValue};
@@ -31,19 +33,13 @@ fn run(env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     for (name, text) in [("passes.yaml", PASSES), ("fails.yaml", FAILS)] {
         fs::write(folder.path().join(name), text).expect("a scenario");
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    let mut command = support::binary();
     command.arg("run").arg(folder.path()).args(args);
     for name in ["TIDB_URL", "TIDB_SCENARIOS_KEEP_DB", "TIDB_SCENARIOS_HISTORY"] {
         command.env_remove(name);
     }
     command.env("TIDB_PROVIDER", "embedded").envs(env.iter().copied());
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the binary starts");
-    let text = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    (status.code(), text.concat())
+    support::told(&mut command)
 }
 
 #[test]

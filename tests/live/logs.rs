@@ -1,6 +1,8 @@
 //! What is logged: a span for each scenario, one for each connection below it, and no password.
 
-use std::process::Command;
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::sync::Arc;
 
 use tidb_scenarios::engine::SourceFile;
@@ -82,7 +84,7 @@ async fn a_run_is_logged_by_scenario_and_connection() {
 
 #[test]
 fn rust_log_asks_for_logs_on_standard_error_and_they_hold_no_password() {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"))
+    let output = support::binary()
         .args(["run", "scenarios/locking/second_writer_waits.yaml"])
         .env("TIDB_URL", "mysql://root:geheim77@127.0.0.1:9/")
         .env_remove("TIDB_PROVIDER")

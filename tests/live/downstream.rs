@@ -1,8 +1,11 @@
 //! A package outside this one uses the library by path: its harness passes, fails, and repeats as README says.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 const PACKAGE: &str = "tests/downstream";
 
@@ -28,13 +31,7 @@ fn run(command: &str) -> (Option<i32>, String) {
     }) {
         shell.env_remove(name);
     }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = shell.output().expect("a shell");
-    let text = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    (status.code(), text.concat())
+    support::told(&mut shell)
 }
 
 /// Minutes on a machine where it was never built, seconds afterwards.

@@ -3,10 +3,13 @@
 //! MariaDB has to be installed (`apt-get install mariadb-server`), so the test is asked for by name, as CI does:
 //! `cargo test --test mariadb -- --ignored`. It starts a server of its own on data of its own.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -104,7 +107,7 @@ impl Drop for MariaDb {
 
 /// Runs the binary, on an embedded TiDB or on the server behind a URL.
 fn run(args: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    let mut command = support::binary();
     command
         .args(args)
         .env("NO_COLOR", "1")
@@ -115,13 +118,7 @@ fn run(args: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
         Some(url) => command.env("TIDB_URL", url),
         None => command.env("TIDB_PROVIDER", "embedded"),
     };
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the binary");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (status.code(), text(stdout), text(stderr))
+    support::answer(&mut command)
 }
 
 fn file(folder: &Path, name: &str, text: &str) -> String {

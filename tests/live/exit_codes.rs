@@ -1,11 +1,14 @@
 //! A run that did not do what was asked must not exit with 0.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    let mut command = support::binary();
     command
         .args(args)
         .env("NO_COLOR", "1")
@@ -13,19 +16,7 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
     for (name, value) in env {
         command.env(name, value);
     }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the binary starts");
-    (
-        status.code(),
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&stdout),
-            String::from_utf8_lossy(&stderr)
-        ),
-    )
+    support::told(&mut command)
 }
 
 const GOOD: &str = "scenarios/locking/second_writer_waits.yaml";
@@ -138,7 +129,7 @@ fn a_server_that_dies_fails_its_trial_with_its_log_and_the_next_trial_gets_anoth
         "b_lives.yaml",
         "scenario: another server answers\nconnections: [alice]\nsteps:\n  - alice: select 1\n    value: 1\n",
     );
-    let mut process = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"))
+    let mut process = support::binary()
         .args([
             "run",
             &scenarios.display().to_string(),

@@ -1,9 +1,11 @@
 //! What the documents say is true: their scenarios run, their commands are run by CI, their failure prints so.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::sync::Arc;
 
 use expect_test::expect_file;
@@ -80,7 +82,7 @@ fn blocks(path: &Path) -> Vec<Block> {
 
 /// Runs the binary in a folder, with a server of its own.
 fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    let mut command = support::binary();
     command
         .args(args)
         .current_dir(folder)
@@ -89,13 +91,7 @@ fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     for name in ["TIDB_URL", "TIDB_SCENARIOS_KEEP_DB", "RUST_LOG"] {
         command.env_remove(name);
     }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the binary starts");
-    let text = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    (status.code(), text.concat())
+    support::told(&mut command)
 }
 
 #[test]

@@ -10,9 +10,12 @@
 //! connection after another, and the failures in the order of their texts. With `#~ whichever worker`, the
 //! numbers of its `worker.N` are left out, too.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use regex::{Captures, Regex};
 
@@ -91,7 +94,7 @@ fn ordered(file: &Path, text: &str) -> String {
 }
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"))
+    support::binary()
         .args(args)
         .env_remove("TIDB_SCENARIOS")
         .env("NO_COLOR", "1")

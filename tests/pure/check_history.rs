@@ -1,23 +1,19 @@
 //! The command `check-history`: its exit codes, what it prints and draws.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    let mut command = support::binary();
     command
         .arg("check-history")
         .args(args)
         .current_dir(folder)
         .env("NO_COLOR", "1");
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the binary starts");
-    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    (status.code(), stdout, stderr)
+    support::answer(&mut command)
 }
 
 fn histories() -> &'static Path {

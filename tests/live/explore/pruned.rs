@@ -8,7 +8,7 @@ use crate::random::Both;
 use crate::trial;
 
 fn files() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/explore/pruned");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/explore/pruned");
     let entries = std::fs::read_dir(folder).expect("the folder of the scenarios");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
