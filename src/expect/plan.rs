@@ -66,7 +66,7 @@ fn word(node: &Node, reading: &mut Reading<'_>) -> Option<(Template, Span)> {
     let word = node.as_str().filter(|word| !word.trim().is_empty());
     let Some(word) = word else {
         let label = "the name of an index or an operator, such as `TableFullScan`";
-        reading.error(node, "a part of a plan is text", label);
+        reading.error(node, "a part of a plan must be text", label);
         return None;
     };
     Some((reading.template(node, word)?, node.span))
