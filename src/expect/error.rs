@@ -16,13 +16,13 @@ pub const TIMED_OUT: &str = "timed_out";
 pub const KEYS: &[Key] = &[
     (
         "code",
-        "its number or name, such as 1213 or ER_LOCK_DEADLOCK",
+        "the number or name, such as 1213 or ER_LOCK_DEADLOCK",
         Form::Either(&[Form::Whole(1000, 65_535), Form::Words]),
     ),
-    ("sqlstate", "its SQLSTATE, such as \"40001\"", Form::Sqlstate),
+    ("sqlstate", "the SQLSTATE, such as \"40001\"", Form::Sqlstate),
     (
         "match",
-        "a regular expression that its text must match",
+        "a regular expression that the text of the error must match",
         Form::Text,
     ),
 ];

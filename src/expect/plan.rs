@@ -10,12 +10,12 @@ use crate::source::{MapReader, Node, NodeKind, Span};
 pub(super) const KEYS: &[Key] = &[
     (
         "uses",
-        "what the plan must have: an index, a table, a partition or an operator; `index:name` for an index alone",
+        "an index, table, partition or operator that the plan must have; `index:name` means only an index",
         Form::OneOrMany(&Form::Words),
     ),
     (
         "avoids",
-        "what the plan must not have",
+        "the same, that the plan must not have",
         Form::OneOrMany(&Form::Words),
     ),
 ];

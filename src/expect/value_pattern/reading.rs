@@ -13,26 +13,30 @@ use crate::source::{Diagnostic, Entry, Node, NodeKind};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
 pub const MATCHERS: &[Key] = &[
-    ("any", "any value, NULL too", Form::Yes),
-    ("match", "text that this regular expression finds", Form::Text),
+    ("any", "any value, including NULL", Form::Yes),
+    ("match", "text that matches this regular expression", Form::Text),
     ("gt", "more than this", Form::Bound),
-    ("ge", "this or more", Form::Bound),
+    ("ge", "at least this", Form::Bound),
     ("lt", "less than this", Form::Bound),
-    ("le", "this or less", Form::Bound),
+    ("le", "at most this", Form::Bound),
     (
         "between",
-        "from the first bound to the second, themselves included",
+        "between these two bounds, inclusive",
         Form::Exactly(2, &Form::Bound),
     ),
     ("one_of", "one of these", Form::List(1, &Form::Value)),
     ("not", "anything but this", Form::Value),
     (
         "about",
-        "this number, give or take what `within` says",
+        "about this number; `within` is the tolerance",
         Form::Amount,
     ),
-    ("within", "how far the number may be from `about`", Form::Amount),
-    ("json", "a JSON value, compared by its structure", Form::Any),
+    (
+        "within",
+        "the largest allowed difference from `about`",
+        Form::Amount,
+    ),
+    ("json", "a JSON value, compared by structure", Form::Any),
 ];
 
 /// How other tools call their matchers: here these are keys of a JSON object.
