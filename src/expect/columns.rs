@@ -21,7 +21,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         return None;
     };
     if items.is_empty() {
-        reading.error(node, "a result has at least one column", "name them");
+        reading.error(node, "a result has at least one column", "name the columns");
         return None;
     }
     let mut names = Vec::new();

@@ -29,7 +29,7 @@ pub struct ConnectionPlan {
     pub database: Option<String>,
     /// The number of the server of the trial's own; `None`: the run's server.
     pub server: Option<usize>,
-    /// Its states, by their numbers in [`super::TrialPlan::steps`], where it runs freely. Several connections
+    /// Its states, by their numbers in [`super::TrialPlan::steps`], if it is concurrent. Several connections
     /// of one name share theirs.
     pub states: std::ops::Range<usize>,
     /// How often it runs through them.

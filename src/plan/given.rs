@@ -52,7 +52,7 @@ impl Context<'_> {
         mine
     }
 
-    /// What a connection that runs freely uses of another one that it does not wait for, and what several give and use
+    /// What a concurrent connection uses of another one that it does not wait for, and what several give and use
     /// without a wait: which value that is, is chance.
     pub(super) fn check_races(&mut self, connections: &[ConnectionPlan], scope: &Scope<'_>) {
         let mut givers: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();

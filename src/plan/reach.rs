@@ -1,4 +1,4 @@
-//! Which states of connections that run freely can be reached, and which waits can never end.
+//! Which States of concurrent connections can be reached, and which waits can never end.
 
 use std::collections::BTreeSet;
 

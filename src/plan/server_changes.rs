@@ -250,7 +250,7 @@ impl Context<'_> {
                 if statement.kills_by_number() && classify(one.template.source()).kills_by_number() =>
             {
                 Diagnostic::error(one.span, "this KILL may end a session of another trial")
-                    .label(one.span, "a number in the file names no session of this trial")
+                    .label(one.span, "a number in the file cannot be a session of this trial")
                     .help("write `kill: bob`, or save the number: `select connection_id() as id` with `save: {id: id}`, and later `kill ${id}`")
             }
             (ServerChange::None, None) => return None,

@@ -1,4 +1,4 @@
-//! States of connections that run freely, with their names resolved.
+//! States of concurrent connections, with their names resolved.
 
 use std::collections::BTreeMap;
 

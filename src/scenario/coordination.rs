@@ -171,7 +171,7 @@ impl Reader<'_> {
             let message = format!("{what} must consist of letters, digits, `_` and `-`");
             let problem = Diagnostic::error(name.span, message);
             let label = if name.value.contains('.') {
-                "leave the `.` out: events with one come from watched jobs, by themselves"
+                "remove the `.`: only events of watched jobs have one"
             } else {
                 "not this one"
             };

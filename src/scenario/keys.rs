@@ -68,7 +68,7 @@ pub enum Form {
     Matrix,
     /// Expectations of a step, or a list of them of which each holds `when` its variant runs.
     StepExpect,
-    /// The same of a state: one that runs freely is not asked whether it waits.
+    /// The same of a state: it is not asked whether a concurrent one is blocked.
     StateExpect,
     /// A mapping of expectations of a result.
     Expectations,

@@ -1,4 +1,4 @@
-//! Reads the states of a connection that runs freely.
+//! Reads the states of a concurrent connection.
 
 use std::time::Duration;
 

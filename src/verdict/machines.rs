@@ -1,4 +1,4 @@
-//! Judges how connections that run freely came through their states.
+//! Judges how concurrent connections ran through their states.
 
 use std::collections::BTreeSet;
 

@@ -239,7 +239,11 @@ fn compare(node: &Node, relations: Vec<(Relation, Bound)>, reading: &mut Reading
                 continue;
             };
             let Ok(order) = order(least, most) else {
-                reading.error(node, "one bound is a number, the other text", "no value is both");
+                reading.error(
+                    node,
+                    "one bound is a number, the other text",
+                    "no value is a number and a text",
+                );
                 return None;
             };
             let none = |order| {
