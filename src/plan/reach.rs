@@ -1,4 +1,4 @@
-//! Which States of concurrent connections can be reached, and which waits can never end.
+//! Which states of concurrent connections can be reached, and which waits can never end.
 
 use std::collections::BTreeSet;
 
