@@ -72,6 +72,11 @@ pub trait Check: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether this error may be the one that is expected, by its number and its kind; its text is not looked at.
+    fn expects_error(&self, _outcome: &Outcome) -> bool {
+        false
+    }
+
     /// How many rows and columns a result can have that meets this, as far as it says.
     fn shape(&self) -> Shape {
         Shape::default()

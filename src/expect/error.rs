@@ -219,6 +219,23 @@ impl Check for ErrorPattern {
         true
     }
 
+    fn expects_error(&self, outcome: &Outcome) -> bool {
+        match outcome.error() {
+            _ if self.timed_out => matches!(outcome, Outcome::TimedOut { .. }),
+            Some(error) => match self.code {
+                Some(code) => code == error.code,
+                None => {
+                    outcome.answer().is_some()
+                        && self
+                            .sqlstate
+                            .as_ref()
+                            .is_none_or(|state| *state == error.sqlstate)
+                }
+            },
+            None => false,
+        }
+    }
+
     fn variables(&self) -> Vec<(String, Span)> {
         Self::variables(self)
     }

@@ -1,6 +1,7 @@
 //! `one_of`: one of these sets of expectations must hold.
 
 use super::{Check, Expectation, Mismatch, Needs, Reading, Seen, read_all};
+use crate::history::Outcome;
 use crate::source::{MapReader, Node, NodeKind, Span};
 
 #[derive(Debug)]
@@ -91,6 +92,11 @@ impl Check for OneOf {
 
     fn wants_error(&self) -> bool {
         self.all().any(|expectation| expectation.check.wants_error())
+    }
+
+    fn expects_error(&self, outcome: &Outcome) -> bool {
+        self.all()
+            .any(|expectation| expectation.check.expects_error(outcome))
     }
 
     fn needs(&self) -> Needs {

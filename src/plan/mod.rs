@@ -192,6 +192,14 @@ impl Step {
             .any(|expectation| expectation.check.wants_error())
     }
 
+    /// Whether this error may be the one that is expected, by its number and its kind.
+    #[must_use]
+    pub fn expects_error(&self, outcome: &Outcome) -> bool {
+        self.expectations
+            .iter()
+            .any(|expectation| expectation.check.expects_error(outcome))
+    }
+
     /// Whether the connection has failed with this outcome: with an error that is not expected, or since the server was
     /// not even asked.
     #[must_use]

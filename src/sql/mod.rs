@@ -5,6 +5,7 @@
 mod cursor;
 mod error;
 mod error_table;
+mod functions;
 mod kind;
 mod lexer;
 mod mistake;
@@ -20,9 +21,10 @@ mod whole_server;
 
 pub use error::{
     DEADLOCK, LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass,
-    TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
+    TRANSACTION_ENDING, TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
 pub use error_table::ErrorEntry;
+pub(crate) use functions::{calls, reads_clock};
 pub use kind::{Kind, TransactionMode};
 pub(crate) use mistake::is_mistake;
 pub use prepared::{Prepared, Source};

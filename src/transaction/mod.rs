@@ -103,6 +103,11 @@ impl Transaction {
         }
     }
 
+    /// The mode that the session begins transactions with is not known any more.
+    pub fn forget_mode(&mut self) {
+        self.session_mode = None;
+    }
+
     /// Whether no transaction is open for certain.
     pub fn is_closed(&self) -> bool {
         self.autocommit && !self.open && self.user_locks.is_empty()

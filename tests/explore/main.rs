@@ -6,6 +6,7 @@ mod commands;
 mod orders;
 mod outcomes;
 mod plain;
+mod pruned;
 mod pruning;
 mod random;
 mod stage;

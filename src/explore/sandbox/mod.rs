@@ -27,7 +27,7 @@ use crate::run::{
 use crate::server::Server;
 use crate::server_state::{Left, ServerState};
 use crate::sql::{Product, TransactionMode};
-use changes::{changes_rows_only, sessions_stay};
+use changes::{changes_rows_only, names_row_ids, sessions_stay};
 use tables::Tables;
 
 /// One run of the steps in an order.
@@ -85,7 +85,7 @@ impl Sandbox {
         let controls = Controls::open(server, own).await?;
         let mut sandbox = Self {
             reopen: !sessions_stay(&plan),
-            tables_change: !changes_rows_only(&plan),
+            tables_change: !changes_rows_only(&plan) || names_row_ids(&plan),
             tables: Tables::new(&plan, &settings.database),
             coordinator: coordinator(&plan, Vars::new()),
             plan,

@@ -213,7 +213,7 @@ impl Statements<'_> {
             Feature::AsOf => {
                 let mut time = State::new(Act::Sql(vec![
                     "do sleep(0.02)".to_owned(),
-                    "select now(6) as at".to_owned(),
+                    "select now(6) as at, sleep(0.02) as slept".to_owned(),
                 ]));
                 time.save = Some(("at".to_owned(), "at".to_owned()));
                 let read = format!("select id, n from {t} as of timestamp '${{at}}' order by id");
