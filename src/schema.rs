@@ -41,7 +41,7 @@ pub fn schema() -> Value {
         json!({"anyOf": [
             {"required": ["steps"]},
             {"properties": {"connections": {
-                "description": "connections that run through states of their own",
+                "description": "concurrent connections, each with its own states",
                 "type": "object",
                 "additionalProperties": states,
             }}},
@@ -290,8 +290,8 @@ fn step() -> Value {
     extend(
         &mut own,
         json!({
-            "description": "the connection that takes the step: a statement, a list of statements, or what else \
-                it does",
+            "description": "the connection that runs the step: a statement, a list of statements, or a mapping with \
+                another action",
             "type": ["string", "array", "object", "null"],
             "pattern": NOT_BLANK,
             "items": form(Form::Words),

@@ -15,13 +15,13 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         let found = node.describe();
         reading.error(
             node,
-            format!("`columns` is a list of names, not {found}"),
+            format!("`columns` must be a list of names, not {found}"),
             "write `columns: [id, name]`",
         );
         return None;
     };
     if items.is_empty() {
-        reading.error(node, "a result has at least one column", "name them");
+        reading.error(node, "a result has at least one column", "name the columns");
         return None;
     }
     let mut names = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
             }
             _ => reading.error(
                 item,
-                "a column's name is text",
+                "a column's name must be text",
                 format!("this is {}", item.describe()),
             ),
         }

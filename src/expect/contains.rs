@@ -15,7 +15,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     if rows.is_empty() {
         reading.error(
             node,
-            "`contains` with no rows holds of everything",
+            "`contains` without rows matches every result",
             "name at least one row, or use `count`",
         );
         return None;

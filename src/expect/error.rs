@@ -16,13 +16,13 @@ pub const TIMED_OUT: &str = "timed_out";
 pub const KEYS: &[Key] = &[
     (
         "code",
-        "its number or name, such as 1213 or ER_LOCK_DEADLOCK",
+        "the number or name, such as 1213 or ER_LOCK_DEADLOCK",
         Form::Either(&[Form::Whole(1000, 65_535), Form::Words]),
     ),
-    ("sqlstate", "its SQLSTATE, such as \"40001\"", Form::Sqlstate),
+    ("sqlstate", "the SQLSTATE, such as \"40001\"", Form::Sqlstate),
     (
         "match",
-        "a regular expression that its text must match",
+        "a regular expression that the text of the error must match",
         Form::Text,
     ),
 ];
@@ -64,7 +64,7 @@ impl ErrorPattern {
                 if code.is_none() && state.is_none() && text.is_none() {
                     reading.error(
                         node,
-                        "`error: {}` says nothing",
+                        "`error: {}` names no error",
                         "write `error: any` for any error",
                     );
                     return None;
@@ -107,8 +107,8 @@ impl ErrorPattern {
                 if code.is_none() {
                     reading.error(
                         node,
-                        format!("{number} is no error number"),
-                        "numbers run from 1000 to 65535",
+                        format!("{number} is not an error number"),
+                        "error numbers are from 1000 to 65535",
                     );
                 }
                 code.map(Some)
@@ -117,7 +117,7 @@ impl ErrorPattern {
             NodeKind::Str(name) => match by_name(&reading.plain_text(node, name, "an error's name")?) {
                 Some(entry) => Some(Some(entry.code)),
                 None => {
-                    let problem = Diagnostic::error(node.span, format!("no error is called `{name}`"));
+                    let problem = Diagnostic::error(node.span, format!("unknown error `{name}`"));
                     let near = nearest_name(name);
                     let label = near.map_or("use the number, such as 1213".to_owned(), |entry| {
                         format!("did you mean `{}` ({})?", entry.name, entry.code)
@@ -130,7 +130,7 @@ impl ErrorPattern {
                 let found = node.describe();
                 reading.error(
                     node,
-                    format!("`error` is a number, a name, `any` or `timed_out`, not {found}"),
+                    format!("`error` must be a number, a name, `any` or `timed_out`, not {found}"),
                     "such as `error: 1213`",
                 );
                 None

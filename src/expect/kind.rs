@@ -41,7 +41,7 @@ impl Reading<'_> {
         match Template::read(text) {
             Ok(template) => Some(template),
             Err(error) => {
-                let label = "close it, or write `$${` for the two characters themselves";
+                let label = "close it, or write `$${` for the characters `${`";
                 self.error(node, error.to_string(), label);
                 None
             }
@@ -52,8 +52,8 @@ impl Reading<'_> {
     pub(crate) fn plain_text(&mut self, node: &Node, text: &str, what: &str) -> Option<String> {
         let plain = self.template(node, text)?.without_variables();
         if plain.is_none() {
-            let label = "write it as it is; `$${` stands for the two characters themselves";
-            self.error(node, format!("{what} cannot name a variable"), label);
+            let label = "write the name itself; `$${` stands for the characters `${`";
+            self.error(node, format!("{what} cannot contain a variable"), label);
         }
         plain
     }

@@ -46,7 +46,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "count",
-        about: "this many rows",
+        about: "the number of rows",
         group: "count",
         excludes: &["error", "affected", "last_insert_id"],
         form: Form::Count,
@@ -62,7 +62,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "contains",
-        about: "at least these rows, anywhere",
+        about: "at least these rows, in any order",
         group: "contains",
         excludes: &["error", "affected", "last_insert_id"],
         form: Form::Rows,
@@ -70,7 +70,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "affected",
-        about: "rows that were changed",
+        about: "the number of affected rows",
         group: "affected",
         excludes: &["error"],
         form: Form::Count,
@@ -78,7 +78,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "last_insert_id",
-        about: "the first value that AUTO_INCREMENT gave",
+        about: "the first generated AUTO_INCREMENT value",
         group: "last_insert_id",
         excludes: &["error"],
         form: Form::Count,
@@ -86,7 +86,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "warnings",
-        about: "how many warnings, or which",
+        about: "the number of warnings, or the warnings themselves",
         group: "warnings",
         excludes: &["error"],
         form: Form::Either(&[Form::Count, Form::List(0, &Form::Error)]),
@@ -94,7 +94,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "error",
-        about: "the statement must fail so",
+        about: "the error with which the statement must fail",
         group: "error",
         excludes: &[],
         form: Form::Error,
@@ -126,7 +126,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         key: "plan",
-        about: "what EXPLAIN must show, such as an index",
+        about: "what the execution plan must use or avoid, such as an index",
         group: "plan",
         excludes: &["error"],
         form: Form::Object(plan::KEYS, &[]),

@@ -13,7 +13,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     let NodeKind::Seq(items) = &node.kind else {
         reading.error(
             node,
-            "`one_of` is a list of expectations",
+            "`one_of` must be a list of expectations",
             "write `one_of: [{affected: 1}, {error: 1213}]`",
         );
         return None;
@@ -41,7 +41,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         if item.as_map().is_some_and(<[_]>::is_empty) {
             reading.error(
                 item,
-                "a choice of `one_of` that asks for nothing",
+                "this choice of `one_of` has no expectations",
                 "name at least one expectation",
             );
         }

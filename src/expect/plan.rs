@@ -10,12 +10,12 @@ use crate::source::{MapReader, Node, NodeKind, Span};
 pub(super) const KEYS: &[Key] = &[
     (
         "uses",
-        "what the plan must have: an index, a table, a partition or an operator; `index:name` for an index alone",
+        "an index, table, partition or operator that the plan must have; `index:name` means only an index",
         Form::OneOrMany(&Form::Words),
     ),
     (
         "avoids",
-        "what the plan must not have",
+        "the same, that the plan must not have",
         Form::OneOrMany(&Form::Words),
     ),
 ];
@@ -66,7 +66,7 @@ fn word(node: &Node, reading: &mut Reading<'_>) -> Option<(Template, Span)> {
     let word = node.as_str().filter(|word| !word.trim().is_empty());
     let Some(word) = word else {
         let label = "the name of an index or an operator, such as `TableFullScan`";
-        reading.error(node, "a part of a plan is text", label);
+        reading.error(node, "a part of a plan must be text", label);
         return None;
     };
     Some((reading.template(node, word)?, node.span))

@@ -50,7 +50,7 @@ fn exclusive(earlier: Span, later: Span, message: String) -> Diagnostic {
     Diagnostic::error(later, message)
         .label(later, "this one …")
         .label(earlier, "… and this one cannot both hold")
-        .help("keep the one that is meant")
+        .help("keep one of them")
 }
 
 /// Expectations of which each can hold, but not both: 1 row and 2 rows.
@@ -69,7 +69,7 @@ fn check_shapes(expectations: &[Expectation], reading: &mut Reading<'_>) {
                 let problem = Diagnostic::error(later.span, message)
                     .label(later.span, other)
                     .label(earlier.span, one);
-                reading.problems.push(problem.help("keep the one that is meant"));
+                reading.problems.push(problem.help("keep one of them"));
             }
         }
     }

@@ -34,20 +34,20 @@ impl RowPattern {
                 for entry in entries {
                     let name = entry.key.text().unwrap_or_default().to_lowercase();
                     if seen.contains(&name) {
-                        let label = "names of columns are the same in any case";
-                        reading.error(&entry.key, format!("the column `{name}` is there twice"), label);
+                        let label = "column names are not case-sensitive";
+                        reading.error(&entry.key, format!("the column `{name}` appears twice"), label);
                     }
                     seen.push(name);
                 }
                 let cells = entries.iter().map(|entry| {
-                    let name = reading.plain_text(&entry.key, &entry.key.text()?, "a column's name here");
+                    let name = reading.plain_text(&entry.key, &entry.key.text()?, "a column's name");
                     let pattern = ValuePattern::read(&entry.value, reading);
                     Some((name?, pattern?))
                 });
                 Cells::Named(all_of(cells)?)
             }
             NodeKind::Seq(_) | NodeKind::Map(_) => {
-                let label = "no rows at all are written `[]`, without this";
+                let label = "for no rows, write `[]`";
                 reading.error(node, "a row has at least one value", label);
                 return None;
             }
@@ -55,7 +55,7 @@ impl RowPattern {
                 let found = node.describe();
                 reading.error(
                     node,
-                    format!("a row is a list of values, not {found}"),
+                    format!("a row must be a list of values, not {found}"),
                     "write `[1, 70]`",
                 );
                 return None;
@@ -120,7 +120,7 @@ pub(crate) fn read_rows(node: &Node, reading: &mut Reading<'_>) -> Option<Vec<Ro
         let found = node.describe();
         reading.error(
             node,
-            format!("rows are a list of rows, not {found}"),
+            format!("rows must be a list of rows, not {found}"),
             "write `[[1, 70], [2, 100]]`",
         );
         return None;
@@ -203,8 +203,9 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
     let message = if rows.len() == set.rows.len() {
         let count = fitted.iter().zip(&set.rows).filter(|(w, a)| !same(w, a)).count();
         format!(
-            "expected {}, got as many of which {count} differ{}",
+            "expected {}, got {}, {count} of which differ{}",
             rows_word(rows.len()),
+            rows_word(set.rows.len()),
             if count == 1 { "s" } else { "" }
         )
     } else {

@@ -17,16 +17,12 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     if let NodeKind::Seq(items) = &node.kind {
         let patterns = all_of(items.iter().map(|item| ErrorPattern::read(item, reading)))?;
         if let Some(item) = items.iter().find(|item| item.as_map().is_some_and(names_state)) {
-            let label = "SHOW WARNINGS tells the number and the text only";
+            let label = "SHOW WARNINGS returns the number and the text only";
             reading.error(item, "a warning has no SQLSTATE", label);
             return None;
         }
         if let Some(item) = items.iter().find(|item| item.as_str() == Some(TIMED_OUT)) {
-            reading.error(
-                item,
-                "no warning says that a statement was over its limit",
-                "leave it out",
-            );
+            reading.error(item, "`timed_out` is not a warning", "leave it out");
             return None;
         }
         return Some(Box::new(Warnings::These(patterns)));
@@ -49,7 +45,7 @@ impl Check for Warnings {
             | Outcome::Lost { .. }
             | Outcome::Unanswered { .. } => {
                 return Err(Mismatch::new(format!(
-                    "expected warnings to judge, got {}",
+                    "expected a result with warnings, got {}",
                     describe(seen.outcome)
                 )));
             }

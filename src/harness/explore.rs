@@ -114,7 +114,7 @@ impl Compared {
     fn summary(&self) -> Option<String> {
         let all = self.same + self.differ + self.ignored + self.not_run;
         let parts: Vec<String> = [
-            (self.same, "come to the same outcomes"),
+            (self.same, "have the same outcomes"),
             (self.differ, "differ"),
             (self.ignored, "ignored"),
             (self.not_run, "could not be run"),

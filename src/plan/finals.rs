@@ -57,12 +57,12 @@ impl Context<'_> {
                 if entries.is_empty() && what != "errors" {
                     let problem = Diagnostic::error(node.span, format!("`{what}` is empty"));
                     self.problems
-                        .push(problem.label(node.span, format!("leave it out, or write `{example}`")));
+                        .push(problem.label(node.span, format!("remove the key, or write `{example}`")));
                 }
                 entries
             }
             _ => {
-                let message = format!("`{what}` is a mapping, not {}", node.describe());
+                let message = format!("`{what}` must be a mapping, not {}", node.describe());
                 self.problems.push(
                     Diagnostic::error(node.span, message).label(node.span, format!("write `{example}`")),
                 );
@@ -81,7 +81,8 @@ impl Context<'_> {
             };
             let number = self.connection_number(&name);
             let Some(items) = entry.value.as_seq() else {
-                let problem = Diagnostic::error(entry.value.span, "a sequence of states is a list of names");
+                let problem =
+                    Diagnostic::error(entry.value.span, "a sequence of states must be a list of names");
                 self.problems
                     .push(problem.label(entry.value.span, "write `[begin, commit]`"));
                 continue;
@@ -89,7 +90,7 @@ impl Context<'_> {
             let mut pattern = StatePattern { items: Vec::new() };
             for node in items {
                 let Some(text) = node.text().filter(|_| !node.is_null()) else {
-                    let problem = Diagnostic::error(node.span, "a state's name is text");
+                    let problem = Diagnostic::error(node.span, "a state's name must be text");
                     self.problems
                         .push(problem.label(node.span, format!("this is {}", node.describe())));
                     continue;
@@ -116,10 +117,10 @@ impl Context<'_> {
     ) {
         for (number, state, span) in named {
             if state == BLOCKED && self.scenario.runs_freely() {
-                let message = "whether a connection that runs freely waits is chance";
+                let message = "concurrent connections block nondeterministically";
                 let problem = Diagnostic::error(*span, message);
                 self.problems
-                    .push(problem.label(*span, "`blocked` is a state in `steps` and `permutations` only"));
+                    .push(problem.label(*span, "only `steps` and `permutations` have the state `blocked`"));
                 continue;
             }
             if LIFECYCLE.contains(&state.as_str()) || state == BLOCKED {
@@ -225,7 +226,7 @@ impl Context<'_> {
                 .iter()
                 .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
         if only_beside {
-            let problem = Diagnostic::error(node.span, "nothing is expected of this");
+            let problem = Diagnostic::error(node.span, "this query has no expectation");
             self.problems
                 .push(problem.label(node.span, "add `rows`, `value`, `count` or another expectation"));
         }
@@ -239,7 +240,7 @@ impl Context<'_> {
         if items.is_empty() {
             let problem = Diagnostic::error(node.span, "this list is empty");
             self.problems
-                .push(problem.label(node.span, "leave the key out, or name a query"));
+                .push(problem.label(node.span, "add a query, or remove the key"));
         }
         let mut found = Vec::new();
         for item in items {
@@ -265,14 +266,14 @@ impl Context<'_> {
                 }
                 NodeKind::Str(_) if plain => (item, vec![is_true(item.span)]),
                 _ => {
-                    let problem = Diagnostic::error(item.span, "a query is a mapping with `sql`");
+                    let problem = Diagnostic::error(item.span, "a query must be a mapping with `sql`");
                     self.problems
                         .push(problem.label(item.span, "write `{sql: select 1, value: 1}`"));
                     continue;
                 }
             };
             let Some(text) = sql.as_str() else {
-                let problem = Diagnostic::error(sql.span, "a statement is text");
+                let problem = Diagnostic::error(sql.span, "a statement must be text");
                 self.problems
                     .push(problem.label(sql.span, format!("this is {}", sql.describe())));
                 continue;
@@ -312,8 +313,8 @@ impl Context<'_> {
         let mut entries = query.as_map().unwrap_or_default().iter();
         let entry = entries.find(|entry| entry.key.as_str() == Some("every"))?;
         if !self.scenario.runs_freely() {
-            let problem = Diagnostic::error(entry.key.span, "`every` is of connections with `states`");
-            let label = "steps that take turns leave a moment after each of them, at which `always` is asked";
+            let problem = Diagnostic::error(entry.key.span, "`every` needs connections with `states`");
+            let label = "with `steps`, `always` is checked after each step";
             self.problems.push(problem.label(entry.key.span, label));
             return None;
         }
@@ -350,7 +351,7 @@ impl Context<'_> {
                         .map_or("such as 1213 or ER_LOCK_DEADLOCK".to_owned(), |near| {
                             format!("did you mean `{}` ({})?", near.name, near.code)
                         });
-                    let problem = Diagnostic::error(entry.key.span, format!("no error is called `{text}`"));
+                    let problem = Diagnostic::error(entry.key.span, format!("unknown error `{text}`"));
                     self.problems.push(problem.label(entry.key.span, label));
                 }
                 (Some(_), None) => {}
@@ -376,13 +377,13 @@ fn not_one(node: &Node, text: &str, always: bool) -> Option<Diagnostic> {
         Ok(pieces) if pieces.len() == 1 => None,
         Ok(pieces) if pieces.is_empty() => Some(error(
             "a statement is missing".to_owned(),
-            "nothing here is for the server".to_owned(),
+            "there is no statement here".to_owned(),
         )),
         Ok(pieces) => {
             let count = pieces.len();
             let problem = error(
-                "a query is one statement".to_owned(),
-                format!("these are {count}, and only one could be looked at"),
+                "a query must be one statement".to_owned(),
+                format!("these are {count}, and only one result can be checked"),
             );
             Some(problem.help(if always {
                 "write a list of statements: each must be true"

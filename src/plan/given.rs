@@ -52,7 +52,7 @@ impl Context<'_> {
         mine
     }
 
-    /// What a connection that runs freely uses of another one that it does not wait for, and what several give and use
+    /// What a concurrent connection uses of another one that it does not wait for, and what several give and use
     /// without a wait: which value that is, is chance.
     pub(super) fn check_races(&mut self, connections: &[ConnectionPlan], scope: &Scope<'_>) {
         let mut givers: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -82,7 +82,7 @@ impl Context<'_> {
                         Diagnostic::error(*span, message)
                             .label(*span, "it may have no value here")
                             .help(format!(
-                                "let `{owner}` bring an event behind it, and write `wait_for` before this"
+                                "let `{owner}` signal an event after that, and write `wait_for` before this"
                             )),
                     );
                 }
@@ -124,12 +124,12 @@ impl Context<'_> {
             let reader = connections.get(*reader).map_or("?", |own| own.name.as_str());
             let who = scope.owners().connection(owner);
             let message =
-                format!("in some interleavings `{reader}` comes here before `{who}` has saved `{name}`");
+                format!("in some interleavings `{reader}` runs this step before `{who}` has saved `{name}`");
             self.problems.push(
                 Diagnostic::error(*span, message)
                     .label(*span, "it has no value then")
                     .help(format!(
-                        "give it a first one, `vars: {{{name}: …}}`, and write `${{{}}}`",
+                        "give it an initial value, `vars: {{{name}: …}}`, and write `${{{}}}`",
                         scope.owners().key_of(owner, name)
                     )),
             );
@@ -145,8 +145,8 @@ fn copies(decl: &ConnectionDecl, connections: &[ConnectionPlan]) -> Vec<usize> {
 }
 
 fn race(name: &str, span: Span) -> Diagnostic {
-    let message = format!("several connections that run freely give `{name}`, and use it");
+    let message = format!("several concurrent connections set and use `{name}`");
     Diagnostic::error(span, message)
-        .label(span, "whose value this is, is chance")
-        .help("`save` keeps a value for its own connection; `add` counts for all of them")
+        .label(span, "the value depends on which connection set it last")
+        .help("`save` keeps a value for its own connection; `add` adds up over all connections")
 }

@@ -80,14 +80,14 @@ impl Context<'_> {
             let wanted = match (&entry.value.kind, &which) {
                 (NodeKind::Seq(_), WhichJobs::Any) => {
                     let span = entry.value.span;
-                    let problem = Diagnostic::error(span, "`any` is one job");
-                    let label = "a list says what came of each: write it for `all`, or for a table";
+                    let problem = Diagnostic::error(span, "`any` cannot have a list");
+                    let label = "a list describes each job: use it for `all`, or for a table";
                     self.problems.push(problem.label(span, label));
                     continue;
                 }
                 (NodeKind::Seq(items), _) if items.is_empty() => {
                     let problem = Diagnostic::error(entry.value.span, "this list is empty");
-                    let label = "say what came of each job, or leave the name out";
+                    let label = "add an entry for each job, or remove the name";
                     self.problems.push(problem.label(entry.value.span, label));
                     continue;
                 }

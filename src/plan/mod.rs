@@ -366,7 +366,7 @@ pub struct Query {
     pub sql: Template,
     /// What it must give.
     pub expectations: Vec<Expectation>,
-    /// Of `always`: how often it is asked where connections run freely, rather than after each statement that may have
+    /// Of `always`: how often it is asked with concurrent connections, rather than after each statement that may have
     /// changed something.
     pub every: Option<Duration>,
 }

@@ -201,7 +201,8 @@ impl<'a> Scope<'a> {
                     self.env_used.insert(key.to_owned(), value.clone());
                 }
                 None => {
-                    let problem = Diagnostic::error(span, format!("the environment has no `{key}`"));
+                    let problem =
+                        Diagnostic::error(span, format!("the environment variable `{key}` is not set"));
                     problems.push(problem.label(span, format!("`${{{name}}}` is used here")));
                 }
             }
@@ -309,13 +310,15 @@ impl<'a> Scope<'a> {
         if shared {
             forms.push(format!("`${{shared.{name}}}`"));
         }
-        let message = format!("`${{{name}}}` may be one of several variables");
+        let message = format!("`${{{name}}}` is ambiguous");
         let more = if owners.len() > SHOWN_MAX { ", …" } else { "" };
         let help = format!(
-            "what a connection saves is its own: say whose is meant, as {}{more}",
+            "several variables have this name: write {}{more}",
             forms.join(" or ")
         );
-        Diagnostic::error(span, message).label(span, "whose?").help(help)
+        Diagnostic::error(span, message)
+            .label(span, "which variable?")
+            .help(help)
     }
 
     fn note(&mut self, reader: Option<usize>, owner: Option<usize>, name: &str, span: Span) {
@@ -348,12 +351,10 @@ impl<'a> Scope<'a> {
         };
         let known: Vec<&str> = known.into_iter().collect();
         let help = if self.giving.contains(name) {
-            format!(
-                "this step gives `{name}` its value, and is compared with the variables as they were before it"
-            )
+            format!("this step sets `{name}`; its expectations use the values from before the step")
         } else {
             format!(
-                "known here: {}; others come from `vars`, `matrix`, or an earlier step's `save`, `shared` or `set`",
+                "known here: {}; more come from `vars`, `matrix`, or an earlier step's `save`, `shared` or `set`",
                 known.join(", ")
             )
         };

@@ -95,7 +95,7 @@ impl Context<'_> {
                     self.problems.push(
                         problem
                             .label(span, "not with `permutations`")
-                            .label(orders.span, "many orders"),
+                            .label(orders.span, "many interleavings"),
                     );
                 }
             }
@@ -112,9 +112,11 @@ impl Context<'_> {
     }
 
     fn not_with_orders(&mut self, span: Span, key: &str) {
-        let problem = Diagnostic::error(span, format!("`{key}` does not go with `permutations`"));
-        self.problems
-            .push(problem.label(span, "the order says when what happens, once"));
+        let problem = Diagnostic::error(span, format!("`{key}` cannot be used with `permutations`"));
+        self.problems.push(problem.label(
+            span,
+            "the interleaving decides when each step runs, and each runs once",
+        ));
     }
 
     /// A state that is run in many orders only acts.
@@ -181,7 +183,7 @@ impl Context<'_> {
             };
             let label = order_label(&picks, connections);
             if found.iter().any(|(other, _)| *other == label) {
-                let problem = Diagnostic::error(order.span, "this order is there twice");
+                let problem = Diagnostic::error(order.span, "this interleaving is listed twice");
                 let first = places.iter().zip(&found).find(|(_, (other, _))| *other == label);
                 let problem = match first {
                     Some((first, _)) => problem.label(*first, "first here"),
@@ -215,7 +217,7 @@ impl Context<'_> {
         for (at, name) in listed.outcomes.iter().enumerate() {
             let mut before = listed.outcomes[..at].iter();
             if let Some(first) = before.find(|other| other.value == name.value) {
-                let problem = Diagnostic::error(name.span, format!("`{}` is there twice", name.value));
+                let problem = Diagnostic::error(name.span, format!("`{}` appears twice", name.value));
                 self.problems.push(
                     problem
                         .label(first.span, "first here")
@@ -243,7 +245,7 @@ impl Context<'_> {
         }
         // Those of other variants do not count in this one, but one must.
         if let (true, Some(first)) = (found.is_empty(), listed.outcomes.first()) {
-            let message = format!("`{}` is no outcome of this variant", first.value);
+            let message = format!("`{}` is not an outcome of this variant", first.value);
             let label = format!("not in {}", self.variant.in_words());
             self.problems
                 .push(Diagnostic::error(first.span, message).label(first.span, label));
@@ -273,10 +275,10 @@ impl Context<'_> {
         };
         if free == 0 {
             for outcome in outcomes.iter().filter(|outcome| !named(outcome)) {
-                let message = format!("no order of the list comes to `{}`", outcome.name);
+                let message = format!("no listed interleaving has the outcome `{}`", outcome.name);
                 let problem = Diagnostic::error(outcome.span, message);
                 self.problems
-                    .push(problem.label(outcome.span, "name it at an order, or leave it out"));
+                    .push(problem.label(outcome.span, "name it in the list, or remove it"));
             }
             return;
         }
@@ -284,7 +286,7 @@ impl Context<'_> {
         let wanted = outcomes.iter().filter(|outcome| !outcome.may && !named(outcome));
         if let (true, Some(last)) = (wanted.clone().count() > free, wanted.clone().next_back()) {
             let message = format!(
-                "{} outcomes must occur, and {} to show them",
+                "{} outcomes must occur, but only {} for them",
                 wanted.count(),
                 match free {
                     1 => "one interleaving is left".to_owned(),
@@ -295,7 +297,7 @@ impl Context<'_> {
             self.problems.push(
                 problem
                     .label(last.span, "no interleaving is left for this one")
-                    .help("list more of them, or write `may: true` where an outcome need not occur"),
+                    .help("list more interleavings, or write `may: true` for an outcome that need not occur"),
             );
         }
     }
@@ -332,7 +334,8 @@ impl Context<'_> {
                 let count = steps_of(own.states.len());
                 let message = format!("`{}` has only {count}", own.name);
                 let problem = Diagnostic::error(word.span, message);
-                self.problems.push(problem.label(word.span, "one too many"));
+                self.problems
+                    .push(problem.label(word.span, "this is one too many"));
                 return None;
             };
             let next_name = step_name(next, connections, steps);
@@ -340,7 +343,7 @@ impl Context<'_> {
             if by_name.is_none() && !is_next {
                 let message = format!("the next step of `{}` is `{next_name}`", own.name);
                 let problem = Diagnostic::error(word.span, message);
-                let label = format!("not `{}`: each connection keeps its order", word.value);
+                let label = format!("not `{}`: each connection runs its steps in order", word.value);
                 self.problems.push(problem.label(word.span, label));
                 return None;
             }
@@ -353,7 +356,7 @@ impl Context<'_> {
                 let problem = Diagnostic::error(order.span, message);
                 self.problems.push(problem.label(
                     order.span,
-                    "an order names a connection once for each of its steps",
+                    "an interleaving names a connection once for each of its steps",
                 ));
                 return None;
             }
@@ -370,11 +373,11 @@ impl Context<'_> {
                 continue;
             }
             if let Action::Sleep(_) = step.action {
-                let problem = Diagnostic::warning(step.span, "a pause says nothing where the order is given");
+                let problem = Diagnostic::warning(step.span, "`sleep` has no effect on the interleaving");
                 self.problems.push(
                     problem
-                        .label(step.span, "it is waited for in every order")
-                        .label(decl.span, "many orders"),
+                        .label(step.span, "every interleaving waits for it")
+                        .label(decl.span, "many interleavings"),
                 );
             }
         }

@@ -96,15 +96,11 @@ impl Context<'_> {
 
     fn check_seen(&mut self, asked: Span, sql: &str, span: Span) {
         let Some(word) = looks_back(sql) else { return };
-        let message = format!("this would see SHOW WARNINGS, not the statement before: `{word}`");
+        let message = format!("`{word}` would refer to SHOW WARNINGS, not to the statement before");
         let problem = Diagnostic::error(span, message)
             .label(span, "the next statement of the session")
-            .label(
-                asked,
-                "which warnings there are, the session itself has to be asked",
-            );
-        self.problems.push(
-            problem.help("write how many warnings there are, `warnings: 1`: that comes with the answer"),
-        );
+            .label(asked, "to know the warnings, SHOW WARNINGS runs in the session");
+        self.problems
+            .push(problem.help("write the number of warnings, `warnings: 1`: it needs no extra statement"));
     }
 }

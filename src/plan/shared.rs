@@ -55,11 +55,11 @@ impl Context<'_> {
         let free = self.scenario.runs_freely();
         for key in ["events", "series", "retries", "imports", "ddl"] {
             if let (Some(entry), false) = (map.entry(key), free) {
-                let message = format!("`{key}` is of connections with `states`");
+                let message = format!("`{key}` needs connections with `states`");
                 let problem = Diagnostic::error(entry.key.span, message);
                 let label = match self.scenario.permutations {
-                    Some(_) => "connections that take turns by `permutations` have none",
-                    None => "a script of `steps` has none",
+                    Some(_) => "a scenario with `permutations` has none",
+                    None => "a scenario with `steps` has none",
                 };
                 self.problems.push(problem.label(entry.key.span, label));
             }
@@ -109,7 +109,7 @@ impl Context<'_> {
                 if let Some((_, span)) = used.iter().find(|(other, _)| itself(other)) {
                     let problem = Diagnostic::error(*span, format!("`{name}` is compared with itself"));
                     self.problems
-                        .push(problem.label(*span, "this says nothing of its value"));
+                        .push(problem.label(*span, "this holds for every value"));
                 }
                 found.vars.push((name.into_owned(), entry.key.span, pattern));
             }
@@ -173,7 +173,7 @@ impl Context<'_> {
             return Some(EventsPattern::Order(node.span, names));
         }
         if !matches!(node.kind, NodeKind::Map(_)) {
-            let problem = Diagnostic::error(node.span, "`events` is a list of events or a mapping");
+            let problem = Diagnostic::error(node.span, "`events` must be a list of events or a mapping");
             let label = "write `events: [started]` or `events: {started: 1}`";
             self.problems.push(problem.label(node.span, label));
             return None;
@@ -222,7 +222,7 @@ impl Context<'_> {
                 continue;
             };
             if entry.value.as_map().is_some_and(<[_]>::is_empty) {
-                let problem = Diagnostic::error(entry.value.span, "nothing is expected of this series");
+                let problem = Diagnostic::error(entry.value.span, "this series has no expectation");
                 self.problems
                     .push(problem.label(entry.value.span, "such as `{last: 100, increasing: true}`"));
             }
@@ -243,9 +243,9 @@ impl Context<'_> {
                 if matches!(entry.value.kind, NodeKind::Bool(true)) {
                     series.increasing = Some(entry.key.span);
                 } else {
-                    let problem = Diagnostic::error(entry.value.span, "`increasing` is written `true`");
+                    let problem = Diagnostic::error(entry.value.span, "`increasing` can only be `true`");
                     self.problems
-                        .push(problem.label(entry.value.span, "leave it out otherwise"));
+                        .push(problem.label(entry.value.span, "otherwise leave the key out"));
                 }
             }
             if let Some(node) = map.get("values") {
@@ -258,7 +258,7 @@ impl Context<'_> {
                         series.values = Some((node.span, values));
                     }
                     None => {
-                        let problem = Diagnostic::error(node.span, "`values` is a list");
+                        let problem = Diagnostic::error(node.span, "`values` must be a list");
                         self.problems
                             .push(problem.label(node.span, "write `[0, 50, 100]`"));
                     }
@@ -272,16 +272,16 @@ impl Context<'_> {
 /// An event that no state brings.
 pub(super) fn nobody_signals(name: &str, span: Span, signals: &BTreeSet<&str>) -> Diagnostic {
     let message = match nearest(name, signals.iter().copied()) {
-        Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
-        None => format!("nobody signals `{name}`"),
+        Some(near) => format!("no state signals `{name}`; did you mean `{near}`?"),
+        None => format!("no state signals `{name}`"),
     };
     let kind = name.split_once('.').map(|(word, _)| word);
     let label = match JobKind::ALL.into_iter().find(|one| Some(one.word()) == kind) {
-        Some(kind) => format!("it comes from `watch_{}`, which no state has", kind.word()),
+        Some(kind) => format!("it comes from `watch_{}`, and no state has that key", kind.word()),
         None if signals.is_empty() => "no state has `signal`".to_owned(),
         None => {
             let known: Vec<&str> = signals.iter().copied().collect();
-            format!("signalled are {}", known.join(", "))
+            format!("signalled events: {}", known.join(", "))
         }
     };
     Diagnostic::error(span, message).label(span, label)

@@ -37,7 +37,7 @@ impl Context<'_> {
                 let reserved = LIFECYCLE.contains(&name.value.as_str()) || name.value == BLOCKED;
                 if reserved {
                     let message = format!("a state cannot be called `{}`", name.value);
-                    let label = "the harness enters this one itself";
+                    let label = "the harness uses this name";
                     self.problems
                         .push(Diagnostic::error(name.span, message).label(name.span, label));
                 }
@@ -97,7 +97,7 @@ impl Context<'_> {
             self.check_new_name(name);
             let mut before = all.iter().take(at);
             if let Some((other_key, other)) = before.find(|(_, other)| other.value == name.value) {
-                let message = format!("`{other_key}` and `{key}` both give `{}` its value", name.value);
+                let message = format!("`{other_key}` and `{key}` both set `{}`", name.value);
                 let problem = Diagnostic::error(other.span, message);
                 self.problems.push(
                     problem
@@ -111,7 +111,7 @@ impl Context<'_> {
     /// What a value is kept from: the name of a column is written as it is.
     pub(super) fn save_source(&mut self, source: &Located<String>) -> Option<SaveSource> {
         let node = Node::new(source.span, NodeKind::Str(source.value.clone()));
-        Some(save_source(&self.plain_text(&node, "what is kept")?))
+        Some(save_source(&self.plain_text(&node, "the name of a saved value")?))
     }
 
     /// A name that a variable gets.
@@ -173,16 +173,17 @@ impl Context<'_> {
         if !decl.action.is_statement() {
             let timed = |key: &str| ["within", "at_least", "error"].contains(&key);
             if let Some(one) = find(&|key| !timed(key)) {
-                let message = format!("`{}` goes with a statement", one.key);
-                self.problems
-                    .push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
+                let message = format!("`{}` needs a statement", one.key);
+                self.problems.push(
+                    Diagnostic::error(one.span, message).label(one.span, "this step runs no statement"),
+                );
             }
         }
         if let (Some(error), Some((name, _))) = (find(&|key| key == "error"), decl.save.first()) {
             let problem = Diagnostic::error(name.span, "`error` and `save` exclude each other");
             self.problems.push(
                 problem
-                    .label(name.span, "a statement that fails gives no value")
+                    .label(name.span, "a statement that fails returns no value")
                     .label(error.span, "and it must fail"),
             );
         }
@@ -199,7 +200,7 @@ impl Context<'_> {
         };
         if step.timeout <= least {
             let limit = step.timeout;
-            let problem = Diagnostic::error(at_least, "`at_least` is over the limit of the step");
+            let problem = Diagnostic::error(at_least, "`at_least` is longer than the limit of the step");
             self.problems.push(
                 problem
                     .label(at_least, format!("its limit is {limit:?}"))
@@ -238,7 +239,7 @@ impl Context<'_> {
             match said {
                 Some((other, earlier)) if other != waits => {
                     self.waits_are_clear = false;
-                    let problem = Diagnostic::error(span, "a step waits or does not wait");
+                    let problem = Diagnostic::error(span, "a step cannot be both blocked and not blocked");
                     self.problems.push(
                         problem
                             .label(span, "this one …")
@@ -286,8 +287,8 @@ impl Context<'_> {
         }
         for (number, span) in unblocks {
             if let Some((_, earlier)) = step.unblocks.iter().find(|(other, _)| *other == number) {
-                let problem = Diagnostic::error(span, "a wait ends once").label(span, "again here");
-                self.problems.push(problem.label(*earlier, "said here"));
+                let problem = Diagnostic::error(span, "a wait can end only once").label(span, "again here");
+                self.problems.push(problem.label(*earlier, "first here"));
                 continue;
             }
             step.unblocks.push((number, span));
@@ -303,7 +304,8 @@ impl Context<'_> {
             if !statement {
                 self.waits_are_clear = false;
                 let problem = Diagnostic::error(span, "only a statement can be blocked");
-                self.problems.push(problem.label(span, "this step runs none"));
+                self.problems
+                    .push(problem.label(span, "this step runs no statement"));
             }
         }
     }

@@ -238,14 +238,15 @@ impl Context<'_> {
                     .strip_prefix("env.")
                     .filter(|_| text == format!("${{{variable}}}"))
                 else {
-                    let message = "a variable's first value is plain or `${env.NAME}`";
-                    let label = format!("`{}` cannot use others", name.value);
+                    let message = "the initial value of a variable can contain `${env.NAME}` only";
+                    let label = format!("`{}` cannot contain other variables", name.value);
                     let problem = Diagnostic::error(node.span, message);
                     self.problems.push(problem.label(node.span, label));
                     return None;
                 };
                 let Some(value) = self.input.env.get(key) else {
-                    let problem = Diagnostic::error(node.span, format!("the environment has no `{key}`"));
+                    let problem =
+                        Diagnostic::error(node.span, format!("the environment variable `{key}` is not set"));
                     let label = "set it, or write the value here";
                     self.problems.push(problem.label(node.span, label));
                     return None;
@@ -260,7 +261,7 @@ impl Context<'_> {
     /// What the server has to have is written as it is: it is asked before a trial has variables.
     fn check_requires(&mut self) {
         for (_, node) in &self.scenario.requires.vars {
-            self.plain_text(node, "what a server has to have");
+            self.plain_text(node, "a requirement");
         }
         for server in &self.scenario.servers {
             for (_, node) in server.flags.iter().chain(&server.vars) {

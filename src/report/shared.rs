@@ -1,4 +1,4 @@
-//! The shared state at the end of connections that run freely; where the file expects otherwise, both are shown.
+//! The shared state at the end of concurrent connections; where the file expects otherwise, both are shown.
 
 use crate::expect::ValuePattern;
 use crate::history::{History, SqlValue, show};

@@ -61,12 +61,12 @@ fn always(plan: &TrialPlan, history: &History) -> impl Iterator<Item = String> {
         let query = plan.finals.get(number).and_then(|of| of.always.get(index));
         let line = query.map_or(0, |query| plan.file.place(query.span.start).line);
         let mut text = format!(
-            "`always` at line {line}: asked {} between statements",
+            "`always` at line {line}: checked {} between statements",
             times(one.asked)
         );
         if one.missed > 0 {
             text.push_str(&format!(
-                ", not asked {}, since a statement ran on",
+                ", skipped {} because a statement was running",
                 times(one.missed)
             ));
         }

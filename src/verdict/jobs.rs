@@ -32,7 +32,7 @@ pub(super) fn judge(pattern: &JobPattern, end: &AtEnd<'_>, findings: &mut Vec<Fi
         let seen = if seen.is_empty() {
             "none was seen".to_owned()
         } else {
-            format!("seen were {}", seen.join(", "))
+            format!("the jobs seen are {}", seen.join(", "))
         };
         let message = format!("expected {kind} job `{which}`, but {seen}");
         findings.push(Finding::new(pattern.span, message));
@@ -47,11 +47,11 @@ pub(super) fn judge(pattern: &JobPattern, end: &AtEnd<'_>, findings: &mut Vec<Fi
         }
         (JobsWanted::One(_), WhichJobs::Named(_)) if jobs.len() > 1 => {
             let message = format!(
-                "{} {kind} jobs of `{which}` were watched: which one is meant?",
+                "{} {kind} jobs of `{which}` were watched, and the expectation is for one",
                 jobs.len()
             );
             let mut finding = Finding::new(pattern.span, message);
-            finding = finding.label("write a list, with what each of them must have come to");
+            finding = finding.label("write a list with one entry for each job");
             finding.detail = Some(told(jobs));
             findings.push(finding);
         }
@@ -67,7 +67,7 @@ pub(super) fn judge(pattern: &JobPattern, end: &AtEnd<'_>, findings: &mut Vec<Fi
         }
         (JobsWanted::Each(each), _) => {
             let message = format!(
-                "expected {} {kind} jobs of `{which}`, {} were watched",
+                "expected {} {kind} jobs of `{which}`, got {}",
                 each.len(),
                 jobs.len()
             );

@@ -85,8 +85,8 @@ fn not_run(plan: &TrialPlan, history: &History) -> Vec<Finding> {
         let name = plan.connections.get(own).map_or("?", |own| own.name.as_str());
         let message = match count - 1 {
             0 => "this step was not run".to_owned(),
-            1 => format!("this step was not run, nor the one after it of {name}"),
-            more => format!("this step was not run, nor the {more} after it of {name}"),
+            1 => format!("this step and the next one of {name} were not run"),
+            more => format!("this step and the next {more} of {name} were not run"),
         };
         Finding::new(span, message).label(reason)
     };
@@ -130,7 +130,7 @@ fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Findi
         let record = history.steps.iter().find(|record| record.step == number);
         if record.is_none_or(|record| record.end.is_none()) {
             let message = match record {
-                Some(_) => "this step was never seen to return",
+                Some(_) => "no result was recorded for this step",
                 None => "this step was never run",
             };
             findings.push(Finding::new(step.span, message));
@@ -155,7 +155,7 @@ fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Findi
             if !checked(check) {
                 findings.push(Finding::new(
                     query.span,
-                    format!("{}: never looked at", query.label),
+                    format!("{}: never checked", query.label),
                 ));
             }
         }
@@ -169,8 +169,11 @@ fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Findi
         let Some(query) = plan.finals.get(number).and_then(|of| of.always.get(index)) else {
             continue;
         };
-        let message = format!("{}: never asked between statements", query.label);
+        let message = format!("{}: could not be checked between statements", query.label);
         let finding = Finding::new(query.span, message);
-        findings.push(finding.label(format!("a statement ran on each of the {} times", one.missed)));
+        findings.push(finding.label(format!(
+            "a statement was running at each of the {} attempts",
+            one.missed
+        )));
     }
 }

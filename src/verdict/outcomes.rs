@@ -81,7 +81,11 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
                     .map(|step| step_name(*step, &plan.connections, &plan.steps));
                 names.collect::<Vec<_>>().join(", ")
             };
-            let message = format!("expected [{}] to wait, and [{}] did", names(&wanted), names(&got));
+            let message = format!(
+                "expected blocked steps [{}], got [{}]",
+                names(&wanted),
+                names(&got)
+            );
             findings.push(Finding::new(*span, message));
         }
     }
@@ -109,7 +113,7 @@ fn mistakes(plan: &TrialPlan, outcome: &OutcomePlan, history: &History) -> Vec<F
         let name = step_name(record.step, &plan.connections, &plan.steps);
         let message = format!("{name}: error {}", describe_error(error));
         let label = format!(
-            "an error like this is part of no outcome that does not name it: `errors: {{{}: 1}}`",
+            "an outcome must name an error like this: `errors: {{{}: 1}}`",
             error.code
         );
         findings.push(Finding::new(outcome.span, message).label(label));

@@ -202,7 +202,7 @@ fn the_failure_in_readme_is_how_it_prints() {
             &format!("```text\n{}```", shown.text),
             &format!("```text\n{failure}```"),
         );
-        expect_file!["../README.md"].assert_eq(&wanted);
+        expect_file!["../../README.md"].assert_eq(&wanted);
     }
 }
 

@@ -188,7 +188,7 @@ fn stable(text: &str) -> String {
     );
     let looks = regex(r"\b\d+ (looks|polls)\b");
     let not_there = regex(r", not the[^│]*$");
-    let job = regex(r"\b(ddl|import) job \d+\b|\bseen were \d+(, \d+)*");
+    let job = regex(r"\b(ddl|import) job \d+\b|the jobs seen are \d+(, \d+)*");
     let server = regex(r" on \w+ TiDB \S+$");
     let database = regex(r"\btsc_[0-9a-f]+_[0-9a-f]{8}_\d+");
     let port = regex(r"127\.0\.0\.1:\d+");
@@ -229,7 +229,7 @@ fn stable(text: &str) -> String {
         let line = looks.replace(&line, "N $1");
         let line = job.replace(&line, |found: &Captures<'_>| match found.get(1) {
             Some(kind) => format!("{} job N", kind.as_str()),
-            None => "seen were N".to_owned(),
+            None => "the jobs seen are N".to_owned(),
         });
         server.replace(&line, " on SERVER").trim_end().to_owned()
     };

@@ -190,7 +190,7 @@ fn the_same_orders_on_tidb_and_mariadb() {
     let waits = file(folder.path(), "waits.yaml", WAITS);
     let (code, out, err) = compare(&waits);
     assert_eq!(code, Some(0), "{out}{err}");
-    has(&out, &["url MariaDB", "of 3 trials: 3 come to the same outcomes"]);
+    has(&out, &["url MariaDB", "of 3 trials: 3 have the same outcomes"]);
     for name in [
         "write_skew",
         "lost_update",
@@ -287,7 +287,7 @@ fn what_only_tidb_has_is_said_and_is_no_success() {
         &[
             "the other server, of --with: clustered",
             "error 1064",
-            "of 6 trials: 3 come to the same outcomes, 3 could not be run",
+            "of 6 trials: 3 have the same outcomes, 3 could not be run",
         ],
     );
 }

@@ -138,7 +138,7 @@ fn first_problem(planned: &Planned) -> Option<&str> {
 #[test]
 fn the_file_is_up_to_date() {
     // `UPDATE_EXPECT=1 cargo test --test schema` writes it anew, and so does `just bless`.
-    expect_file!["../schema/scenario.json"].assert_eq(&schema_text());
+    expect_file!["../../schema/scenario.json"].assert_eq(&schema_text());
 }
 
 #[test]

@@ -25,9 +25,9 @@ impl ValuePattern {
         };
         if !fits {
             let found = node.describe();
-            let message = format!("this is a whole number, not {found}");
+            let message = format!("this must be a whole number, not {found}");
             let label = if matches!(node.kind, NodeKind::Int(_)) {
-                "it is never negative"
+                "it cannot be negative"
             } else {
                 "such as `1` or `{gt: 0}`"
             };
@@ -46,7 +46,7 @@ impl ValuePattern {
                     .label(entry.key.span, format!("here this is written {here}")),
                 None => {
                     let matchers = keys::names(MATCHERS);
-                    unknown_key(&entry.key, &key, "a matcher of numbers", &matchers)
+                    unknown_key(&entry.key, &key, "a number matcher", &matchers)
                 }
             };
             reading.problems.push(problem);
@@ -67,7 +67,7 @@ impl ValuePattern {
                 },
             });
             if below {
-                reading.error(node, "no number is so", "this is counted, from 0 on");
+                reading.error(node, "no number satisfies this", "this is a count: 0 or more");
             }
         }
         Some(pattern)

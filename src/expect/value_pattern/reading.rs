@@ -13,26 +13,30 @@ use crate::source::{Diagnostic, Entry, Node, NodeKind};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
 pub const MATCHERS: &[Key] = &[
-    ("any", "any value, NULL too", Form::Yes),
-    ("match", "text that this regular expression finds", Form::Text),
+    ("any", "any value, including NULL", Form::Yes),
+    ("match", "text that matches this regular expression", Form::Text),
     ("gt", "more than this", Form::Bound),
-    ("ge", "this or more", Form::Bound),
+    ("ge", "at least this", Form::Bound),
     ("lt", "less than this", Form::Bound),
-    ("le", "this or less", Form::Bound),
+    ("le", "at most this", Form::Bound),
     (
         "between",
-        "from the first bound to the second, themselves included",
+        "between these two bounds, inclusive",
         Form::Exactly(2, &Form::Bound),
     ),
     ("one_of", "one of these", Form::List(1, &Form::Value)),
     ("not", "anything but this", Form::Value),
     (
         "about",
-        "this number, give or take what `within` says",
+        "about this number; `within` is the tolerance",
         Form::Amount,
     ),
-    ("within", "how far the number may be from `about`", Form::Amount),
-    ("json", "a JSON value, compared by its structure", Form::Any),
+    (
+        "within",
+        "the largest allowed difference from `about`",
+        Form::Amount,
+    ),
+    ("json", "a JSON value, compared by structure", Form::Any),
 ];
 
 /// How other tools call their matchers: here these are keys of a JSON object.
@@ -155,7 +159,11 @@ impl ValuePattern {
                         Bound::Variable(_) => false,
                     };
                     if within.as_ref().is_some_and(negative) {
-                        reading.error(node, "`within` is how far off a number may be", "zero or more");
+                        reading.error(
+                            node,
+                            "`within` must be a number, the tolerance",
+                            "write a number of 0 or more",
+                        );
                     }
                     within
                 }
@@ -173,7 +181,7 @@ impl ValuePattern {
         match entry.key.as_str() {
             Some("any") => {
                 if !matches!(value.kind, NodeKind::Bool(true)) {
-                    reading.error(value, "`any` is written `{any: true}`", "write `true`");
+                    reading.error(value, "`any` can only be `true`", "write `true`");
                     return None;
                 }
                 Some(Shape::Any)
@@ -187,7 +195,7 @@ impl ValuePattern {
                 _ => {
                     reading.error(
                         value,
-                        "`between` is a list of two bounds",
+                        "`between` must be a list of two bounds",
                         "write `{between: [1, 9]}`",
                     );
                     None
@@ -195,7 +203,11 @@ impl ValuePattern {
             },
             Some("one_of") => {
                 let Some(items) = value.as_seq().filter(|items| !items.is_empty()) else {
-                    reading.error(value, "`one_of` is a list of values", "write `{one_of: [1, 2]}`");
+                    reading.error(
+                        value,
+                        "`one_of` must be a list of values",
+                        "write `{one_of: [1, 2]}`",
+                    );
                     return None;
                 };
                 all_of(items.iter().map(|item| Self::read(item, reading))).map(Shape::OneOf)
@@ -203,7 +215,11 @@ impl ValuePattern {
             Some("not") => {
                 let inner = Self::read(value, reading)?;
                 if matches!(inner.shape, Shape::Any) {
-                    reading.error(node, "no value is not any value", "this never holds");
+                    reading.error(
+                        node,
+                        "`{not: {any: true}}` never holds",
+                        "no value satisfies this",
+                    );
                 }
                 Some(Shape::Not(Box::new(inner)))
             }
@@ -223,7 +239,11 @@ fn compare(node: &Node, relations: Vec<(Relation, Bound)>, reading: &mut Reading
                 continue;
             };
             let Ok(order) = order(least, most) else {
-                reading.error(node, "one bound is a number, the other text", "no value is both");
+                reading.error(
+                    node,
+                    "one bound is a number, the other text",
+                    "no value is a number and a text",
+                );
                 return None;
             };
             let none = |order| {
@@ -257,7 +277,7 @@ fn warn_of_json(entries: &[Entry], reading: &mut Reading<'_>) {
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == key);
         let label = match other {
             Some((_, here)) => format!("here this is written {here}"),
-            None if some_match && !is_matcher(&key) => "this is no matcher".to_owned(),
+            None if some_match && !is_matcher(&key) => "this is not a matcher".to_owned(),
             None => continue,
         };
         let problem = Diagnostic::warning(entry.key.span, "this mapping is taken for a JSON object");
@@ -271,9 +291,9 @@ fn warn_of_json(entries: &[Entry], reading: &mut Reading<'_>) {
 }
 
 fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
-    let problem = Diagnostic::error(node.span, "these matchers do not go together")
-        .label(node.span, "one matcher is meant here")
-        .help("`gt`, `ge`, `lt` and `le` can be combined, and `about` with `within`; a JSON object with such keys is written `{json: {…}}`");
+    let problem = Diagnostic::error(node.span, "these matchers cannot be combined")
+        .label(node.span, "use one matcher here")
+        .help("only `gt`, `ge`, `lt` and `le`, or `about` and `within`, can be combined; write a JSON object with these keys as `{json: {…}}`");
     reading.problems.push(problem);
     None
 }
@@ -285,7 +305,7 @@ fn read_amount(node: &Node, reading: &mut Reading<'_>) -> Option<Bound> {
         _ => Bound::Plain(SqlValue::Null),
     };
     if let Bound::Plain(SqlValue::Null | SqlValue::Text(_)) = bound {
-        reading.error(node, "this is a number", format!("not {}", node.describe()));
+        reading.error(node, "this must be a number", format!("not {}", node.describe()));
         return None;
     }
     Some(bound)
@@ -304,7 +324,7 @@ fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<Bound> {
         }
         _ => {
             let label = format!("this is {}", node.describe());
-            reading.error(node, "a bound is a number or text", label);
+            reading.error(node, "a bound must be a number or text", label);
             None
         }
     }

@@ -22,11 +22,11 @@ impl TextPattern {
     pub fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         let Some(text) = node.text().filter(|_| !node.is_null()) else {
             let label = format!("this is {}", node.describe());
-            reading.error(node, "a regular expression is text", label);
+            reading.error(node, "a regular expression must be text", label);
             return None;
         };
         if text.is_empty() {
-            reading.error(node, "this fits any text", "`{not: null}` says so");
+            reading.error(node, "this matches any text", "`{not: null}` says so");
             return None;
         }
         let template = reading.template(node, &text)?;
@@ -42,7 +42,7 @@ impl TextPattern {
                 let reason = error.to_string();
                 let reason = reason.lines().last().unwrap_or_default();
                 let reason = reason.trim_start_matches("error: ").to_owned();
-                reading.error(node, "this is no regular expression", reason);
+                reading.error(node, "this is not a regular expression", reason);
                 None
             }
         }

@@ -70,7 +70,7 @@ pub async fn a_handler_comes_to_a_barrier_of_the_file(server: &Server) {
     assert_eq!(judge(&plan, &history), Verdict::Passed);
     // One more than can come is a mistake in the file.
     let problems = planned(&text.replace("parties: 3", "parties: 4")).unwrap_err();
-    assert_eq!(problems, ["barrier `meet` can never fill"]);
+    assert_eq!(problems, ["barrier `meet` can never open"]);
 }
 
 /// The third one ends before: those who wait are told, the handler and the state.
