@@ -24,18 +24,38 @@ const BLESS: &str = "TIDB_SCENARIOS_BLESS";
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
     let folder = Path::new("tests/language").join(kind);
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
-        .expect("the corpus")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
+    let mut files = all_files(&folder);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     assert!(!files.is_empty(), "{} has no files", folder.display());
     files
 }
 
+/// All files of a folder and of those in it.
+fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the corpus");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            all_files(&path)
+        } else {
+            vec![path]
+        }
+    };
+    paths.flat_map(below).collect()
+}
+
+/// The name of a file's trial in a run of its kind: `steps::kill_itself` of `tests/language/invalid/steps/kill_itself.yaml`.
 fn name(file: &Path) -> String {
-    file.file_stem().expect("a name").to_string_lossy().into_owned()
+    let below = file
+        .strip_prefix("tests/language")
+        .unwrap_or(file)
+        .with_extension("");
+    let parts = below
+        .iter()
+        .skip(1)
+        .map(|part| part.to_string_lossy().into_owned());
+    parts.collect::<Vec<_>>().join("::")
 }
 
 /// The texts that the answer to a file must have.
@@ -155,10 +175,8 @@ fn report(problems: Vec<String>, what: &str) {
 
 /// Answers that belong to no file any more would never be looked at.
 fn leftovers(kind: &str, files: &[PathBuf]) -> Vec<String> {
-    let folder = Path::new("tests/language").join(kind);
-    let entries = fs::read_dir(folder).expect("the corpus");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    let answers = paths.filter(|path| {
+    let paths = all_files(&Path::new("tests/language").join(kind));
+    let answers = paths.into_iter().filter(|path| {
         let extension = path.extension().unwrap_or_default();
         extension == "stderr" || extension == "stdout"
     });
