@@ -92,7 +92,7 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
                 one.name, other.name
             );
             let mut finding = Finding::at(other.span, message);
-            finding.also.push((one.span, "matches, too".to_owned()));
+            finding.also.push((one.span, "also matches".to_owned()));
             findings.push(finding);
         }
         _ => {}

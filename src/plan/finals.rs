@@ -116,7 +116,7 @@ impl Context<'_> {
         steps: &[Step],
     ) {
         for (number, state, span) in named {
-            if state == BLOCKED && self.scenario.runs_freely() {
+            if state == BLOCKED && self.scenario.is_concurrent() {
                 let message = "concurrent connections block nondeterministically";
                 let problem = Diagnostic::error(*span, message);
                 self.problems
@@ -312,7 +312,7 @@ impl Context<'_> {
     fn every(&mut self, query: &Node) -> Option<Duration> {
         let mut entries = query.as_map().unwrap_or_default().iter();
         let entry = entries.find(|entry| entry.key.as_str() == Some("every"))?;
-        if !self.scenario.runs_freely() {
+        if !self.scenario.is_concurrent() {
             let problem = Diagnostic::error(entry.key.span, "`every` needs connections with `states`");
             let label = "with `steps`, `always` is checked after each step";
             self.problems.push(problem.label(entry.key.span, label));

@@ -91,7 +91,8 @@ impl Context<'_> {
                 }
                 let waits = step.blocked.as_ref().map(|blocked| blocked.span);
                 if let Some(span) = waits.or(step.unblocks.first().map(|(_, span)| *span)) {
-                    let problem = Diagnostic::error(span, "who waits depends on the order");
+                    let problem =
+                        Diagnostic::error(span, "which step is blocked depends on the interleaving");
                     self.problems.push(
                         problem
                             .label(span, "not with `permutations`")

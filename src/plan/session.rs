@@ -76,7 +76,7 @@ impl Context<'_> {
             let next = later.find(|(_, other)| other.connection == step.connection);
             return next.map(|(number, _)| number).into_iter().collect();
         };
-        if !self.scenario.runs_freely() {
+        if !self.scenario.is_concurrent() {
             return vec![number + 1]
                 .into_iter()
                 .filter(|next| own.contains(next))

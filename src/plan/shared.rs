@@ -52,7 +52,7 @@ impl Context<'_> {
             self.problems
                 .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
         }
-        let free = self.scenario.runs_freely();
+        let free = self.scenario.is_concurrent();
         for key in ["events", "series", "retries", "imports", "ddl"] {
             if let (Some(entry), false) = (map.entry(key), free) {
                 let message = format!("`{key}` needs connections with `states`");

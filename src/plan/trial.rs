@@ -73,7 +73,7 @@ impl Context<'_> {
         }
         let setup = self.statements(&self.scenario.setup, &mut scope);
         scope.set_owners(self.owners(&connections));
-        let free = self.scenario.runs_freely();
+        let free = self.scenario.is_concurrent();
         let permutations = self.scenario.permutations.as_ref();
         let States { steps, barriers } = if let Some(orders) = permutations {
             States {

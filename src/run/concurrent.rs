@@ -17,7 +17,7 @@ use super::live::Live;
 use crate::connection::{KILL_MAX, sessions_there};
 use crate::coordinator::Coordinator;
 use crate::history::{History, Outcome, SqlValue, Stopped, Wait, WaitRule};
-use crate::lock_wait::LockView;
+use crate::lock_wait::{self, LockView, SchemaWait};
 use crate::machine::{ConcurrentMachine, KillRequest, MachineEnv, Worker};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
 use crate::sql::Product;
@@ -227,20 +227,26 @@ impl<'c> ConcurrentRun<'c> {
         let Ok(view) = LockView::ask(&mut self.controls[control].connection, &ids).await else {
             return;
         };
-        let Some(holder) = view.holder_of(session) else {
-            return;
-        };
-        let number = sessions
-            .iter()
-            .position(|own| own.is_some() && *own == holder.session);
-        let wait = Wait {
-            seen_us: self.coordinator.now_us(),
-            rule: match self.controls[control].connection.product() {
+        let connection = &mut self.controls[control].connection;
+        let (rule, holding, key) = if let Some(holder) = view.holder_of(session) {
+            let rule = match connection.product() {
                 Product::TiDb => WaitRule::RowLock,
                 Product::MariaDb | Product::MySql => WaitRule::InnoDb,
-            },
-            holders: number.into_iter().collect(),
-            key: Some(holder.key).filter(|key| !key.is_empty()),
+            };
+            (rule, holder.session.into_iter().collect(), holder.key)
+        } else {
+            match lock_wait::schema_wait(connection, session).await {
+                Some(SchemaWait::Sessions(holding)) => (WaitRule::MetadataLock, holding, String::new()),
+                Some(SchemaWait::Queue(holding)) => (WaitRule::SchemaChange, holding, String::new()),
+                None => return,
+            }
+        };
+        let holds = |number: &usize| sessions[*number].is_some_and(|own| holding.contains(&own));
+        let wait = Wait {
+            seen_us: self.coordinator.now_us(),
+            rule,
+            holders: (0..sessions.len()).filter(holds).collect(),
+            key: Some(key).filter(|key| !key.is_empty()),
             released_by: None,
             not_waiting_before: Vec::new(),
         };

@@ -84,7 +84,7 @@ impl Scenario {
 
     /// Whether the connections run through states of their own, in no order but that of their waits.
     #[must_use]
-    pub fn runs_freely(&self) -> bool {
+    pub fn is_concurrent(&self) -> bool {
         self.has_states() && self.permutations.is_none()
     }
 }

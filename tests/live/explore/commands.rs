@@ -341,7 +341,7 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
         (
             "contradicts",
             format!("{KEYS}expect:\n  errors: {{}}\n"),
-            "`expect` does not hold in every order, and the file is as it was:\n  expected no errors, got 1",
+            "`expect` does not hold in every interleaving, so the file was not changed:\n  expected no errors, got 1",
         ),
         (
             "listed",
@@ -364,7 +364,7 @@ fn bless_refuses_what_it_cannot_write_and_leaves_the_file() {
         (
             "steps_that_say_who_waits",
             STEPS.to_owned(),
-            "who waits depends on the order",
+            "which step is blocked depends on the interleaving",
         ),
         (
             "a_dot",
