@@ -23,6 +23,8 @@ pub struct Parsed {
     pub keep_db: bool,
     /// The folder that takes the history of each trial.
     pub history: Option<PathBuf>,
+    /// Ask for timestamps after each statement.
+    pub timestamps: bool,
     /// The one order that trials with `permutations` are run in.
     pub order: Option<ChosenOrder>,
 }
@@ -35,6 +37,10 @@ struct CommandLine {
     /// Write the history of each trial into this folder, as JSON.
     #[arg(long, display_order = 0, value_name = "FOLDER")]
     history: Option<PathBuf>,
+    /// Write TiDB's timestamps of each step into the history: its session is asked for them after each statement, so that
+    /// row_count() and the like tell of that question
+    #[arg(long, display_order = 0, requires = "history")]
+    timestamps: bool,
     /// Run trials with `permutations` in this order only, such as "alice bob alice bob".
     #[arg(long, display_order = 0, value_name = "ORDER")]
     order: Option<String>,
@@ -82,6 +88,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
         Ok(CommandLine {
             keep_db,
             history,
+            timestamps,
             order,
             without,
             mut mimic,
@@ -92,6 +99,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             mimic,
             keep_db,
             history,
+            timestamps,
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

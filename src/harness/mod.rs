@@ -146,6 +146,7 @@ impl Harness {
         let view = live::View::new();
         let runner = Runner::new(settings)
             .keep_databases(args.keep_db || keep_databases())
+            .timestamps(args.timestamps)
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();

@@ -33,6 +33,7 @@ const LOG_LINES: usize = 20;
 pub struct Runner {
     pub(super) servers: Arc<Servers>,
     keep_databases: bool,
+    timestamps: bool,
     live: Option<Live>,
     /// Set where no more orders are to be begun.
     pub(super) stop: Arc<AtomicBool>,
@@ -90,6 +91,7 @@ impl Runner {
         Self {
             servers,
             keep_databases: false,
+            timestamps: false,
             live: None,
             stop: Arc::default(),
             lists: Arc::default(),
@@ -105,7 +107,13 @@ impl Runner {
         }
     }
 
-    /// Shows the status of connections that run freely while they do.
+    /// Asks the sessions for TiDB's timestamps after each statement, for the history.
+    #[must_use]
+    pub fn timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
+    }
+
+    /// Shows the status of concurrent connections while they run.
     #[must_use]
     pub fn live(self, live: Option<Live>) -> Self {
         Self { live, ..self }
@@ -156,6 +164,7 @@ impl Runner {
         let settings = ExploreSettings {
             run: RunSettings {
                 live: None,
+                timestamps: self.timestamps,
                 database: self.servers.database(),
                 keep_databases: server.kind() != ProviderKind::Url,
             },
@@ -354,6 +363,7 @@ impl Runner {
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             live: self.live.clone(),
+            timestamps: self.timestamps,
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
             keep_databases: self.keep_databases || ours,

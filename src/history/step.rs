@@ -32,7 +32,7 @@ pub struct StepRecord {
     /// error.
     #[serde(default)]
     pub txn: Option<u32>,
-    /// TiDB's timestamps, where something asked for them.
+    /// TiDB's timestamps of the step's last statement, where `--timestamps` asked for them.
     #[serde(default)]
     pub timestamps: Option<Timestamps>,
 }

@@ -365,6 +365,7 @@ impl ConcurrentMachine {
         };
         worker.coordinator.change_step(record, |record| {
             record.txn = ended.txn;
+            record.timestamps = ended.timestamps;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
         if !ended.end.outcome.is_error() {

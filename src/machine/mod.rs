@@ -11,6 +11,7 @@ mod handler;
 mod job;
 mod limit;
 mod observe;
+mod timestamps;
 mod vars;
 mod worker;
 

@@ -32,6 +32,8 @@ pub(crate) struct Worker {
     pub(super) gate: Option<Arc<Gate>>,
     /// How long that has held it back in its step.
     pub(super) held: Arc<Held>,
+    /// Whether it asks its session for timestamps after each statement.
+    pub asks_timestamps: bool,
     /// The record of the step that it takes.
     pub(super) record: usize,
     /// The schema change of a table that it followed last; before, the newest one of the server.
@@ -61,6 +63,7 @@ impl Worker {
             locals: Vars::new(),
             gate: None,
             held: Arc::default(),
+            asks_timestamps: false,
             record: 0,
             followed_ddl: None,
         };
@@ -112,7 +115,11 @@ impl Worker {
     }
 
     /// Whether others may see something new after an action. What a handler's statements do is not known one by one.
+    /// Nobody asks where nobody looks.
     pub(super) fn may_show(&self, acted: &Acted) -> bool {
+        if self.gate.is_none() {
+            return false;
+        }
         match acted.ran.last() {
             Some(last) => may_show(last, self.transaction.is_open()),
             None => acted.asked_server,

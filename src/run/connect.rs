@@ -11,6 +11,7 @@ use crate::connection::ConnectionOptions;
 use crate::coordinator::Coordinator;
 use crate::machine::{Observer, Worker};
 use crate::plan::{Mode, TrialPlan};
+use crate::sql::Product;
 
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
@@ -69,7 +70,9 @@ pub(crate) async fn connect(
         };
         let (plan, coordinator) = (Arc::clone(plan), Arc::clone(coordinator));
         let observer = Observer::new(control.config.clone(), control.options.clone());
-        workers.push(Worker::new(number, plan, coordinator, config, options, observer));
+        let mut worker = Worker::new(number, plan, coordinator, config, options, observer);
+        worker.asks_timestamps = settings.timestamps && control.connection.product() == Product::TiDb;
+        workers.push(worker);
     }
     let connects = workers.into_iter().map(|mut worker| async move {
         let result = worker.connect().await;

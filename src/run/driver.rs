@@ -207,6 +207,7 @@ impl<'c> Driver<'c> {
         };
         self.coordinator.change_step(record, |record| {
             record.txn = txn;
+            record.timestamps = report.timestamps;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
         self.coordinator

@@ -49,6 +49,8 @@ fn help_has_the_flags_of_libtest_and_ours() {
     for part in [
         "-- [OPTIONS] [FILTER]...",
         "--keep-db",
+        "--history",
+        "--timestamps",
         "--include-ignored",
         "--ignored",
         "--list",
@@ -198,4 +200,29 @@ async fn databases(server: &Server) -> Vec<String> {
             other => panic!("{other:?} is no name"),
         })
         .collect()
+}
+
+#[test]
+fn timestamps_of_each_step_are_written_where_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path");
+    let of = |flags: &[&str]| -> Vec<serde_json::Value> {
+        let flags: Vec<&str> = ["--", "--exact", "passes", "--history", path]
+            .into_iter()
+            .chain(flags.iter().copied())
+            .collect();
+        let (code, text) = run(&[], &flags);
+        assert_eq!(code, Some(0), "{text}");
+        let written = fs::read_to_string(folder.path().join("passes.json")).expect("a history");
+        let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+        let steps = written["history"]["steps"].as_array().expect("steps").clone();
+        steps.into_iter().map(|step| step["timestamps"].clone()).collect()
+    };
+    assert_eq!(of(&[]), [serde_json::Value::Null], "nobody asked");
+    let [one] = of(&["--timestamps"]).try_into().expect("one step");
+    let (start, commit) = (one["start_ts"].as_u64(), one["commit_ts"].as_u64());
+    assert!(start.is_some() && start < commit, "{one}");
+
+    let (code, text) = run(&[], &["--", "--timestamps"]);
+    assert_eq!(code, Some(2), "without a history they would be lost:\n{text}");
 }

@@ -71,6 +71,7 @@ fn settings() -> ExploreSettings {
             database: format!("explore_{}_{number}", std::process::id()),
             keep_databases: false,
             live: None,
+            timestamps: false,
         },
         sandboxes: 4,
         shrink_max: Duration::from_secs(5),
