@@ -317,6 +317,8 @@ fn body(plan: &TrialPlan, explored: &Explored, class: &OutcomeClass) -> String {
                 Outcome::Refused(error) => format!("{{error: {}}}", error.code),
                 Outcome::TimedOut { .. } => format!("{{error: {TIMED_OUT}}}"),
                 Outcome::Lost { .. } => format!("{{error: {SERVER_LOST}}}"),
+                // No outcome that is named has it.
+                Outcome::Unanswered { .. } => return None,
             };
             Some(format!("{}: {value}", key(&name)))
         })
@@ -331,14 +333,9 @@ fn body(plan: &TrialPlan, explored: &Explored, class: &OutcomeClass) -> String {
         .vars
         .iter()
         .filter(|(name, _)| differs(&format!("var {name}")));
+    let seen = plan.owners.view_of_history(&class.history.vars);
     let vars: Vec<String> = vars
-        .filter_map(|(name, _)| {
-            Some(format!(
-                "{}: {}",
-                key(name),
-                literal(class.history.vars.get(name)?)
-            ))
-        })
+        .filter_map(|(name, _)| Some(format!("{}: {}", key(name), literal(seen.get(name)?))))
         .collect();
     if !vars.is_empty() {
         let _ = writeln!(text, "      shared: {{vars: {{{}}}}}", vars.join(", "));
@@ -387,7 +384,7 @@ fn plain(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// JSON in whose texts `${` begins no variable; in keys it never does.
+/// JSON in whose texts and keys `${` begins no variable.
 fn plain_json(value: &serde_json::Value) -> serde_json::Value {
     use serde_json::Value as J;
     match value {
@@ -397,7 +394,7 @@ fn plain_json(value: &serde_json::Value) -> serde_json::Value {
             let entries = entries.iter();
             J::Object(
                 entries
-                    .map(|(key, value)| (key.clone(), plain_json(value)))
+                    .map(|(key, value)| (plain(key), plain_json(value)))
                     .collect(),
             )
         }
@@ -415,6 +412,6 @@ fn literal(value: &SqlValue) -> String {
         SqlValue::Text(text) | SqlValue::Time(text) => json(&plain(text)),
         SqlValue::Bytes(bytes) if bytes.is_empty() => "!!binary \"\"".to_owned(),
         SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
-        SqlValue::Json(value) => format!("{{json: {}}}", plain_json(value)),
+        SqlValue::Json(json) => format!("{{json: {}}}", plain_json(json.value())),
     }
 }

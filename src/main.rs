@@ -38,22 +38,22 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Run the steps of scenarios in every order, and show what TiDB comes to; nothing is judged.
+    /// Run every interleaving of the steps, and print the outcomes; nothing is judged.
     Explore {
         /// Write the outcomes into the file, as its `outcomes`.
         #[arg(long, conflicts_with = "order")]
         bless: bool,
-        /// Run this order only, such as "alice bob alice bob", and show what happens in it.
+        /// Run only this interleaving, such as "alice bob alice bob", and show it step by step.
         #[arg(long, value_name = "ORDER")]
         order: Option<String>,
-        /// Leave these steps out of the order, such as "alice.select bob.update.2".
+        /// Leave these steps out of the interleaving, such as "alice.select bob.update.2".
         #[arg(long, value_name = "STEPS", requires = "order")]
         without: Option<String>,
         /// Files.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Run the same orders on another server, too, and show where the outcomes differ.
+    /// Run the interleavings on a second server, too, and print the outcomes that differ.
     Compare {
         /// The other server: mysql://user:password@host:4000/
         #[arg(long, value_name = "URL")]
@@ -78,17 +78,17 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Judge a history of transactions: which isolation level it holds, and why it does not hold another.
-    #[command(after_help = "Exit codes: 0 the level holds, 1 it does not, 101 that cannot be told.")]
+    /// Check whether a history of transactions satisfies an isolation level, and show why not.
+    #[command(after_help = "Exit codes: 0 the level holds, 1 it does not, 101 that cannot be decided.")]
     CheckHistory {
         /// The level, such as `snapshot` or `strict-serializable`; `promised`: what TiDB promises in the history's
-        /// mode; `timestamps`: only that each read is the newest version at its timestamp.
+        /// mode; `timestamps`: each read is the newest version at its timestamp, nothing else.
         #[arg(long, value_name = "LEVEL", value_parser = Level::by_name)]
         isolation: Level,
-        /// How it is written down; `auto` looks at how it begins.
+        /// The format; with `auto` the beginning of the file decides.
         #[arg(long, value_name = "FORMAT", default_value = "auto")]
         format: HistoryFormat,
-        /// Draw what refutes the level into this file, as SVG.
+        /// Draw the most serious finding into this file, as SVG.
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
         /// The history: JSON lines as described in docs/histories.md, or Jepsen's EDN.
@@ -104,14 +104,14 @@ enum Command {
     Schema,
 }
 
-/// How a history is written down.
+/// The format of a history.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum HistoryFormat {
     /// JSON lines.
     Jsonl,
     /// Jepsen's EDN.
     Edn,
-    /// As it begins.
+    /// By the beginning of the file.
     Auto,
 }
 
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
             without,
             paths,
         } => {
-            let order = order.map(|order| tidb_scenarios::plan::ChosenOrder {
+            let order = order.map(|order| tidb_scenarios::engine::ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),
             });

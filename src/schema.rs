@@ -41,7 +41,7 @@ pub fn schema() -> Value {
         json!({"anyOf": [
             {"required": ["steps"]},
             {"properties": {"connections": {
-                "description": "connections that run through states of their own",
+                "description": "concurrent connections, each with its own states",
                 "type": "object",
                 "additionalProperties": states,
             }}},
@@ -83,6 +83,7 @@ fn form(form: Form) -> Value {
         Form::Number => json!({"type": "number"}),
         Form::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Form::Bound => json!({"type": ["number", "string"]}),
+        Form::Amount => json!({"type": ["number", "string"], "pattern": VARIABLE}),
         Form::Duration => json!({"type": "string", "pattern": DURATION}),
         Form::Name => json!({"type": "string", "pattern": NAME}),
         Form::Sqlstate => json!({"type": ["string", "integer"], "pattern": SQLSTATE}),
@@ -139,6 +140,7 @@ fn form(form: Form) -> Value {
         }),
         Form::Expectations => reference("expectations"),
         Form::Query => reference("query"),
+        Form::Watched => watched(),
         Form::Value => reference("value"),
         Form::Row => reference("row"),
         Form::Rows => reference("rows"),
@@ -288,8 +290,8 @@ fn step() -> Value {
     extend(
         &mut own,
         json!({
-            "description": "the connection that takes the step: a statement, a list of statements, or what else \
-                it does",
+            "description": "the connection that runs the step: a statement, a list of statements, or a mapping with \
+                another action",
             "type": ["string", "array", "object", "null"],
             "pattern": NOT_BLANK,
             "items": form(Form::Words),
@@ -329,6 +331,19 @@ fn expectations() -> Value {
 fn query() -> Value {
     let sql = ("sql", "the query", Form::Words);
     let mut query = object(&with(&[sql], &kinds()), &["sql"]);
+    extend(&mut query, json!({"minProperties": 2}));
+    query
+}
+
+/// A query of `always`: `sql`, and at least one expectation or `every`.
+fn watched() -> Value {
+    let sql = ("sql", "the query", Form::Words);
+    let every = (
+        "every",
+        "how often it is asked, where connections run freely",
+        Form::Duration,
+    );
+    let mut query = object(&with(&[sql, every], &kinds()), &["sql"]);
     extend(&mut query, json!({"minProperties": 2}));
     query
 }

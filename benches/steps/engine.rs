@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidb_scenarios::engine::SourceFile;
+use tidb_scenarios::engine::timeline;
+use tidb_scenarios::engine::{PlanInput, TrialPlan, plan};
+use tidb_scenarios::engine::{RunSettings, run};
+use tidb_scenarios::engine::{Verdict, judge};
 use tidb_scenarios::history::History;
-use tidb_scenarios::plan::{PlanInput, TrialPlan, plan};
-use tidb_scenarios::report;
-use tidb_scenarios::run::{RunSettings, run};
 use tidb_scenarios::server::Server;
-use tidb_scenarios::source::SourceFile;
-use tidb_scenarios::verdict::{Verdict, judge};
 
 use crate::plain::Statement;
 
@@ -103,6 +103,7 @@ pub async fn run_trial(
 ) -> Result<(History, Duration), Trouble> {
     let settings = RunSettings {
         live: None,
+        timestamps: false,
         database,
         keep_databases: false,
     };
@@ -114,7 +115,7 @@ pub async fn run_trial(
         Verdict::Passed => Ok((history, judging)),
         Verdict::Failed(findings) => {
             let first = findings.first().map_or("", |finding| finding.message.as_str());
-            Err(format!("{first}\n{}", report::timeline(&plan, &history)).into())
+            Err(format!("{first}\n{}", timeline(&plan, &history)).into())
         }
     }
 }

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use tidb_scenarios::engine::{PlanInput, plan};
 use tidb_scenarios::harness::collect;
-use tidb_scenarios::plan::{PlanInput, plan};
 use tidb_scenarios::server::{ProviderKind, Server, ServerSettings, ServerSpec};
 
 use numbers::{Pairs, Times, head};
@@ -26,9 +26,7 @@ use plain::Statement;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most that a blocked step, whole, may take in the median.
-const BLOCKED_MAX: Duration = Duration::from_millis(15);
-/// The most that a plain step may cost, as a multiple of plain mysql_async.
+/// The most that a step may cost, as a multiple of plain mysql_async.
 const PLAIN_MAX: f64 = 1.2;
 /// The least orders a second, as a multiple of plain mysql_async's.
 const ORDERS_MIN: f64 = 0.8;
@@ -338,11 +336,11 @@ impl Bench {
         );
         println!("{}", pairs.engine.line("engine"));
         println!("{}", certain.line("  of it until the wait is certain"));
-        println!("{}", pairs.plain.line("plain, 1 ms poll, one sight"));
+        println!("{}", pairs.plain.line("plain, 1 ms poll, two looks"));
         println!("{}", pairs.line());
         self.target(
-            pairs.engine.median() < BLOCKED_MAX,
-            format!("blocked step under {} ms in the median", BLOCKED_MAX.as_millis()),
+            pairs.ratio() <= PLAIN_MAX,
+            format!("blocked step at most {PLAIN_MAX} times a plain loop that believes two looks"),
         );
         Ok(())
     }

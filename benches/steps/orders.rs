@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 use tidb_scenarios::connection::ConnectionConfig;
-use tidb_scenarios::explore::{ExploreSettings, Explored, explore};
-use tidb_scenarios::plan::TrialPlan;
-use tidb_scenarios::run::RunSettings;
+use tidb_scenarios::engine::RunSettings;
+use tidb_scenarios::engine::TrialPlan;
+use tidb_scenarios::engine::{ExploreSettings, Explored, explore};
 use tidb_scenarios::server::Server;
 use tokio::task::JoinHandle;
 
@@ -63,6 +63,7 @@ pub async fn engine(
     let settings = ExploreSettings {
         run: RunSettings {
             live: None,
+            timestamps: false,
             database,
             keep_databases: false,
         },

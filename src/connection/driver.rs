@@ -18,6 +18,7 @@ pub(super) fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
         | mysql_async::Error::Other(_)
         | mysql_async::Error::Url(_) => Outcome::Lost {
             message: error.to_string(),
+            unsent: false,
         },
     }
 }

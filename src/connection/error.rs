@@ -55,8 +55,8 @@ impl ConnectError {
         let (host, port) = (config.host.clone(), config.port);
         match outcome {
             Outcome::Refused(error) => Self::Refused { host, port, error },
-            Outcome::Lost { message } => Self::Unreachable { host, port, message },
-            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {
+            Outcome::Lost { message, .. } => Self::Unreachable { host, port, message },
+            Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } | Outcome::Unanswered { .. } => {
                 let message = "the server's greeting made no sense".to_owned();
                 Self::Unreachable { host, port, message }
             }

@@ -255,15 +255,13 @@ impl Connection {
             Params::Positional(values)
         };
         self.guarded(async |conn| {
-            // mysql_async panics on a count that differs; say it as the server would.
+            // mysql_async panics on a count that differs.
             let statement = conn.prep(sql).await?;
             let (wanted, given) = (usize::from(statement.num_params()), params_len(&params));
             if wanted != given {
-                return Ok(Outcome::Refused(SqlError {
-                    code: 1210,
-                    sqlstate: "HY000".to_owned(),
-                    message: format!("the statement has {wanted} `?`, and {given} params are given"),
-                }));
+                return Ok(Outcome::Unanswered {
+                    reason: format!("the statement has {wanted} `?`, and {given} params are given"),
+                });
             }
             let result = conn.exec_iter(&statement, params).await?;
             read_result(result).await
@@ -293,6 +291,7 @@ impl Connection {
                                TiDB does so when a load in a pessimistic transaction met a newer row and runs again";
                 return Ok(Outcome::Lost {
                     message: message.to_owned(),
+                    unsent: false,
                 });
             }
             Ok(outcome)
@@ -358,11 +357,13 @@ impl Connection {
         let Some(Wire::Server(conn)) = self.wire.as_mut() else {
             return Outcome::Lost {
                 message: "the connection was lost before this statement".to_owned(),
+                unsent: true,
             };
         };
         let Some(pass) = self.gate.enter() else {
             return Outcome::Lost {
                 message: "the run is being ended".to_owned(),
+                unsent: true,
             };
         };
         self.mid_answer = true;
@@ -372,7 +373,11 @@ impl Connection {
         let outcome = result.unwrap_or_else(|error| outcome_of_error(&error));
         match &outcome {
             Outcome::Lost { .. } => self.wire = None,
-            Outcome::Refused(_) | Outcome::Rows(_) | Outcome::Done(_) | Outcome::TimedOut { .. } => {}
+            Outcome::Refused(_)
+            | Outcome::Rows(_)
+            | Outcome::Done(_)
+            | Outcome::TimedOut { .. }
+            | Outcome::Unanswered { .. } => {}
         }
         outcome
     }

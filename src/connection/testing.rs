@@ -216,6 +216,7 @@ pub fn error(code: u16, message: &str) -> Outcome {
 pub fn lost(message: &str) -> Outcome {
     Outcome::Lost {
         message: message.to_owned(),
+        unsent: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Value};
 
-use crate::history::SqlValue;
+use crate::history::{Json, SqlValue};
 
 /// The number of the character set `binary`, which tells BLOB from TEXT.
 const BINARY: u16 = 63;
@@ -75,7 +75,7 @@ fn from_bytes(bytes: Vec<u8>, column: &Column) -> SqlValue {
         | T::MYSQL_TYPE_TIMESTAMP2
         | T::MYSQL_TYPE_TIME
         | T::MYSQL_TYPE_TIME2 => SqlValue::Time(text),
-        T::MYSQL_TYPE_JSON => serde_json::from_str(&text).map_or(SqlValue::Text(text), SqlValue::Json),
+        T::MYSQL_TYPE_JSON => Json::of_text(&text).map_or(SqlValue::Text(text), SqlValue::Json),
         _ if column.character_set() == BINARY => SqlValue::Bytes(text.into_bytes()),
         _ => SqlValue::Text(text),
     }

@@ -42,12 +42,11 @@ impl CoordinationHandle {
     // --- variables and series
 
     pub fn var(&self, name: &str) -> Option<SqlValue> {
-        self.coordinator.var(name)
+        self.coordinator.var_of(self.number, name)
     }
 
     pub fn set_var(&self, name: &str, value: SqlValue) {
-        let new = Vars::from([(name.to_owned(), value)]);
-        self.coordinator.update_vars(self.number, new);
+        self.coordinator.set_var(self.number, name, value);
     }
 
     pub fn add(&self, name: &str, number: i128) -> Result<i128, String> {

@@ -9,6 +9,7 @@ mod inbox;
 mod jobs;
 mod message;
 mod messages;
+mod owners;
 mod state;
 mod statuses;
 mod step_log;
@@ -33,6 +34,8 @@ pub(crate) use handle::CoordinationHandle;
 pub use inbox::{Incoming, SendError};
 pub use message::{Envelope, Message, Received, Subscription};
 pub(crate) use messages::Unread;
+pub use owners::Owners;
+pub(crate) use owners::Variable;
 pub use state::SharedState;
 pub use step_log::STATEMENTS_MAX;
 pub use waits::graph::{ALL_CONNECTIONS_READY, Effects, Wanted};
@@ -45,6 +48,8 @@ pub struct Coordinator {
     /// Whether the states are handlers, which open the sessions themselves; otherwise they are a plan's.
     of_handlers: bool,
     shared: Arc<Mutex<SharedState>>,
+    /// Whose the variables are, where the states are a plan's.
+    owners: Owners,
     log: Mutex<StepLog>,
     waits: Mutex<Waits>,
     bus: Bus,
@@ -98,11 +103,18 @@ impl Coordinator {
             ..ConnectionRecord::new(name)
         });
         let shared = SharedState {
+            own: vec![Vars::new(); names.len()],
             vars,
             connections: connections.collect(),
             ..SharedState::default()
         };
         Self::with(shared, Waits::new(names, graph), false)
+    }
+
+    /// The same with these owners of the variables.
+    #[must_use]
+    pub(crate) fn with_owners(self, owners: Owners) -> Self {
+        Self { owners, ..self }
     }
 
     /// A coordinator for connections whose states are handlers. They are added one by one.
@@ -125,6 +137,7 @@ impl Coordinator {
             },
             of_handlers,
             shared: Arc::new(Mutex::new(shared)),
+            owners: Owners::default(),
             log: Mutex::default(),
             waits: Mutex::new(waits),
             bus,
@@ -136,6 +149,7 @@ impl Coordinator {
     pub fn add(&self, name: &str) -> usize {
         let mut shared = self.lock();
         shared.connections.push(ConnectionRecord::new(name));
+        shared.own.push(Vars::new());
         self.bus.add_inbox(name);
         self.waits().add_of_handlers(name);
         shared.connections.len() - 1
@@ -188,10 +202,10 @@ impl Coordinator {
         let shared = self.snapshot();
         let log = self.log();
         History {
+            vars: shared.all_vars(),
             connections: shared.connections,
             steps: log.records.clone(),
             unrecorded: log.unrecorded,
-            vars: shared.vars,
             events: shared.events,
             series: shared.series,
             jobs: shared.jobs,
@@ -205,7 +219,7 @@ impl Coordinator {
         let mut shared = self.lock();
         let history = History {
             connections: shared.connections.clone(),
-            vars: shared.vars.clone(),
+            vars: shared.all_vars(),
             events: std::mem::take(&mut shared.events),
             series: std::mem::take(&mut shared.series),
             jobs: std::mem::take(&mut shared.jobs),

@@ -9,8 +9,10 @@ use crate::history::{ConnectionRecord, EventRecord, JobKind, JobRecord, SqlValue
 pub struct SharedState {
     /// What has become of each connection, in the plan's order, or in that in which they were added.
     pub connections: Vec<ConnectionRecord>,
-    /// Variables.
+    /// Variables of all.
     pub vars: Vars,
+    /// Each connection's own variables.
+    pub(super) own: Vec<Vars>,
     /// Events in the order in which they came.
     pub events: Vec<EventRecord>,
     /// Recorded values by series, each with its time.
@@ -24,6 +26,23 @@ impl SharedState {
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<&ConnectionRecord> {
         self.connections.iter().find(|connection| connection.name == name)
+    }
+
+    /// A connection's own variable, if it has a value.
+    #[must_use]
+    pub fn own(&self, connection: usize, name: &str) -> Option<SqlValue> {
+        self.own.get(connection)?.get(name).cloned()
+    }
+
+    /// All variables; a connection's own have its name before them: `alice.balance`.
+    #[must_use]
+    pub fn all_vars(&self) -> Vars {
+        let mut all = self.vars.clone();
+        for (record, own) in self.connections.iter().zip(&self.own) {
+            let named = own.iter();
+            all.extend(named.map(|(name, value)| (format!("{}.{name}", record.name), value.clone())));
+        }
+        all
     }
 
     /// Whether an event has come.

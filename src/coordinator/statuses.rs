@@ -25,6 +25,7 @@ impl Coordinator {
             record.set_status(0, Status::Connected);
         }
         shared.vars = vars;
+        shared.own.iter_mut().for_each(Vars::clear);
         self.log().clear();
     }
 

@@ -9,16 +9,20 @@ use super::message::Message;
 use crate::history::{SqlValue, Vars, show};
 
 impl Coordinator {
-    /// The variables as they are now.
+    /// The variables as a connection sees them, or whoever is none, by the names that texts have for them.
     #[must_use]
-    pub fn vars(&self) -> Vars {
-        self.lock().vars.clone()
+    pub fn vars_of(&self, connection: Option<usize>) -> Vars {
+        let shared = self.lock();
+        let own = |number, name: &str| shared.own(number, name);
+        self.owners.view(connection, &shared.vars, own)
     }
 
-    /// A variable, if it is set.
+    /// A variable as a connection sees it, if it is set.
     #[must_use]
-    pub fn var(&self, name: &str) -> Option<SqlValue> {
-        self.lock().vars.get(name).cloned()
+    pub fn var_of(&self, connection: usize, name: &str) -> Option<SqlValue> {
+        let shared = self.lock();
+        let own = |number, name: &str| shared.own(number, name);
+        self.owners.find(name, connection, &shared.vars, own)
     }
 
     /// Sets a variable that a plan or a program gives at the start.
@@ -26,12 +30,31 @@ impl Coordinator {
         self.lock().vars.insert(name.to_owned(), value);
     }
 
-    /// Adds or replaces variables.
-    pub fn update_vars(&self, connection: usize, new: Vars) {
-        for (name, value) in new {
-            // It never fails.
-            let _ = self.change_var(connection, &name, |_| Ok::<_, ()>(value));
+    /// Sets a variable: the connection's own where the plan has it save one of this name, otherwise that of all.
+    pub fn set_var(&self, connection: usize, name: &str, value: SqlValue) {
+        let new = Vars::from([(name.to_owned(), value)]);
+        let (own, shared) = match self.owners.is_own(connection, name) {
+            true => (new, Vars::new()),
+            false => (Vars::new(), new),
+        };
+        self.keep(connection, own, shared);
+    }
+
+    /// Adds or replaces variables, of one connection and of all, in one go.
+    pub fn keep(&self, connection: usize, own: Vars, shared: Vars) {
+        let mut state = self.lock();
+        let from = state.connections.get(connection);
+        let from = from.map_or(String::new(), |record| record.name.clone());
+        for (name, value) in own.iter().chain(&shared) {
+            self.bus.publish(&from, || Message::VariableSet {
+                name: name.clone(),
+                value: value.clone(),
+            });
         }
+        if let Some(vars) = state.own.get_mut(connection) {
+            vars.extend(own);
+        }
+        state.vars.extend(shared);
     }
 
     /// Replaces a variable by what comes of its value, in one go.

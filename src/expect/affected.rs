@@ -25,13 +25,12 @@ impl Check for Affected {
             let got = describe(seen.outcome);
             return Err(Mismatch::new(format!("expected {wanted}, got {got}")));
         };
-        if self
-            .pattern
-            .matches(&SqlValue::Int(done.affected.into()), seen.vars)
-        {
+        let affected = SqlValue::Int(done.affected.into());
+        if self.pattern.matches(&affected, seen.vars) {
             return Ok(());
         }
-        let message = format!("expected {wanted}, got {}", done.affected);
+        let doubt = self.pattern.doubt(&affected, seen.vars);
+        let message = format!("expected {wanted}, got {}{doubt}", done.affected);
         Err(Mismatch::new(message).at(self.pattern.span))
     }
 

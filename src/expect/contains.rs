@@ -1,7 +1,8 @@
 //! `contains`: at least these rows, anywhere.
 
+use super::check::rows_of;
 use super::table::{RowPattern, compare_any_order, read_rows, variables_of, width_of};
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     if rows.is_empty() {
         reading.error(
             node,
-            "`contains` with no rows holds of everything",
+            "`contains` without rows matches every result",
             "name at least one row, or use `count`",
         );
         return None;

@@ -1,7 +1,8 @@
 //! `count`: this many rows.
 
+use super::check::rows_of;
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape};
 use crate::history::{SqlValue, rows_word};
 use crate::source::{Node, Span};
 
@@ -18,15 +19,14 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 impl Check for Count {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
         let set = rows_of(seen, &format!("{} rows", self.pattern))?;
-        if self
-            .pattern
-            .matches(&SqlValue::Int(set.rows.len() as i128), seen.vars)
-        {
+        let count = SqlValue::Int(set.rows.len() as i128);
+        if self.pattern.matches(&count, seen.vars) {
             return Ok(());
         }
         let wanted = self.pattern.shown_with(seen.vars);
+        let doubt = self.pattern.doubt(&count, seen.vars);
         Err(Mismatch::new(format!(
-            "expected {wanted} rows, got {}",
+            "expected {wanted} rows, got {}{doubt}",
             rows_word(set.rows.len())
         ))
         .at(self.pattern.span))

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use regex::Regex;
-
+use super::value_pattern::TextPattern;
 use super::{Check, Mismatch, Reading, Seen};
-use crate::history::{Outcome, SqlError, describe, describe_error};
+use crate::history::{Outcome, SqlError, Vars, describe, describe_error};
 use crate::scenario::keys::{Form, Key, names};
-use crate::source::{Diagnostic, MapReader, Node, NodeKind};
+use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span};
 use crate::sql::{by_code, by_name, nearest as nearest_name};
 
 /// The word for a statement that was over its limit.
@@ -17,13 +16,13 @@ pub const TIMED_OUT: &str = "timed_out";
 pub const KEYS: &[Key] = &[
     (
         "code",
-        "its number or name, such as 1213 or ER_LOCK_DEADLOCK",
+        "the number or name, such as 1213 or ER_LOCK_DEADLOCK",
         Form::Either(&[Form::Whole(1000, 65_535), Form::Words]),
     ),
-    ("sqlstate", "its SQLSTATE, such as \"40001\"", Form::Sqlstate),
+    ("sqlstate", "the SQLSTATE, such as \"40001\"", Form::Sqlstate),
     (
         "match",
-        "a regular expression that its text must match",
+        "a regular expression that the text of the error must match",
         Form::Text,
     ),
 ];
@@ -33,7 +32,7 @@ pub const KEYS: &[Key] = &[
 pub struct ErrorPattern {
     code: Option<u16>,
     sqlstate: Option<String>,
-    text: Option<Regex>,
+    text: Option<(TextPattern, Span)>,
     /// `timed_out`: no error of the server's, but no answer within the step's limit.
     timed_out: bool,
 }
@@ -53,7 +52,7 @@ impl ErrorPattern {
                     pattern.sqlstate = Self::read_sqlstate(state, reading);
                 }
                 if let Some(text) = text {
-                    pattern.text = super::value_pattern::read_regex(text, reading);
+                    pattern.text = TextPattern::read(text, reading).map(|pattern| (pattern, text.span));
                 }
                 let known = pattern.code.and_then(by_code);
                 if let (Some(known), Some(wanted), Some(node)) = (known, &pattern.sqlstate, state)
@@ -65,7 +64,7 @@ impl ErrorPattern {
                 if code.is_none() && state.is_none() && text.is_none() {
                     reading.error(
                         node,
-                        "`error: {}` says nothing",
+                        "`error: {}` names no error",
                         "write `error: any` for any error",
                     );
                     return None;
@@ -108,17 +107,17 @@ impl ErrorPattern {
                 if code.is_none() {
                     reading.error(
                         node,
-                        format!("{number} is no error number"),
-                        "numbers run from 1000 to 65535",
+                        format!("{number} is not an error number"),
+                        "error numbers are from 1000 to 65535",
                     );
                 }
                 code.map(Some)
             }
             NodeKind::Str(word) if word == "any" => Some(None),
-            NodeKind::Str(name) => match by_name(name) {
+            NodeKind::Str(name) => match by_name(&reading.plain_text(node, name, "an error's name")?) {
                 Some(entry) => Some(Some(entry.code)),
                 None => {
-                    let problem = Diagnostic::error(node.span, format!("no error is called `{name}`"));
+                    let problem = Diagnostic::error(node.span, format!("unknown error `{name}`"));
                     let near = nearest_name(name);
                     let label = near.map_or("use the number, such as 1213".to_owned(), |entry| {
                         format!("did you mean `{}` ({})?", entry.name, entry.code)
@@ -131,7 +130,7 @@ impl ErrorPattern {
                 let found = node.describe();
                 reading.error(
                     node,
-                    format!("`error` is a number, a name, `any` or `timed_out`, not {found}"),
+                    format!("`error` must be a number, a name, `any` or `timed_out`, not {found}"),
                     "such as `error: 1213`",
                 );
                 None
@@ -139,9 +138,17 @@ impl ErrorPattern {
         }
     }
 
+    /// The variables of its text, with their places.
+    pub(super) fn variables(&self) -> Vec<(String, Span)> {
+        let of = |(text, span): &(TextPattern, Span)| -> Vec<(String, Span)> {
+            text.variables().map(|name| (name.to_owned(), *span)).collect()
+        };
+        self.text.as_ref().map(of).unwrap_or_default()
+    }
+
     /// Whether this is the error that is meant.
     #[must_use]
-    pub fn matches(&self, error: &SqlError) -> bool {
+    pub fn matches(&self, error: &SqlError, vars: &Vars) -> bool {
         !self.timed_out
             && self.code.is_none_or(|code| code == error.code)
             && self
@@ -151,7 +158,7 @@ impl ErrorPattern {
             && self
                 .text
                 .as_ref()
-                .is_none_or(|text| text.is_match(&error.message))
+                .is_none_or(|(text, _)| text.is_in(&error.message, vars) == Ok(true))
     }
 }
 
@@ -170,8 +177,8 @@ impl fmt::Display for ErrorPattern {
         if let Some(state) = &self.sqlstate {
             parts.push(format!("SQLSTATE {state}"));
         }
-        if let Some(text) = &self.text {
-            parts.push(format!("a text that matches /{text}/"));
+        if let Some((text, _)) = &self.text {
+            parts.push(format!("a text that matches {text}"));
         }
         match parts.is_empty() {
             true => f.write_str("an error"),
@@ -189,8 +196,14 @@ impl Check for ErrorPattern {
         if self.timed_out && matches!(seen.outcome, Outcome::TimedOut { .. }) {
             return Ok(());
         }
+        // A statement that was not sent has no answer; that the connection is gone has to be said by its number.
+        let answered = self.code.is_some() || seen.outcome.answer().is_some();
         match seen.outcome.error() {
-            Some(error) if self.matches(&error) => Ok(()),
+            Some(error) if answered && self.matches(&error, seen.vars) => Ok(()),
+            Some(_) if !answered => Err(Mismatch::new(format!(
+                "expected {self}, and the statement was not sent: {}",
+                describe(seen.outcome)
+            ))),
             Some(error) => Err(Mismatch::new(format!(
                 "expected {self}, got error {}",
                 describe_error(&error)
@@ -204,5 +217,26 @@ impl Check for ErrorPattern {
 
     fn wants_error(&self) -> bool {
         true
+    }
+
+    fn expects_error(&self, outcome: &Outcome) -> bool {
+        match outcome.error() {
+            _ if self.timed_out => matches!(outcome, Outcome::TimedOut { .. }),
+            Some(error) => match self.code {
+                Some(code) => code == error.code,
+                None => {
+                    outcome.answer().is_some()
+                        && self
+                            .sqlstate
+                            .as_ref()
+                            .is_none_or(|state| *state == error.sqlstate)
+                }
+            },
+            None => false,
+        }
+    }
+
+    fn variables(&self) -> Vec<(String, Span)> {
+        Self::variables(self)
     }
 }

@@ -24,13 +24,15 @@ impl Check for LastInsertId {
                 "expected last insert id {wanted}, got {got}"
             )));
         };
-        if self
-            .pattern
-            .matches(&SqlValue::Int(done.last_insert_id.into()), seen.vars)
-        {
+        let id = SqlValue::Int(done.last_insert_id.into());
+        if self.pattern.matches(&id, seen.vars) {
             return Ok(());
         }
-        let message = format!("expected last insert id {wanted}, got {}", done.last_insert_id);
+        let doubt = self.pattern.doubt(&id, seen.vars);
+        let message = format!(
+            "expected last insert id {wanted}, got {}{doubt}",
+            done.last_insert_id
+        );
         Err(Mismatch::new(message).at(self.pattern.span))
     }
 

@@ -1,6 +1,7 @@
 //! `one_of`: one of these sets of expectations must hold.
 
-use super::{Check, Expectation, KINDS, Kind, Mismatch, Needs, Reading, Seen, kind, read_all};
+use super::{Check, Expectation, Mismatch, Needs, Reading, Seen, read_all};
+use crate::history::Outcome;
 use crate::source::{MapReader, Node, NodeKind, Span};
 
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     let NodeKind::Seq(items) = &node.kind else {
         reading.error(
             node,
-            "`one_of` is a list of expectations",
+            "`one_of` must be a list of expectations",
             "write `one_of: [{affected: 1}, {error: 1213}]`",
         );
         return None;
@@ -25,7 +26,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         );
         return None;
     }
-    let known: Vec<&str> = KINDS.iter().map(|kind| kind.key).collect();
+    let known: Vec<&str> = reading.kinds.iter().map(|kind| kind.key).collect();
     let mut choices = Vec::new();
     for item in items {
         if MapReader::new(item, "a choice of `one_of`", &known, reading.problems).is_none() {
@@ -40,7 +41,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
         if item.as_map().is_some_and(<[_]>::is_empty) {
             reading.error(
                 item,
-                "a choice of `one_of` that asks for nothing",
+                "this choice of `one_of` has no expectations",
                 "name at least one expectation",
             );
         }
@@ -84,16 +85,18 @@ impl Check for OneOf {
             .collect()
     }
 
-    fn choices(&self) -> Vec<Vec<(&'static Kind, Span)>> {
-        let of = |choice: &Vec<Expectation>| {
-            let kinds = choice.iter().filter_map(|one| Some((kind(one.key)?, one.span)));
-            kinds.collect()
-        };
+    fn choices(&self) -> Vec<Vec<(&'static str, Span)>> {
+        let of = |choice: &Vec<Expectation>| choice.iter().map(|one| (one.key, one.span)).collect();
         self.choices.iter().map(of).collect()
     }
 
     fn wants_error(&self) -> bool {
         self.all().any(|expectation| expectation.check.wants_error())
+    }
+
+    fn expects_error(&self, outcome: &Outcome) -> bool {
+        self.all()
+            .any(|expectation| expectation.check.expects_error(outcome))
     }
 
     fn needs(&self) -> Needs {

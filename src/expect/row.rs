@@ -1,7 +1,8 @@
 //! `row`: exactly this one row.
 
+use super::check::rows_of;
 use super::table::{RowPattern, compare_table, variables_of, width_of};
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! `rows`: exactly these rows, in this order.
 
+use super::check::rows_of;
 use super::table::{RowPattern, compare_table, read_rows, variables_of, width_of};
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape};
 use crate::history::rows_word;
 use crate::source::{Node, Span};
 

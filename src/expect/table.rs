@@ -1,7 +1,8 @@
 //! Rows of patterns against rows of a result, and the small table that shows where they differ.
 
+use super::kind::all_of;
 use super::value_pattern::ValuePattern;
-use super::{Mismatch, Reading, all_of};
+use super::{Mismatch, Reading};
 use crate::history::{Column, RowSet, SqlValue, Vars, columns_word, rows_word, show};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
@@ -33,19 +34,20 @@ impl RowPattern {
                 for entry in entries {
                     let name = entry.key.text().unwrap_or_default().to_lowercase();
                     if seen.contains(&name) {
-                        let label = "names of columns are the same in any case";
-                        reading.error(&entry.key, format!("the column `{name}` is there twice"), label);
+                        let label = "column names are not case-sensitive";
+                        reading.error(&entry.key, format!("the column `{name}` appears twice"), label);
                     }
                     seen.push(name);
                 }
                 let cells = entries.iter().map(|entry| {
-                    let name = entry.key.text()?.into_owned();
-                    Some((name, ValuePattern::read(&entry.value, reading)?))
+                    let name = reading.plain_text(&entry.key, &entry.key.text()?, "a column's name");
+                    let pattern = ValuePattern::read(&entry.value, reading);
+                    Some((name?, pattern?))
                 });
                 Cells::Named(all_of(cells)?)
             }
             NodeKind::Seq(_) | NodeKind::Map(_) => {
-                let label = "no rows at all are written `[]`, without this";
+                let label = "for no rows, write `[]`";
                 reading.error(node, "a row has at least one value", label);
                 return None;
             }
@@ -53,7 +55,7 @@ impl RowPattern {
                 let found = node.describe();
                 reading.error(
                     node,
-                    format!("a row is a list of values, not {found}"),
+                    format!("a row must be a list of values, not {found}"),
                     "write `[1, 70]`",
                 );
                 return None;
@@ -118,7 +120,7 @@ pub(crate) fn read_rows(node: &Node, reading: &mut Reading<'_>) -> Option<Vec<Ro
         let found = node.describe();
         reading.error(
             node,
-            format!("rows are a list of rows, not {found}"),
+            format!("rows must be a list of rows, not {found}"),
             "write `[[1, 70], [2, 100]]`",
         );
         return None;
@@ -201,8 +203,9 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
     let message = if rows.len() == set.rows.len() {
         let count = fitted.iter().zip(&set.rows).filter(|(w, a)| !same(w, a)).count();
         format!(
-            "expected {}, got as many of which {count} differ{}",
+            "expected {}, got {}, {count} of which differ{}",
             rows_word(rows.len()),
+            rows_word(set.rows.len()),
             if count == 1 { "s" } else { "" }
         )
     } else {
@@ -212,7 +215,13 @@ pub(crate) fn compare_table(rows: &[RowPattern], set: &RowSet, vars: &Vars) -> R
             rows_word(set.rows.len())
         )
     };
-    let mismatch = Mismatch::new(message).detail(drawing.finish());
+    let mut drawn = drawing.finish();
+    let pairs = fitted.iter().zip(&set.rows).flat_map(|(w, a)| w.iter().zip(a));
+    let mut doubts = pairs.map(|(wanted, actual)| wanted.doubt(actual, vars));
+    if let Some(doubt) = doubts.find(|doubt| !doubt.is_empty()) {
+        drawn.push_str(&format!("\n   {doubt}"));
+    }
+    let mismatch = Mismatch::new(message).detail(drawn);
     Err(match first {
         Some(span) => mismatch.at(span),
         None => mismatch,

@@ -1,6 +1,6 @@
 //! Text with `${name}` in it.
 
-use crate::history::{SqlValue, Vars};
+use crate::history::{SqlValue, Vars, float_text};
 
 /// Text with the variables that it names. `$${` stands for `${` itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,17 +83,32 @@ impl Template {
     /// # Errors
     /// The name of the first variable that has no value.
     pub fn fill(&self, vars: &Vars) -> Result<String, String> {
+        self.fill_with(|name| vars.get(name).map(plain_text))
+    }
+
+    /// The text with what `value` gives for each variable in its place.
+    ///
+    /// # Errors
+    /// The name of the first variable for which it gives nothing.
+    pub(super) fn fill_with(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
         let mut text = String::new();
         for segment in &self.segments {
             match segment {
                 Segment::Text(plain) => text.push_str(plain),
-                Segment::Variable(name, _) => match vars.get(name) {
-                    Some(value) => text.push_str(&plain_text(value)),
+                Segment::Variable(name, _) => match value(name) {
+                    Some(value) => text.push_str(&value),
                     None => return Err(name.clone()),
                 },
             }
         }
         Ok(text)
+    }
+
+    /// The text itself, if it names no variable.
+    #[must_use]
+    pub fn without_variables(&self) -> Option<String> {
+        // A text without variables fills without any.
+        self.fill(&Vars::new()).ok()
     }
 
     /// The value itself where the whole text is one variable, with its type; otherwise the filled text.
@@ -113,7 +128,7 @@ fn plain_text(value: &SqlValue) -> String {
     match value {
         SqlValue::Null => "NULL".to_owned(),
         SqlValue::Int(number) => number.to_string(),
-        SqlValue::Float(number) => number.to_string(),
+        SqlValue::Float(number) => float_text(*number),
         SqlValue::Decimal(text) | SqlValue::Text(text) | SqlValue::Time(text) => text.clone(),
         SqlValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
         SqlValue::Json(json) => json.to_string(),

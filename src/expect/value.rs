@@ -1,7 +1,8 @@
 //! `value`: one row of one column with this value.
 
+use super::check::rows_of;
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Reading, Seen, Shape, rows_of};
+use super::{Check, Mismatch, Reading, Seen, Shape};
 use crate::history::{describe, show};
 use crate::source::{Node, Span};
 
@@ -32,7 +33,13 @@ impl Check for Value {
             return Ok(());
         }
         let wanted = self.pattern.shown_with(seen.vars);
-        let message = format!("expected {wanted}, got {} ({})", show(actual), column.sql_type);
+        let reason = self.pattern.reason(actual, seen.vars);
+        let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!(
+            "expected {wanted}, got {} ({}){reason}",
+            show(actual),
+            column.sql_type
+        );
         Err(Mismatch::new(message).at(self.pattern.span))
     }
 

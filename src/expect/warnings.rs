@@ -1,10 +1,11 @@
 //! `warnings`: how many the statement gave, or which.
 
 use super::error::{ErrorPattern, TIMED_OUT};
+use super::kind::all_of;
 use super::value_pattern::ValuePattern;
-use super::{Check, Mismatch, Needs, Reading, Seen, all_of};
+use super::{Check, Mismatch, Needs, Reading, Seen};
 use crate::history::{Outcome, SqlValue, describe, describe_error};
-use crate::source::{Node, NodeKind, Span};
+use crate::source::{Entry, Node, NodeKind, Span};
 
 #[derive(Debug)]
 enum Warnings {
@@ -15,12 +16,13 @@ enum Warnings {
 pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Check>> {
     if let NodeKind::Seq(items) = &node.kind {
         let patterns = all_of(items.iter().map(|item| ErrorPattern::read(item, reading)))?;
+        if let Some(item) = items.iter().find(|item| item.as_map().is_some_and(names_state)) {
+            let label = "SHOW WARNINGS returns the number and the text only";
+            reading.error(item, "a warning has no SQLSTATE", label);
+            return None;
+        }
         if let Some(item) = items.iter().find(|item| item.as_str() == Some(TIMED_OUT)) {
-            reading.error(
-                item,
-                "no warning says that a statement was over its limit",
-                "leave it out",
-            );
+            reading.error(item, "`timed_out` is not a warning", "leave it out");
             return None;
         }
         return Some(Box::new(Warnings::These(patterns)));
@@ -29,14 +31,21 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     Some(Box::new(Warnings::Count(pattern)))
 }
 
+fn names_state(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| entry.key.as_str() == Some("sqlstate"))
+}
+
 impl Check for Warnings {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
         let counted = match seen.outcome {
             Outcome::Rows(set) => set.warning_count,
             Outcome::Done(done) => done.warning_count,
-            Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => {
+            Outcome::Refused(_)
+            | Outcome::TimedOut { .. }
+            | Outcome::Lost { .. }
+            | Outcome::Unanswered { .. } => {
                 return Err(Mismatch::new(format!(
-                    "expected warnings to judge, got {}",
+                    "expected a result with warnings, got {}",
                     describe(seen.outcome)
                 )));
             }
@@ -61,7 +70,7 @@ impl Check for Warnings {
                     && patterns
                         .iter()
                         .zip(actual)
-                        .all(|(pattern, warning)| pattern.matches(warning));
+                        .all(|(pattern, warning)| pattern.matches(warning, seen.vars));
                 if same {
                     return Ok(());
                 }
@@ -81,13 +90,14 @@ impl Check for Warnings {
     fn variables(&self) -> Vec<(String, Span)> {
         match self {
             Self::Count(pattern) => pattern.variables(),
-            Self::These(_) => Vec::new(),
+            Self::These(patterns) => patterns.iter().flat_map(ErrorPattern::variables).collect(),
         }
     }
 
     fn needs(&self) -> Needs {
+        // Their number comes with the answer; to ask for more would change what the next statement sees.
         Needs {
-            warnings: true,
+            warnings: matches!(self, Self::These(_)),
             ..Needs::default()
         }
     }

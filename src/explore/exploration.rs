@@ -16,6 +16,7 @@ use crate::plan::{OrderChoice, OrdersPlan, TrialPlan, number_of_orders};
 use crate::run::{RunSettings, TrialError};
 use crate::server::Server;
 use crate::sql::Product;
+use crate::verdict::teardown;
 
 /// So many schedules are run at the same time, each in databases of its own.
 pub const SANDBOXES: usize = 4;
@@ -100,8 +101,15 @@ pub async fn explore(
         }
         explored.took = began.elapsed();
     }
+    let mut failed = Vec::new();
     for sandbox in sandboxes {
-        sandbox.close().await;
+        failed.extend(sandbox.close().await);
+    }
+    // Each sandbox has databases of its own, and runs the whole teardown there.
+    failed.sort_by_key(|one| one.statement);
+    failed.dedup_by_key(|one| one.statement);
+    if let Ok(explored) = &mut result {
+        explored.findings.extend(teardown(plan, &failed));
     }
     result
 }

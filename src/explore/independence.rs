@@ -12,13 +12,18 @@
 //! - a COMMIT depends on all that has to do with the tables that its transaction wrote or locked;
 //! - tables that one transaction locks count as one: who is refused in a deadlock depends on the locks in all of
 //!   them, and an error releases all of them;
+//! - after an error that is expected and may end the transaction, what follows may commit by itself: it counts as both;
+//! - what takes time or tells the time (SLEEP, NOW(6)) depends on all that lock and release: limits go on meanwhile, and
+//!   a time that is saved may be read AS OF;
 //! - what is not understood depends on everything, and so do the BEGIN and the end of the transaction that it is in;
 //! - where there is `always`, a schema change, or a look at the server's own tables, nothing is left out;
 //! - a connection that gets an error that nobody expected rolls back, and releases its locks: where that comes of a
 //!   statement that has nothing to do with locks, a plain read or ROLLBACK TO, none of this holds
-//!   ([`DependencyRelation::holds`]).
+//!   ([`DependencyRelation::holds`]); and where the server says of a session's transaction what the text does not
+//!   ([`DependencyRelation::is_as_told`]).
 
-use super::footprint::{Schema, footprints};
+use super::footprint::Schema;
+use super::footprints::footprints;
 use crate::plan::TrialPlan;
 use crate::sql::{Kind, classify};
 
@@ -28,6 +33,8 @@ pub struct DependencyRelation {
     of: Vec<Vec<bool>>,
     /// Steps that are taken to release no locks, though their transaction holds some.
     holds_but_idle: Vec<bool>,
+    /// Whether a session is taken to have a transaction after each step, where that is known.
+    open_after: Vec<Option<bool>>,
 }
 
 impl DependencyRelation {
@@ -37,6 +44,7 @@ impl DependencyRelation {
         Self {
             of: vec![vec![true; steps]; steps],
             holds_but_idle: vec![false; steps],
+            open_after: vec![None; steps],
         }
     }
 
@@ -60,6 +68,7 @@ impl DependencyRelation {
         };
         Self {
             holds_but_idle: footprints.iter().map(|own| own.holds_but_idle).collect(),
+            open_after: footprints.iter().map(|own| own.open_after).collect(),
             ..Self::of_pairs(footprints.len(), depends)
         }
     }
@@ -70,6 +79,7 @@ impl DependencyRelation {
         Self {
             of: (0..steps).map(row).collect(),
             holds_but_idle: vec![false; steps],
+            open_after: vec![None; steps],
         }
     }
 
@@ -77,6 +87,14 @@ impl DependencyRelation {
     #[must_use]
     pub fn holds(&self, mut failed: impl Iterator<Item = usize>) -> bool {
         !failed.any(|step| self.holds_but_idle.get(step).copied().unwrap_or_default())
+    }
+
+    /// Whether a step left its session as it is taken to: what the server says of the transaction goes before what the
+    /// text suggests.
+    #[must_use]
+    pub fn is_as_told(&self, step: usize, in_transaction: bool) -> bool {
+        let told = self.open_after.get(step).copied().flatten();
+        told.is_none_or(|told| told == in_transaction)
     }
 
     /// Whether two steps depend on each other; those of one connection do.

@@ -41,12 +41,13 @@ impl Mismatches {
         })
     }
 
-    /// Whether the outcome that was missed by the least is missed in just the same way: that a step was left out, or
-    /// what follows from it, is another.
+    /// Whether the outcomes that were missed by the least are missed in just the same way, all of them: one alone may be
+    /// missed for the same reason by a schedule that has nothing else in common. That a step was left out, or what follows
+    /// from it, is another way.
     pub(super) fn are_those_of(&self, other: &Self) -> bool {
         let least = self.0.iter().map(BTreeSet::len).min();
         let mut pairs = self.0.iter().zip(&other.0);
-        self.0.len() == other.0.len() && pairs.any(|(own, other)| Some(own.len()) == least && own == other)
+        self.0.len() == other.0.len() && pairs.all(|(own, other)| Some(own.len()) != least || own == other)
     }
 }
 
@@ -91,7 +92,7 @@ pub fn judge_schedule(plan: &TrialPlan, history: &History) -> JudgedSchedule {
                 one.name, other.name
             );
             let mut finding = Finding::at(other.span, message);
-            finding.also.push((one.span, "matches, too".to_owned()));
+            finding.also.push((one.span, "also matches".to_owned()));
             findings.push(finding);
         }
         _ => {}

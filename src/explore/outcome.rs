@@ -68,6 +68,7 @@ fn answer(record: &StepRecord) -> String {
         Outcome::Refused(error) => format!("error {}", error.code),
         Outcome::TimedOut { .. } => "over its limit".to_owned(),
         Outcome::Lost { .. } => LOST.to_owned(),
+        Outcome::Unanswered { .. } => "not sent".to_owned(),
     }
 }
 
@@ -100,14 +101,6 @@ impl OrderOutcome {
             let mut records = history.steps.iter();
             records.any(|record| record.step == *step && record.wait.is_some())
         };
-        let set: Vec<&str> = plan
-            .steps
-            .iter()
-            .flat_map(|step| {
-                let saved = step.save.iter().map(|(name, ..)| name.as_str());
-                saved.chain(step.set.iter().map(|(name, _)| name.as_str()))
-            })
-            .collect();
         Self {
             tables: history
                 .tables
@@ -120,8 +113,8 @@ impl OrderOutcome {
             vars: history
                 .vars
                 .iter()
-                .filter(|(name, _)| set.contains(&name.as_str()))
-                .map(|(name, value)| (name.clone(), show(value)))
+                .filter(|(name, _)| plan.owners.is_given(name))
+                .map(|(name, value)| (plan.owners.shown(name).to_owned(), show(value)))
                 .collect(),
             stopped: history.stopped.as_ref().map(stopped),
         }

@@ -11,14 +11,28 @@ use crate::plan::TrialPlan;
 use crate::sql::classify;
 use crate::verdict::{Finding, Verdict, judge};
 
-/// The places in the file at which something did not hold: a smaller schedule fails as well if one of them fails
-/// again.
-fn places(failing: &FailingSchedule) -> Vec<usize> {
-    failing
-        .findings
-        .iter()
-        .map(|finding| finding.span.start)
-        .collect()
+/// What did not hold: the place in the file, and what is said of it without its times. A smaller schedule fails in the same
+/// way if one of these comes again.
+fn ways(findings: &[Finding]) -> Vec<(usize, String)> {
+    let way = |finding: &Finding| (finding.span.start, timeless(&finding.message));
+    findings.iter().map(way).collect()
+}
+
+/// A message without how many milliseconds something took.
+fn timeless(message: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for word in message.split(' ') {
+        let unit = word.trim_end_matches([',', ')', ':']);
+        if unit == "ms"
+            && kept
+                .last()
+                .is_some_and(|last| last.trim_start_matches('(').parse::<f64>().is_ok())
+        {
+            kept.pop();
+        }
+        kept.push(word);
+    }
+    kept.join(" ")
 }
 
 /// Looks until this moment. `None`, where nothing smaller was found.
@@ -28,7 +42,7 @@ pub(super) async fn shrink(
     failing: &FailingSchedule,
     until: Instant,
 ) -> Option<Shrunk> {
-    let places = places(failing);
+    let wanted = ways(&failing.findings);
     let mut found = Shrunk {
         schedule: failing.schedule.clone(),
         without: Vec::new(),
@@ -37,7 +51,7 @@ pub(super) async fn shrink(
     let mut look = Look {
         plan,
         sandbox,
-        places,
+        wanted,
         mismatches: failing.mismatches.as_ref(),
         until,
     };
@@ -80,7 +94,7 @@ fn ends_transaction(plan: &TrialPlan, step: usize) -> bool {
 struct Look<'l> {
     plan: &'l TrialPlan,
     sandbox: &'l mut Sandbox,
-    places: Vec<usize>,
+    wanted: Vec<(usize, String)>,
     mismatches: Option<&'l Mismatches>,
     until: Instant,
 }
@@ -151,10 +165,22 @@ impl Look<'_> {
         }
         found.tried += 1;
         let (findings, mismatches) = self.once(order, without).await?;
-        let at_same_place = findings
-            .iter()
-            .any(|finding| self.places.contains(&finding.span.start));
+        let again = ways(&findings).iter().any(|way| self.wanted.contains(way));
         let mismatches = self.mismatches.zip(mismatches.as_ref());
-        Some(at_same_place || mismatches.is_some_and(|(wanted, got)| wanted.are_those_of(got)))
+        Some(again || mismatches.is_some_and(|(wanted, got)| wanted.are_those_of(got)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_the_same_whenever_it_comes() {
+        let message =
+            |ms: &str| format!("bob: expected to be blocked, but it returned after {ms} ms with 1 row");
+        assert_eq!(timeless(&message("1.2")), timeless(&message("30.0")));
+        assert_ne!(timeless("expected 1, got 2"), timeless("expected 1, got 3"));
+        assert_eq!(timeless("it took 3 ms, and 4 rows"), "it took ms, and 4 rows");
     }
 }

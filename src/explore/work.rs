@@ -16,7 +16,7 @@ use super::outcome::OrderOutcome;
 use super::replay::ReplayScheduler;
 use super::sandbox::{Execution, Sandbox};
 use super::trace_count::trace_size;
-use crate::history::{History, StepRecord};
+use crate::history::{History, StepEnd};
 use crate::plan::{OrderChoice, TrialPlan};
 use crate::run::TrialError;
 use crate::verdict::Finding;
@@ -83,15 +83,32 @@ impl Shared {
         let Ok(ran) = ran else {
             return false;
         };
-        let fails = |record: &&StepRecord| {
-            let failed = record.end.as_ref().is_some_and(|end| end.outcome.is_error());
-            failed && !plan.steps[record.step].wants_error()
+        let ended = ran
+            .history
+            .steps
+            .iter()
+            .filter_map(|record| Some((record.step, record.end.as_ref()?)));
+        let fails = |(step, end): &(usize, &StepEnd)| {
+            end.outcome.is_error() && !plan.steps[*step].expects_error(&end.outcome)
         };
-        let mut failed = ran.history.steps.iter().filter(fails).map(|record| record.step);
-        if self.relation.holds(&mut failed) {
-            return false;
+        let (failed, others): (Vec<_>, Vec<_>) = ended.partition(fails);
+        let holds = self.relation.holds(failed.iter().map(|(step, _)| *step));
+        let differs = |(step, end): &&(usize, &StepEnd)| {
+            let told = end
+                .flags
+                .map(|flags| self.relation.is_as_told(*step, flags.in_transaction));
+            told == Some(false)
+        };
+        match others.iter().find(differs) {
+            None if holds => return false,
+            None => tracing::debug!("an unexpected error releases locks; all schedules are run"),
+            Some((step, _)) => {
+                tracing::debug!(
+                    step,
+                    "its transaction is not what its text tells; all schedules are run"
+                );
+            }
         }
-        tracing::debug!("an unexpected error releases locks; all schedules are run");
         *self = Self {
             renewed: self.renewed + 1,
             under_way: self.under_way,

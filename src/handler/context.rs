@@ -358,7 +358,7 @@ impl StateContext {
         self.interrupted = match &outcome {
             Outcome::TimedOut { .. } => true,
             Outcome::Refused(error) => error.code == QUERY_INTERRUPTED,
-            Outcome::Rows(_) | Outcome::Done(_) | Outcome::Lost { .. } => false,
+            Outcome::Rows(_) | Outcome::Done(_) | Outcome::Lost { .. } | Outcome::Unanswered { .. } => false,
         };
         Ok(outcome)
     }
@@ -372,6 +372,7 @@ impl Ask for StateContext {
             .await
             .unwrap_or_else(|error| Outcome::Lost {
                 message: error.to_string(),
+                unsent: true,
             })
     }
 }

@@ -47,6 +47,14 @@ pub enum StateError {
         /// What the driver said.
         message: String,
     },
+    /// A statement was not sent.
+    #[error("`{sql}` was not sent: {reason}")]
+    Unsent {
+        /// The statement, cut.
+        sql: String,
+        /// Why.
+        reason: String,
+    },
     /// A transaction was given up: COMMIT was sent and not answered, so nobody knows whether it took effect.
     #[error(
         "the connection was lost at COMMIT, so whether the transaction took effect is unknown: {message}"
@@ -114,14 +122,15 @@ impl StateError {
     /// What an outcome that is no success is as an error; the outcome itself where it is one.
     ///
     /// # Errors
-    /// [`Self::Refused`], [`Self::TimedOut`], [`Self::Lost`].
+    /// [`Self::Refused`], [`Self::TimedOut`], [`Self::Lost`], [`Self::Unsent`].
     pub fn of_outcome(sql: &str, outcome: Outcome) -> Result<Outcome, Self> {
         let sql = shown(sql);
         match outcome {
             Outcome::Rows(_) | Outcome::Done(_) => Ok(outcome),
             Outcome::Refused(error) => Err(Self::Refused { sql, error }),
             Outcome::TimedOut { limit_ms, .. } => Err(Self::TimedOut { sql, limit_ms }),
-            Outcome::Lost { message } => Err(Self::Lost { sql, message }),
+            Outcome::Lost { message, .. } => Err(Self::Lost { sql, message }),
+            Outcome::Unanswered { reason } => Err(Self::Unsent { sql, reason }),
         }
     }
 

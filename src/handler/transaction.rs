@@ -83,7 +83,7 @@ impl StateContext {
 
     async fn commit(&mut self) -> Result<(), StateError> {
         let message = match self.execute("commit").await? {
-            Outcome::Lost { message } => message,
+            Outcome::Lost { message, .. } => message,
             Outcome::TimedOut { limit_ms, .. } => format!("no answer within {limit_ms} ms"),
             Outcome::Refused(error)
                 if error.code == QUERY_INTERRUPTED

@@ -102,12 +102,12 @@ impl Variable for serde_json::Value {
     const WHAT: &'static str = "JSON";
 
     fn into_value(self) -> SqlValue {
-        SqlValue::Json(self)
+        SqlValue::Json(self.into())
     }
 
     fn from_value(value: &SqlValue) -> Option<Self> {
         match value {
-            SqlValue::Json(json) => Some(json.clone()),
+            SqlValue::Json(json) => Some(json.value().clone()),
             _ => None,
         }
     }

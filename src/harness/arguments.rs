@@ -23,6 +23,8 @@ pub struct Parsed {
     pub keep_db: bool,
     /// The folder that takes the history of each trial.
     pub history: Option<PathBuf>,
+    /// Ask for timestamps after each statement.
+    pub timestamps: bool,
     /// The one order that trials with `permutations` are run in.
     pub order: Option<ChosenOrder>,
 }
@@ -35,6 +37,10 @@ struct CommandLine {
     /// Write the history of each trial into this folder, as JSON.
     #[arg(long, display_order = 0, value_name = "FOLDER")]
     history: Option<PathBuf>,
+    /// Write TiDB's timestamps of each step into the history: its session is asked for them after each statement, so that
+    /// row_count() and the like tell of that question
+    #[arg(long, display_order = 0, requires = "history")]
+    timestamps: bool,
     /// Run trials with `permutations` in this order only, such as "alice bob alice bob".
     #[arg(long, display_order = 0, value_name = "ORDER")]
     order: Option<String>,
@@ -53,20 +59,20 @@ const HELP: &str = "{usage-heading} {usage}\n\n{all-args}{after-help}";
 const AFTER_HELP: &str = "\
 Environment:
   TIDB_URL=mysql://user:password@host:4000/   run on this TiDB
-  TIDB_URL_CA=FILE                            its CA (PEM), if it is one of your own
-  TIDB_PROVIDER=url|container|embedded        insist on one kind of server
+  TIDB_URL_CA=FILE                            the CA (PEM) that signed its certificate
+  TIDB_PROVIDER=url|container|embedded        use only this kind of server
   TIDB_IMAGE=name:tag                         the image of the container
   TIDB_SCENARIOS=DIR                          run the scenarios of another folder
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
   TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
-  RUST_LOG=tidb_scenarios=debug               say on standard error what is done
-  NO_COLOR=1                                  no colours
+  RUST_LOG=tidb_scenarios=debug               log to standard error
+  NO_COLOR=1                                  no colours, even on a terminal
 
 Exit codes:
   0         every trial that ran passed
-  101       a trial failed, or the run could not do what was asked for
-  2         an argument is not known
+  101       a trial failed, or there was nothing to run
+  2         unknown argument
   130, 143  Ctrl-C, SIGTERM";
 
 /// Reads arguments, the program's name first; `command` is how the program is called, for its help.
@@ -82,6 +88,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
         Ok(CommandLine {
             keep_db,
             history,
+            timestamps,
             order,
             without,
             mut mimic,
@@ -92,6 +99,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             mimic,
             keep_db,
             history,
+            timestamps,
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

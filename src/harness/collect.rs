@@ -47,7 +47,9 @@ impl PlannedFile {
         let mut in_list = false;
         let (mut kept, mut fits, mut misfits) = (Vec::new(), false, Vec::new());
         for mut plan in std::mem::take(&mut self.trials) {
-            let span = plan.orders().map(|orders| (orders.span, orders.listed));
+            let span = plan
+                .orders()
+                .map(|orders| (orders.span, !orders.listed.is_empty()));
             in_list |= plan.is_order(chosen) == Ok(true);
             let Some((span, is_listed)) = span.filter(|_| meant(&plan)) else {
                 kept.push(plan);

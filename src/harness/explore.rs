@@ -114,7 +114,7 @@ impl Compared {
     fn summary(&self) -> Option<String> {
         let all = self.same + self.differ + self.ignored + self.not_run;
         let parts: Vec<String> = [
-            (self.same, "come to the same outcomes"),
+            (self.same, "have the same outcomes"),
             (self.differ, "differ"),
             (self.ignored, "ignored"),
             (self.not_run, "could not be run"),
@@ -335,7 +335,7 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
         };
         let mistakes = render_all(&planned.file, &planned.problems, style);
         return Some(format!(
-            "the file would have mistakes with the outcomes in it, and is as it was:\n\n{mistakes}"
+            "with the outcomes in it the file would have mistakes, so it was not changed:\n\n{mistakes}"
         ));
     }
     // What else it expects holds for every order.
@@ -347,15 +347,15 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
             let mut outcomes = 0..plan.outcomes().len();
             if !outcomes.any(|number| outcome(plan, number, history).is_empty()) {
                 return Some(
-                    "what was written fits one of the orders no more, and the file is as it was: this is a mistake \
-                     of the tool"
+                    "the outcomes that were written do not match one of the interleavings, so the file was not \
+                     changed: this is a bug of tidb-scenarios"
                         .to_owned(),
                 );
             }
             if let Verdict::Failed(findings) = judge(plan, history) {
                 let messages: Vec<String> = findings.iter().map(|one| format!("  {}", one.message)).collect();
                 let text = format!(
-                    "`expect` does not hold in every order, and the file is as it was:\n{}",
+                    "`expect` does not hold in every interleaving, so the file was not changed:\n{}",
                     messages.join("\n")
                 );
                 return Some(redact(&text, &plan.secrets));

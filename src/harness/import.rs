@@ -13,7 +13,7 @@ use super::environment::no_color;
 use super::output::{complain, say};
 use crate::handler::Handlers;
 use crate::import::{FORMATS, Format, Imported, Input, Results, detect, import as import_file};
-use crate::source::{Diagnostic, RenderStyle, SourceFile, Unreadable, nearest, render_all};
+use crate::source::{Diagnostic, RenderStyle, SourceFile, nearest, render_all};
 
 /// What `import` is to do.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ fn read(
     format: Option<&'static dyn Format>,
     schema: Option<&str>,
 ) -> Result<Vec<Imported>, Broken> {
-    let file = SourceFile::read(path).map_err(|error| vec![(error.file, vec![error.problem])])?;
+    let file = source(path)?;
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -122,14 +122,12 @@ fn read(
         return Err(vec![(file, vec![problem])]);
     };
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let unreadable = |unreadable: Box<Unreadable>| (unreadable.file, vec![unreadable.problem]);
     let results = format.results().and_then(|results| results_of(path, results));
-    let results = results.map(SourceFile::read).transpose();
-    let results = results.map_err(|error| vec![unreadable(error)])?;
+    let results = results.as_deref().map(source).transpose()?;
     let not_read = RefCell::new(Broken::new());
     let include = |name: &str| {
         let file = included(&folder, name)?;
-        let file = SourceFile::read(file).map_err(|error| not_read.borrow_mut().push(unreadable(error)));
+        let file = source(&file).map_err(|mut broken| not_read.borrow_mut().append(&mut broken));
         file.ok()
     };
     let input = Input {
@@ -152,6 +150,11 @@ fn read(
         Ok(imported) if files.is_empty() => Ok(imported),
         Ok(_) | Err(_) => Err(files),
     }
+}
+
+/// A file's text, or why it cannot be read.
+fn source(path: &Path) -> Result<SourceFile, Broken> {
+    SourceFile::read(path).map_err(|error| vec![(error.file, vec![error.problem])])
 }
 
 /// The expected results of a test: beside it, or where its folder has another name, at any depth.

@@ -7,6 +7,7 @@ mod environment;
 mod explore;
 mod import;
 mod kept;
+mod lists;
 mod live;
 mod output;
 mod requires;
@@ -147,6 +148,7 @@ impl Harness {
         let view = live::View::new();
         let runner = Runner::new(settings)
             .keep_databases(args.keep_db || keep_databases())
+            .timestamps(args.timestamps)
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
@@ -219,7 +221,7 @@ impl Harness {
             let handle = runtime.handle().clone();
             let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
             // One of a list is found by its name.
-            let by_flag = plan.orders().is_some_and(|orders| !orders.listed);
+            let by_flag = plan.orders().is_some_and(|orders| orders.listed.is_empty());
             if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
                 repeat.push_str(&order_flags(chosen));
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 
 use super::kept;
+use super::lists::Lists;
 use super::requires;
 use super::servers::{Servers, with_causes};
 use super::undo::Undo;
@@ -32,9 +33,12 @@ const LOG_LINES: usize = 20;
 pub struct Runner {
     pub(super) servers: Arc<Servers>,
     keep_databases: bool,
+    timestamps: bool,
     live: Option<Live>,
     /// Set where no more orders are to be begun.
     pub(super) stop: Arc<AtomicBool>,
+    /// What listed orders have come to.
+    lists: Arc<Lists>,
 }
 
 /// What became of a trial.
@@ -87,8 +91,10 @@ impl Runner {
         Self {
             servers,
             keep_databases: false,
+            timestamps: false,
             live: None,
             stop: Arc::default(),
+            lists: Arc::default(),
         }
     }
 
@@ -101,7 +107,13 @@ impl Runner {
         }
     }
 
-    /// Shows the status of connections that run freely while they do.
+    /// Asks the sessions for TiDB's timestamps after each statement, for the history.
+    #[must_use]
+    pub fn timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
+    }
+
+    /// Shows the status of concurrent connections while they run.
     #[must_use]
     pub fn live(self, live: Option<Live>) -> Self {
         Self { live, ..self }
@@ -152,6 +164,7 @@ impl Runner {
         let settings = ExploreSettings {
             run: RunSettings {
                 live: None,
+                timestamps: self.timestamps,
                 database: self.servers.database(),
                 keep_databases: server.kind() != ProviderKind::Url,
             },
@@ -183,6 +196,7 @@ impl Runner {
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
+        findings.extend(self.lists.note(plan, &explored));
         let server_left = self.set_back(plan).await;
         findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {
@@ -349,6 +363,7 @@ impl Runner {
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             live: self.live.clone(),
+            timestamps: self.timestamps,
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
             keep_databases: self.keep_databases || ours,

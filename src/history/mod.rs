@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::sql::Product;
 
 mod connection;
+mod json;
 mod outcome;
 mod session;
 mod step;
@@ -14,10 +15,12 @@ mod text;
 mod wait;
 
 pub use connection::{ConnectionRecord, EventRecord, JobKind, JobRecord, JobSeen, Status};
+pub use json::Json;
+pub(crate) use json::json_text;
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
 pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
-pub(crate) use text::{columns_word, rows_word, rows_word_u64, why_not_satisfied};
+pub(crate) use text::{columns_word, float_text, rows_word, rows_word_u64, why_not_satisfied};
 pub use text::{describe, describe_error, show};
 pub use wait::{Wait, WaitFailure, WaitRule};
 
@@ -39,7 +42,8 @@ pub struct History {
     pub skipped: Vec<Skipped>,
     /// Final tables and queries, and `always`, in the order in which they were asked.
     pub checks: Vec<CheckRecord>,
-    /// Queries that were asked at the end, each with the number of its answer in `checks`: none is asked twice.
+    /// Tables that have been read since anything could change, each by its query and the number of its answer in
+    /// `checks`: none is read twice.
     #[serde(skip)]
     pub asked: Vec<(String, usize)>,
     /// The tables that were looked at to compare orders, by the names that a scenario has for them: `t`, or
@@ -48,6 +52,12 @@ pub struct History {
     /// What the trial has changed of the whole server and what could not be set back, or was not announced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_left: Vec<ServerLeft>,
+    /// How often `always` was asked, in the order of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub always: Vec<AlwaysCount>,
+    /// Statements of the teardown that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teardown: Vec<FailedTeardown>,
     /// The variables of the shared state at the end.
     pub vars: Vars,
     /// Events in the order in which they came.
@@ -110,6 +120,26 @@ pub struct ServerLeft {
     pub reason: String,
 }
 
+/// How often one query of `always` was asked while connections ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlwaysCount {
+    /// The final expectation and the number within it.
+    pub check: (usize, usize),
+    /// Between statements.
+    pub asked: u32,
+    /// So often it was to be asked and could not be, since a statement ran on.
+    pub missed: u32,
+}
+
+/// A statement of the teardown that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedTeardown {
+    /// Its number in the plan.
+    pub statement: usize,
+    /// What came of it.
+    pub message: String,
+}
+
 /// One final table or query, or one run of `always`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckRecord {
@@ -122,7 +152,7 @@ pub struct CheckRecord {
     /// The warnings, where asked for.
     pub warnings: Option<Vec<SqlError>>,
     /// The plan, where asked for.
-    pub plan: Option<String>,
+    pub plan: Option<RowSet>,
 }
 
 /// Which check: the number of the final expectation in the plan, and the number within it.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::json::Json;
+
 /// Variables by name.
 pub type Vars = BTreeMap<String, SqlValue>;
 
@@ -32,6 +34,15 @@ pub enum Outcome {
     Lost {
         /// What the driver said.
         message: String,
+        /// Whether the session was gone before, so that the statement was not even sent.
+        #[serde(default)]
+        unsent: bool,
+    },
+    /// The server was not asked, since a variable has no value or parameters are missing; or a handler failed by itself.
+    /// No expectation of an error is met by it.
+    Unanswered {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -41,12 +52,21 @@ impl Outcome {
     pub fn error(&self) -> Option<SqlError> {
         match self {
             Self::Refused(error) => Some(error.clone()),
-            Self::Lost { message } => Some(SqlError {
+            Self::Lost { message, .. } => Some(SqlError {
                 code: SERVER_LOST,
                 sqlstate: "HY000".to_owned(),
                 message: message.clone(),
             }),
-            Self::Rows(_) | Self::Done(_) | Self::TimedOut { .. } => None,
+            Self::Rows(_) | Self::Done(_) | Self::TimedOut { .. } | Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// The error, if the server was asked and this is what came of it.
+    #[must_use]
+    pub fn answer(&self) -> Option<SqlError> {
+        match self {
+            Self::Lost { unsent: true, .. } => None,
+            other => other.error(),
         }
     }
 
@@ -59,15 +79,16 @@ impl Outcome {
             Self::Refused(error) => format!("error {}", error.code),
             Self::TimedOut { .. } => "timed out".to_owned(),
             Self::Lost { .. } => "lost".to_owned(),
+            Self::Unanswered { .. } => "unanswered".to_owned(),
         }
     }
 
-    /// Whether the statement did not do what it says: refused, over its limit, or lost.
+    /// Whether the statement did not do what it says: refused, over its limit, lost, or never sent.
     #[must_use]
     pub fn is_error(&self) -> bool {
         match self {
             Self::Rows(_) | Self::Done(_) => false,
-            Self::Refused(_) | Self::TimedOut { .. } | Self::Lost { .. } => true,
+            Self::Refused(_) | Self::TimedOut { .. } | Self::Lost { .. } | Self::Unanswered { .. } => true,
         }
     }
 }
@@ -132,7 +153,7 @@ pub enum SqlValue {
     /// DATE, DATETIME, TIMESTAMP and TIME, as the server writes them.
     Time(String),
     /// JSON.
-    Json(serde_json::Value),
+    Json(Json),
 }
 
 macro_rules! from_whole_number {
@@ -167,7 +188,7 @@ impl From<String> for SqlValue {
 
 impl From<serde_json::Value> for SqlValue {
     fn from(json: serde_json::Value) -> Self {
-        Self::Json(json)
+        Self::Json(json.into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, SessionFlags, SqlError, Timestamps, Vars, Wait, WaitFailure};
+use super::{Outcome, RowSet, SessionFlags, SqlError, Timestamps, Vars, Wait, WaitFailure};
 
 /// One step that was started.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct StepRecord {
     /// error.
     #[serde(default)]
     pub txn: Option<u32>,
-    /// TiDB's timestamps, where something asked for them.
+    /// TiDB's timestamps of the step's last statement, where `--timestamps` asked for them.
     #[serde(default)]
     pub timestamps: Option<Timestamps>,
 }
@@ -100,9 +100,9 @@ pub struct StepEnd {
     pub statement: usize,
     /// `SHOW WARNINGS`, where asked for.
     pub warnings: Option<Vec<SqlError>>,
-    /// `EXPLAIN`, where asked for.
-    pub plan: Option<String>,
-    /// The variables after the step's own `save` and `set`.
+    /// The plan of the statement as EXPLAIN shows it, where asked for.
+    pub plan: Option<RowSet>,
+    /// The variables as they were before the step.
     pub vars: Vars,
     /// What `save` asked for and the result did not have.
     pub save_problem: Option<String>,

@@ -24,7 +24,8 @@ pub fn describe(outcome: &Outcome) -> String {
             "starvation: the wait would have lasted to the limit of {limit_ms} ms, since the connection that holds the \
              lock takes no more steps or is blocked, too (the statement was ended early)"
         ),
-        Outcome::Lost { message } => format!("a lost connection: {message}"),
+        Outcome::Lost { message, .. } => format!("a lost connection: {message}"),
+        Outcome::Unanswered { reason } => format!("no answer of the server: {reason}"),
     }
 }
 
@@ -69,7 +70,7 @@ pub fn show(value: &SqlValue) -> String {
     match value {
         SqlValue::Null => "NULL".to_owned(),
         SqlValue::Int(number) => number.to_string(),
-        SqlValue::Float(number) => number.to_string(),
+        SqlValue::Float(number) => float_text(*number),
         SqlValue::Decimal(text) | SqlValue::Time(text) => text.clone(),
         SqlValue::Text(text) => format!(
             "'{}'",
@@ -93,4 +94,17 @@ pub(crate) fn why_not_satisfied(reasons: &[String], cycle: &[String]) -> Vec<Str
     let mut lines: Vec<String> = cycle.iter().enumerate().map(line).collect();
     lines.push("  └─ and back to the first one".to_owned());
     lines
+}
+
+/// A DOUBLE as the server writes it: with an exponent where it is very large or very small.
+#[must_use]
+pub(crate) fn float_text(number: f64) -> String {
+    const LARGE: f64 = 1e15;
+    const SMALL: f64 = 1e-15;
+    let size = number.abs();
+    if size >= LARGE || size != 0.0 && size < SMALL {
+        format!("{number:e}")
+    } else {
+        number.to_string()
+    }
 }

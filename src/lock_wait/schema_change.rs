@@ -90,8 +90,8 @@ async fn jobs(control: &mut Connection) -> Option<Vec<Job>> {
     let jobs = set.rows.iter().filter_map(|row| match row.as_slice() {
         [SqlValue::Int(id), schemas, tables, SqlValue::Json(facts)] => Some(Job {
             id: *id,
-            session: facts.get(0)?.as_u64()?,
-            queueing: facts.get(1)?.as_i64()? == QUEUEING,
+            session: facts.value().get(0)?.as_u64()?,
+            queueing: facts.value().get(1)?.as_i64()? == QUEUEING,
             schemas: ids(schemas),
             tables: ids(tables),
         }),

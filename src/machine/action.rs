@@ -1,17 +1,22 @@
 //! What the states of a machine do.
 
+use std::time::Duration;
+
 use crate::connection::Connection;
-use crate::history::{Done, Outcome, SqlError, SqlValue, Status, StepEnd, Vars};
+use crate::expect::Seen;
+use crate::history::{Done, Outcome, RowSet, SqlError, SqlValue, Status, StepEnd, Vars};
 use crate::plan::{Action, LoadContent, SaveSource, Statement, Step, Value};
 
 use super::acted::Acted;
 use super::csv;
+use super::gate::may_write;
+use super::vars::vars_of;
 use super::worker::Worker;
 
 impl Worker {
     /// The variables that this connection's texts may name.
     pub(super) fn vars(&self) -> Vars {
-        let mut vars = self.coordinator.vars();
+        let mut vars = vars_of(&self.plan, &self.coordinator, Some(self.number));
         vars.extend(self.locals.clone());
         vars
     }
@@ -22,9 +27,9 @@ impl Worker {
             None => Vars::new(),
         };
         let alone = self.plan.may_change_server(Some(self.number));
-        statement
-            .fill(&vars, alone)
-            .map_err(|error| refused(&error.to_string()))
+        statement.fill(&vars, alone).map_err(|error| Outcome::Unanswered {
+            reason: error.to_string(),
+        })
     }
 
     pub(super) fn value(&self, value: &Value) -> Result<SqlValue, Outcome> {
@@ -73,14 +78,20 @@ impl Worker {
         sql: String,
         run: impl AsyncFnOnce(&mut Connection, &str) -> Outcome,
     ) -> Acted {
-        match self.connection.as_mut() {
+        let pass = match may_write(&sql) {
+            true => self.pass().await,
+            false => None,
+        };
+        let acted = match self.connection.as_mut().filter(|session| !session.is_lost()) {
             Some(connection) => {
                 let outcome = run(connection, &sql).await;
                 let flags = connection.flags();
                 Acted::ran(sql, outcome, flags)
             }
             None => Acted::ran(sql, closed(), None),
-        }
+        };
+        drop(pass);
+        acted
     }
 
     async fn sql(&mut self, statements: &[Statement]) -> Acted {
@@ -99,6 +110,10 @@ impl Worker {
             // KILL ends a SLEEP with success.
             if acted.outcome.is_error() || self.coordinator.is_over_limit(self.number) {
                 break;
+            }
+            // What the last one has changed is looked at when the step has ended.
+            if number + 1 < statements.len() && self.may_show(&acted) {
+                self.let_look().await;
             }
         }
         acted
@@ -130,7 +145,8 @@ impl Worker {
     /// Ends another session, or its statement.
     async fn kill(&mut self, whole: bool, target: Option<u64>) -> Acted {
         let Some(target) = target else {
-            return Acted::single(refused("the connection to kill has no session"));
+            let reason = "the connection to kill has no session".to_owned();
+            return Acted::single(Outcome::Unanswered { reason });
         };
         let sql = match whole {
             true => format!("kill {target}"),
@@ -151,75 +167,77 @@ impl Worker {
             }
             Err(error) => Acted::single(Outcome::Lost {
                 message: error.to_string(),
+                unsent: false,
             }),
         }
     }
 
-    /// `SHOW WARNINGS` and `EXPLAIN`, where an expectation asks for them.
+    /// The warnings and the plan, where an expectation asks for them. The plan is asked from another session, so that
+    /// the next statement of this one sees what it would have seen.
     pub(super) async fn ask_more(
         &mut self,
         step: &Step,
         acted: &Acted,
-    ) -> (Option<Vec<SqlError>>, Option<String>) {
+        vars: &Vars,
+    ) -> (Option<Vec<SqlError>>, Option<RowSet>) {
+        if acted.outcome.is_error() {
+            return (None, None);
+        }
         let needs = step.needs();
-        let mut warnings = None;
-        let mut plan = None;
-        let Some(connection) = self.connection.as_mut().filter(|_| !acted.outcome.is_error()) else {
+        let seen = Seen {
+            outcome: &acted.outcome,
+            took: Duration::ZERO,
+            warnings: None,
+            plan: None,
+            vars,
+        };
+        // Where their number is not the one that is expected, the trial has failed, and the report says which they were.
+        let mut counts = step.expectations.iter().filter(|one| one.key == "warnings");
+        let told = needs.warnings || counts.any(|one| one.check.check(&seen).is_err());
+        let Some(connection) = self.connection.as_mut() else {
             return (None, None);
         };
-        if needs.warnings {
-            warnings = connection.warnings().await.ok();
-        }
-        if needs.plan
-            && let Some(last) = acted.ran.last()
-        {
-            plan = explain(connection, &last.sql).await;
-        }
+        let plan = match needs.plan {
+            true => self.observer.plan_of(connection.session_id()).await,
+            false => None,
+        };
+        let warnings = match told {
+            true => connection.warnings().await.ok(),
+            false => None,
+        };
         (warnings, plan)
     }
 
-    /// Carries out `save` and `set`; writes down all variables and what could not be saved.
+    /// Carries out `save`, `shared` and `set`; writes down what could not be saved.
     pub(super) fn keep(&self, step: &Step, end: &mut StepEnd) {
-        if !step.save.is_empty() || !step.set.is_empty() {
-            let mut new = Vars::new();
-            for (name, value) in &step.set {
-                match self.value(value) {
-                    Ok(value) => drop(new.insert(name.clone(), value)),
-                    Err(_) => {
-                        end.save_problem = Some(format!("`{name}` is set from a variable without a value"));
-                    }
-                }
-            }
-            for (name, source, _) in &step.save {
-                match saved(source, &end.outcome) {
-                    Ok(value) => drop(new.insert(name.clone(), value)),
-                    Err(reason) => {
-                        end.save_problem = Some(format!("`{name}` cannot be saved: {reason}"));
-                    }
-                }
-            }
-            self.coordinator.update_vars(self.number, new);
+        if step.save.is_empty() && step.set.is_empty() {
+            return;
         }
-        end.vars = self.vars();
+        let (mut own, mut shared) = (Vars::new(), Vars::new());
+        for (name, value) in &step.set {
+            let kept = match self.plan.owners.is_own(self.number, name) {
+                true => &mut own,
+                false => &mut shared,
+            };
+            match self.value(value) {
+                Ok(value) => drop(kept.insert(name.clone(), value)),
+                Err(_) => {
+                    end.save_problem = Some(format!("`{name}` is set from a variable without a value"));
+                }
+            }
+        }
+        for one in &step.save {
+            let name = &one.name;
+            let kept = if one.shared { &mut shared } else { &mut own };
+            match saved(&one.source, &end.outcome) {
+                Ok(value) => drop(kept.insert(name.clone(), value)),
+                Err(reason) => {
+                    end.save_problem = Some(format!("`{name}` cannot be saved: {reason}"));
+                }
+            }
+        }
+        self.coordinator.keep(self.number, own, shared);
     }
-}
-
-/// `EXPLAIN` of a statement as text.
-pub(crate) async fn explain(connection: &mut Connection, sql: &str) -> Option<String> {
-    let Outcome::Rows(set) = connection
-        .execute(&format!("explain format = 'brief' {sql}"))
-        .await
-    else {
-        return None;
-    };
-    let line = |row: &Vec<SqlValue>| {
-        row.iter()
-            .map(crate::history::show)
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace('\'', "")
-    };
-    Some(set.rows.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn saved(source: &SaveSource, outcome: &Outcome) -> Result<SqlValue, String> {
@@ -246,22 +264,15 @@ pub(super) fn saved(source: &SaveSource, outcome: &Outcome) -> Result<SqlValue, 
     }
 }
 
-fn refused(message: &str) -> Outcome {
-    Outcome::Refused(SqlError {
-        code: 1105,
-        sqlstate: "HY000".to_owned(),
-        message: message.to_owned(),
-    })
-}
-
 pub(super) fn unknown_variable(name: String) -> Outcome {
-    refused(&format!(
-        "`${{{name}}}` has no value (the step that sets it has not run)"
-    ))
+    Outcome::Unanswered {
+        reason: format!("`${{{name}}}` has no value (the step that sets it has not run)"),
+    }
 }
 
 pub(super) fn closed() -> Outcome {
     Outcome::Lost {
         message: "the connection is closed; `reconnect: true` opens it again".to_owned(),
+        unsent: true,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::history::{Outcome, Status, StepEnd};
+use crate::history::{Outcome, Status, StepEnd, Timestamps};
 use crate::sql::QUERY_INTERRUPTED;
 use crate::transaction::Transaction;
 
@@ -42,6 +42,8 @@ pub(crate) struct Report {
     pub ran: Vec<String>,
     /// The number of the transaction that the last one was part of.
     pub txn: Option<u32>,
+    /// The server's timestamps of it, where they are asked for.
+    pub timestamps: Option<Timestamps>,
     /// The session's transaction after them.
     pub transaction: Transaction,
 }
@@ -107,13 +109,18 @@ impl Worker {
         let step = &plan.steps[number];
         self.coordinator.set_status(self.number, Status::Testing);
         self.coordinator.enter(self.number, &step.state);
+        let vars = self.vars();
         let sent = Instant::now();
         let acted = self.act(step, target).await;
         self.interrupted =
             matches!(&acted.outcome, Outcome::Refused(error) if error.code == QUERY_INTERRUPTED);
         let Ended {
-            mut end, txn, ran, ..
-        } = self.end(step, acted, sent).await;
+            mut end,
+            txn,
+            timestamps,
+            ran,
+            ..
+        } = self.end(step, acted, vars, sent).await;
         // Without its text, which may hold a password.
         tracing::debug!(
             state = step.state,
@@ -128,6 +135,7 @@ impl Worker {
             end,
             ran,
             txn,
+            timestamps,
             transaction: self.transaction.clone(),
         }
     }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::mpsc;
 
 use super::ended::Ended;
+use super::gate::Gate;
 use super::limit::KillRequest;
 use super::worker::Worker;
 use crate::coordinator::Wanted;
@@ -20,8 +21,8 @@ use crate::sql::QUERY_INTERRUPTED;
 pub(crate) struct MachineEnv {
     /// Takes statements that are over their limit.
     pub kills: mpsc::Sender<KillRequest>,
-    /// Held for reading while a statement runs, where somebody wants to know when none does.
-    pub idle: Option<Arc<RwLock<()>>>,
+    /// Holds statements back, where somebody looks at what is there when none runs.
+    pub gate: Option<Arc<Gate>>,
 }
 
 /// A worker that takes its own next step.
@@ -43,7 +44,8 @@ enum Turn {
 }
 
 impl ConcurrentMachine {
-    pub fn new(worker: Worker, env: MachineEnv) -> Self {
+    pub fn new(mut worker: Worker, env: MachineEnv) -> Self {
+        worker.gate.clone_from(&env.gate);
         Self { worker, env }
     }
 
@@ -174,7 +176,7 @@ impl ConcurrentMachine {
             tokio::time::sleep(pause).await;
             return Ok(Turn::Goes(*next));
         }
-        if outcome.is_error() && !step.wants_error() {
+        if step.fails(&outcome) {
             coordinator.end_step(self.worker.number, record, end, Went::On);
             return Err(failure(step, plan, &outcome, ""));
         }
@@ -299,7 +301,7 @@ impl ConcurrentMachine {
             statement: 0,
             warnings: None,
             plan: None,
-            vars: self.worker.coordinator.vars(),
+            vars: self.worker.vars(),
             save_problem: None,
             flags: None,
         }
@@ -315,11 +317,20 @@ impl ConcurrentMachine {
             return (self.act_and_keep(step, record).await, None);
         };
         let began = Instant::now();
+        let before = self.worker.vars();
         let mut looks = 0;
         loop {
             looks += 1;
             let mut ended = self.act_and_keep(step, record).await;
             ended.end.took_us = micros(began.elapsed());
+            // What an earlier look has saved is no news for a later one.
+            let saved = step.save.iter().map(|one| &one.name);
+            for name in saved.chain(step.set.iter().map(|(name, _)| name)) {
+                match before.get(name) {
+                    Some(value) => drop(ended.end.vars.insert(name.clone(), value.clone())),
+                    None => drop(ended.end.vars.remove(name)),
+                }
+            }
             if ended.end.outcome.is_error() {
                 return (ended, None);
             }
@@ -339,31 +350,30 @@ impl ConcurrentMachine {
 
     /// Acts, and keeps what `save`, `set` and `record` ask for.
     async fn act_and_keep(&mut self, step: &Step, record: usize) -> Ended {
-        let statement = !matches!(step.action, Action::Sleep(_) | Action::Nothing | Action::Set);
-        let busy = match &self.env.idle {
-            Some(idle) if statement => Some(Arc::clone(idle).read_owned().await),
-            _ => None,
-        };
-        let sent = Instant::now();
         let worker = &mut self.worker;
+        worker.record = record;
+        worker.held.reset();
+        let vars = worker.vars();
+        let sent = Instant::now();
         let acted = worker.act_within_limit(step, record, &self.env.kills).await;
         worker.interrupted |=
             matches!(&acted.outcome, Outcome::Refused(error) if error.code == QUERY_INTERRUPTED);
-        let mut ended = worker.end(step, acted, sent).await;
-        drop(busy);
+        let mut ended = worker.end(step, acted, vars, sent).await;
         let text = match step.action {
             Action::Kill { .. } => None,
             _ => Some(ended.ran.join("; ")).filter(|text| !text.is_empty()),
         };
         worker.coordinator.change_step(record, |record| {
             record.txn = ended.txn;
+            record.timestamps = ended.timestamps;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
-        if ended.end.outcome.is_error() {
-            ended.end.vars = worker.vars();
-        } else {
+        if !ended.end.outcome.is_error() {
             worker.keep(step, &mut ended.end);
             self.record(step, &mut ended.end);
+        }
+        if ended.may_show {
+            self.worker.let_look().await;
         }
         ended
     }

@@ -60,7 +60,7 @@ mod tests {
             (text("a\"b\nc"), "\"a\\\"b\\nc\""),
             (SqlValue::Bytes(vec![0, b'x']), "\"\\0x\""),
             (
-                SqlValue::Json(serde_json::json!({"a": [1]})),
+                SqlValue::Json(serde_json::json!({"a": [1]}).into()),
                 "\"{\\\"a\\\":[1]}\"",
             ),
         ];

@@ -6,11 +6,8 @@ use super::acted::Acted;
 use super::worker::Worker;
 use crate::coordinator::CoordinationHandle;
 use crate::handler::{Next, StateContext, StateError, run_handler};
-use crate::history::{Done, Outcome, SqlError};
+use crate::history::{Done, Outcome};
 use crate::plan::HandlerPlan;
-
-/// The number of an error that no server has: what a handler says by itself.
-const UNKNOWN_ERROR: u16 = 1105;
 
 impl Worker {
     /// Lends the connection to a handler; the state that it leads to, where it names one, comes with what it
@@ -23,7 +20,9 @@ impl Worker {
         if let Some(connection) = self.connection.take() {
             context.lend(connection);
         }
+        let pass = self.pass().await;
         let ended = run_handler(&*own.handler, &mut context).await;
+        drop(pass);
         if let Some((connection, interrupted)) = context.take() {
             self.interrupted |= interrupted;
             // One that the handler opened by itself and lent.
@@ -53,14 +52,15 @@ fn outcome_of(error: StateError) -> Outcome {
             limit_ms,
             starved: false,
         },
-        StateError::Lost { message, .. } | StateError::CommitUnknown { message } => Outcome::Lost { message },
+        StateError::Lost { message, .. } | StateError::CommitUnknown { message } => Outcome::Lost {
+            message,
+            unsent: false,
+        },
         other => match other.sql_error() {
             Some(error) => Outcome::Refused(error.clone()),
-            None => Outcome::Refused(SqlError {
-                code: UNKNOWN_ERROR,
-                sqlstate: "HY000".to_owned(),
-                message: other.to_string(),
-            }),
+            None => Outcome::Unanswered {
+                reason: other.to_string(),
+            },
         },
     }
 }

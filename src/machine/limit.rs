@@ -1,6 +1,7 @@
 //! Holds an action of a concurrent connection to its limit.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,6 +10,9 @@ use super::worker::Worker;
 use crate::connection::KILL_MAX;
 use crate::history::Outcome;
 use crate::plan::{Action, Step};
+
+/// Between two looks whether a connection that is over its limit is held back still.
+const HELD_LOOK: Duration = Duration::from_millis(5);
 
 /// A statement that is over its limit, for the task that has the control connection.
 #[derive(Debug)]
@@ -55,17 +59,24 @@ impl Worker {
             }
         };
         let coordinator = Arc::clone(&self.coordinator);
+        let held = Arc::clone(&self.held);
+        let began = Instant::now();
         let late = {
             let acting = self.act(step, target);
             tokio::pin!(acting);
-            match tokio::time::timeout(limit, &mut acting).await {
-                Ok(acted) => return acted,
-                Err(_) => {
-                    coordinator.set_over_limit(connection, true);
-                    kill(false).await;
-                    tokio::time::timeout(KILL_MAX, &mut acting).await.ok()
+            loop {
+                // While it is held back, no statement of it runs that could be over a limit.
+                let more = if held.is_now() { HELD_LOOK } else { Duration::ZERO };
+                let until = (began + limit + held.so_far()).max(Instant::now() + more);
+                match tokio::time::timeout_at(until.into(), &mut acting).await {
+                    Ok(acted) => return acted,
+                    Err(_) if held.is_now() || began + limit + held.so_far() > until => {}
+                    Err(_) => break,
                 }
             }
+            coordinator.set_over_limit(connection, true);
+            kill(false).await;
+            tokio::time::timeout(KILL_MAX, &mut acting).await.ok()
         };
         self.interrupted = true;
         let outcome = Outcome::TimedOut {

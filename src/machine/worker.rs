@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::acted::Acted;
+use super::gate::{Gate, Held, Pass, may_show};
+use super::observe::Observer;
 use crate::connection::{ConnectError, Connection, ConnectionConfig, ConnectionOptions, ROLLBACK_MAX};
 use crate::coordinator::Coordinator;
 use crate::history::{SqlValue, Status, Vars};
@@ -17,12 +20,22 @@ pub(crate) struct Worker {
     pub config: ConnectionConfig,
     pub options: ConnectionOptions,
     pub(super) connection: Option<Connection>,
+    /// Asks about its session from outside.
+    pub(super) observer: Observer,
     /// Whether its last statement may have been ended by a KILL.
     pub(super) interrupted: bool,
     /// What its session's statements have done to its transaction.
     pub(super) transaction: Transaction,
     /// Variables that only this connection sees.
     pub(super) locals: Vars,
+    /// Holds its statements back, where somebody looks in between.
+    pub(super) gate: Option<Arc<Gate>>,
+    /// How long that has held it back in its step.
+    pub(super) held: Arc<Held>,
+    /// Whether it asks its session for timestamps after each statement.
+    pub asks_timestamps: bool,
+    /// The record of the step that it takes.
+    pub(super) record: usize,
     /// The schema change of a table that it followed last; before, the newest one of the server.
     pub followed_ddl: Option<i128>,
 }
@@ -35,6 +48,7 @@ impl Worker {
         coordinator: Arc<Coordinator>,
         config: ConnectionConfig,
         options: ConnectionOptions,
+        observer: Observer,
     ) -> Self {
         let mut worker = Self {
             number,
@@ -43,9 +57,14 @@ impl Worker {
             config,
             options,
             connection: None,
+            observer,
             interrupted: false,
             transaction: Transaction::default(),
             locals: Vars::new(),
+            gate: None,
+            held: Arc::default(),
+            asks_timestamps: false,
+            record: 0,
             followed_ddl: None,
         };
         if let Some(own) = worker.plan.connections.get(number) {
@@ -87,9 +106,37 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits until a statement may run.
+    pub(super) async fn pass(&self) -> Option<Pass> {
+        match &self.gate {
+            Some(gate) => Some(self.held.during(gate.enter(self.number)).await),
+            None => None,
+        }
+    }
+
+    /// Whether others may see something new after an action. What a handler's statements do is not known one by one.
+    /// Nobody asks where nobody looks.
+    pub(super) fn may_show(&self, acted: &Acted) -> bool {
+        if self.gate.is_none() {
+            return false;
+        }
+        match acted.ran.last() {
+            Some(last) => may_show(last, self.transaction.is_open()),
+            None => acted.asked_server,
+        }
+    }
+
+    /// Waits until what has changed was looked at, if somebody looks.
+    pub(super) async fn let_look(&self) {
+        if let Some(gate) = &self.gate {
+            self.held.during(gate.changed(self.record)).await;
+        }
+    }
+
     /// Says goodbye to the server.
     pub(super) async fn close(&mut self) {
         self.roll_back_before_close().await;
+        self.observer.close().await;
         self.interrupted = false;
         self.transaction.in_no_session();
         if let Some(connection) = self.connection.take() {

@@ -33,7 +33,7 @@ impl TrialPlan {
         };
         let orders = &mut own.orders;
         let choice = OrderChoice::One(picks);
-        if orders.listed && (orders.choice != choice || !without.is_empty()) {
+        if !orders.listed.is_empty() && (orders.choice != choice || !without.is_empty()) {
             // What the list says of its order it does not say of this one.
             orders.outcomes.clear();
             if let Some((base, _)) = self.name.rsplit_once("::order=") {

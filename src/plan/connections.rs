@@ -29,7 +29,7 @@ pub struct ConnectionPlan {
     pub database: Option<String>,
     /// The number of the server of the trial's own; `None`: the run's server.
     pub server: Option<usize>,
-    /// Its states, by their numbers in [`super::TrialPlan::steps`], where it runs freely. Several connections
+    /// Its states, by their numbers in [`super::TrialPlan::steps`], if it is concurrent. Several connections
     /// of one name share theirs.
     pub states: std::ops::Range<usize>,
     /// How often it runs through them.
@@ -136,7 +136,7 @@ impl Context<'_> {
                 Some(mode) => vars.push(("tidb_txn_mode".to_owned(), format!("'{mode}'"))),
                 None if decl.txn.is_none() => {}
                 None => {
-                    let problem = Diagnostic::error(node.span, "this is no mode of transactions");
+                    let problem = Diagnostic::error(node.span, "this is not a transaction mode");
                     self.problems
                         .push(problem.label(node.span, "`pessimistic` or `optimistic`"));
                 }
@@ -144,7 +144,7 @@ impl Context<'_> {
         }
         for (name, node) in &decl.vars {
             if !name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let problem = Diagnostic::error(name.span, "this is no name of a session variable");
+                let problem = Diagnostic::error(name.span, "this is not the name of a session variable");
                 self.problems
                     .push(problem.label(name.span, "letters, digits and `_`"));
                 continue;
@@ -154,8 +154,9 @@ impl Context<'_> {
             }
         }
         if let (None, Some(password)) = (&decl.user, &decl.password) {
-            let problem = Diagnostic::error(password.span, "`password` goes with `user`");
-            self.problems.push(problem.label(password.span, "whose is it?"));
+            let problem = Diagnostic::error(password.span, "`password` needs `user`");
+            self.problems
+                .push(problem.label(password.span, "the password of which user?"));
         }
         let user = decl.user.as_ref().map(|user| {
             let password = decl
@@ -169,8 +170,10 @@ impl Context<'_> {
         let database = decl.database.as_ref().map(|database| {
             let name = database.value.clone();
             if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let problem =
-                    Diagnostic::error(database.span, "a database's name has letters, digits and `_`");
+                let problem = Diagnostic::error(
+                    database.span,
+                    "a database's name must consist of letters, digits and `_`",
+                );
                 self.problems.push(problem.label(database.span, "here"));
             }
             if !all.databases.contains(&name) {
@@ -229,7 +232,7 @@ impl Context<'_> {
             }
         };
         if found.is_none() {
-            let problem = Diagnostic::error(node.span, "a session variable is set to a number or text");
+            let problem = Diagnostic::error(node.span, "a session variable must be a number or text");
             let label = match text {
                 Some(_) => "this has no such value when the session opens".to_owned(),
                 None => format!("this is {}", node.describe()),
@@ -257,9 +260,9 @@ impl Context<'_> {
             Ok(filled) => filled,
             Err(name) => {
                 if !name.starts_with("env.") && scope.knows(&name) {
-                    let problem = Diagnostic::error(text.span, "only `${env.NAME}` can stand here");
+                    let problem = Diagnostic::error(text.span, "only `${env.NAME}` can be used here");
                     self.problems
-                        .push(problem.label(text.span, format!("`{name}` has its value later")));
+                        .push(problem.label(text.span, format!("`{name}` is set later")));
                 }
                 String::new()
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::PlanInput;
 use super::names::Scope;
 use super::statement::Statement;
-use crate::expect::{Template, TemplateError, value_of_node};
+use crate::expect::{Reading, Template, TemplateError, value_of_node};
 use crate::history::SqlValue;
 use crate::scenario::{Located, Scenario, When};
 use crate::source::{Diagnostic, Node, NodeKind, SourceFile, Span};
@@ -114,24 +114,30 @@ impl Context<'_> {
     pub(super) fn plain_value(&mut self, node: &Node) -> Option<SqlValue> {
         let value = value_of_node(node);
         if value.is_none() {
-            let problem = Diagnostic::error(node.span, "this is no value");
+            let problem = Diagnostic::error(node.span, "this is not a value");
             self.problems
                 .push(problem.label(node.span, "an odd number of hexadecimal digits"));
         }
         if let Some(inside) = first_variable(node) {
-            let message = "a variable cannot stand inside a list or mapping here";
+            let message = "a variable cannot be used inside a list or mapping here";
             let problem = Diagnostic::error(inside, message);
             self.problems
-                .push(problem.label(inside, "it would stay these characters"));
+                .push(problem.label(inside, "it would not be replaced"));
             return None;
         }
         value
     }
 
+    /// Text in which no variable can stand: the name of something.
+    pub(super) fn plain_text(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = node.text()?;
+        Reading::new(self.file, self.problems).plain_text(node, &text, what)
+    }
+
     pub(super) fn template_error(&mut self, error: &TemplateError, span: Span) {
         let problem = Diagnostic::error(span, error.to_string()).label(span, "in this text");
         self.problems
-            .push(problem.help("close it, or write `$${` for the two characters themselves"));
+            .push(problem.help("close it, or write `$${` for the characters `${`"));
     }
 
     pub(super) fn statements(&mut self, texts: &[Located<String>], scope: &mut Scope<'_>) -> Vec<Statement> {

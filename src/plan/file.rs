@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_statement_of_the_matrix_is_judged_like_any_other() {
-        let whole = "this changes the whole server, other trials' too";
+        let whole = "this changes the whole server, which other trials use, too";
         let steps = "connections: [a]\nsteps: [{a: '${statement}', as: change}]\n";
         for (matrix, wanted) in [
             ("matrix: {statement: [select 1, set global a = 1]}\n", vec![whole]),
@@ -109,10 +109,10 @@ mod tests {
             ("table: t, rows: [[1]], duplicates: ignore", vec![]),
             (
                 "table: t, rows: [[1]], duplicates: update",
-                vec!["`duplicates` is `ignore` or `replace`"],
+                vec!["`duplicates` must be `ignore` or `replace`"],
             ),
-            ("table: t, rows: 1", vec!["`rows` is a list of rows"]),
-            ("table: t, rows: [1]", vec!["a row is a list of values"]),
+            ("table: t, rows: 1", vec!["`rows` must be a list of rows"]),
+            ("table: t, rows: [1]", vec!["a row must be a list of values"]),
             (
                 "table: t, rows: [['${nobody}']]",
                 vec!["`${nobody}` has no value here"],

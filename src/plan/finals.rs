@@ -1,13 +1,15 @@
 //! The final expectations, with their names resolved.
 
+use std::time::Duration;
+
 use super::connections::ConnectionPlan;
 use super::context::Context;
 use super::names::{Scope, quoted_table};
 use super::pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
 use super::{Final, IsTrue, OutcomePlan, Query, Step};
-use crate::expect::{Expectation, Reading, ValuePattern};
+use crate::expect::Expectation;
 use crate::scenario::{Located, keys, lost_comment};
-use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest};
+use crate::source::{Diagnostic, Entry, MapReader, Node, NodeKind, Span, nearest, read};
 use crate::sql::{by_name, nearest as nearest_name, split};
 
 impl Context<'_> {
@@ -29,7 +31,7 @@ impl Context<'_> {
                     Some("queries") => found.queries = self.queries(node, scope, false),
                     Some("always") => found.always = self.queries(node, scope, true),
                     Some("shared") => self.shared(node, steps, scope, &mut found),
-                    Some("errors") => self.errors(key, node, &mut found),
+                    Some("errors") => self.errors(key, node, scope, &mut found),
                     Some("outcomes") => {
                         let mine = self.variant.is_in(decl.when.as_ref());
                         let read = self.outcomes(node, connections, steps, scope);
@@ -55,12 +57,12 @@ impl Context<'_> {
                 if entries.is_empty() && what != "errors" {
                     let problem = Diagnostic::error(node.span, format!("`{what}` is empty"));
                     self.problems
-                        .push(problem.label(node.span, format!("leave it out, or write `{example}`")));
+                        .push(problem.label(node.span, format!("remove the key, or write `{example}`")));
                 }
                 entries
             }
             _ => {
-                let message = format!("`{what}` is a mapping, not {}", node.describe());
+                let message = format!("`{what}` must be a mapping, not {}", node.describe());
                 self.problems.push(
                     Diagnostic::error(node.span, message).label(node.span, format!("write `{example}`")),
                 );
@@ -79,7 +81,8 @@ impl Context<'_> {
             };
             let number = self.connection_number(&name);
             let Some(items) = entry.value.as_seq() else {
-                let problem = Diagnostic::error(entry.value.span, "a sequence of states is a list of names");
+                let problem =
+                    Diagnostic::error(entry.value.span, "a sequence of states must be a list of names");
                 self.problems
                     .push(problem.label(entry.value.span, "write `[begin, commit]`"));
                 continue;
@@ -87,7 +90,7 @@ impl Context<'_> {
             let mut pattern = StatePattern { items: Vec::new() };
             for node in items {
                 let Some(text) = node.text().filter(|_| !node.is_null()) else {
-                    let problem = Diagnostic::error(node.span, "a state's name is text");
+                    let problem = Diagnostic::error(node.span, "a state's name must be text");
                     self.problems
                         .push(problem.label(node.span, format!("this is {}", node.describe())));
                     continue;
@@ -113,11 +116,11 @@ impl Context<'_> {
         steps: &[Step],
     ) {
         for (number, state, span) in named {
-            if state == BLOCKED && self.scenario.runs_freely() {
-                let message = "whether a connection that runs freely waits is chance";
+            if state == BLOCKED && self.scenario.is_concurrent() {
+                let message = "concurrent connections block nondeterministically";
                 let problem = Diagnostic::error(*span, message);
                 self.problems
-                    .push(problem.label(*span, "`blocked` is a state in `steps` and `permutations` only"));
+                    .push(problem.label(*span, "only `steps` and `permutations` have the state `blocked`"));
                 continue;
             }
             if LIFECYCLE.contains(&state.as_str()) || state == BLOCKED {
@@ -182,6 +185,7 @@ impl Context<'_> {
                 label: format!("table {name}"),
                 sql: statement.text,
                 expectations,
+                every: None,
             }));
         }
     }
@@ -209,13 +213,20 @@ impl Context<'_> {
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect();
         let found = self.read_expectations(&entries.iter().collect::<Vec<_>>(), scope);
-        let only_beside = node
+        // How often `always` is asked says that it is to be true.
+        let says_when = node
             .as_map()
             .unwrap_or_default()
             .iter()
-            .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
+            .any(|entry| entry.key.as_str() == Some("every"));
+        let only_beside = !says_when
+            && node
+                .as_map()
+                .unwrap_or_default()
+                .iter()
+                .all(|entry| entry.key.as_str().is_some_and(|key| beside.contains(&key)));
         if only_beside {
-            let problem = Diagnostic::error(node.span, "nothing is expected of this");
+            let problem = Diagnostic::error(node.span, "this query has no expectation");
             self.problems
                 .push(problem.label(node.span, "add `rows`, `value`, `count` or another expectation"));
         }
@@ -229,13 +240,17 @@ impl Context<'_> {
         if items.is_empty() {
             let problem = Diagnostic::error(node.span, "this list is empty");
             self.problems
-                .push(problem.label(node.span, "leave the key out, or name a query"));
+                .push(problem.label(node.span, "add a query, or remove the key"));
         }
         let mut found = Vec::new();
         for item in items {
             let (sql, expectations) = match &item.kind {
                 NodeKind::Map(_) => {
-                    let expectations = self.query_expectations(item, &["sql"], scope);
+                    let beside = if plain { &["sql", "every"][..] } else { &["sql"] };
+                    let mut expectations = self.query_expectations(item, beside, scope);
+                    if plain && expectations.is_empty() {
+                        expectations.push(is_true(item.span));
+                    }
                     let sql = item
                         .as_map()
                         .unwrap_or_default()
@@ -249,26 +264,16 @@ impl Context<'_> {
                     };
                     (&sql.value, expectations)
                 }
-                NodeKind::Str(_) if plain => {
-                    let check: Box<dyn crate::expect::Check> = Box::new(IsTrue);
-                    (
-                        item,
-                        vec![Expectation {
-                            key: "always",
-                            span: item.span,
-                            check,
-                        }],
-                    )
-                }
+                NodeKind::Str(_) if plain => (item, vec![is_true(item.span)]),
                 _ => {
-                    let problem = Diagnostic::error(item.span, "a query is a mapping with `sql`");
+                    let problem = Diagnostic::error(item.span, "a query must be a mapping with `sql`");
                     self.problems
                         .push(problem.label(item.span, "write `{sql: select 1, value: 1}`"));
                     continue;
                 }
             };
             let Some(text) = sql.as_str() else {
-                let problem = Diagnostic::error(sql.span, "a statement is text");
+                let problem = Diagnostic::error(sql.span, "a statement must be text");
                 self.problems
                     .push(problem.label(sql.span, format!("this is {}", sql.describe())));
                 continue;
@@ -297,12 +302,28 @@ impl Context<'_> {
                 label,
                 sql: statement.text,
                 expectations,
+                every: if plain { self.every(item) } else { None },
             });
         }
         found
     }
 
-    pub(super) fn errors(&mut self, key: &Node, node: &Node, found: &mut Final) {
+    /// How often a query of `always` is asked, where it says so.
+    fn every(&mut self, query: &Node) -> Option<Duration> {
+        let mut entries = query.as_map().unwrap_or_default().iter();
+        let entry = entries.find(|entry| entry.key.as_str() == Some("every"))?;
+        if !self.scenario.is_concurrent() {
+            let problem = Diagnostic::error(entry.key.span, "`every` needs connections with `states`");
+            let label = "with `steps`, `always` is checked after each step";
+            self.problems.push(problem.label(entry.key.span, label));
+            return None;
+        }
+        read::limit(&entry.value)
+            .map_err(|problem| self.problems.push(problem))
+            .ok()
+    }
+
+    pub(super) fn errors(&mut self, key: &Node, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         let entries = self.mapping(node, "errors", "errors: {1213: 1}");
         if entries.is_empty() && matches!(node.kind, NodeKind::Map(_)) {
             found.no_errors = Some(key.span);
@@ -314,11 +335,7 @@ impl Context<'_> {
                 NodeKind::Str(name) => by_name(name).map(|entry| Some(entry.code)),
                 _ => None,
             };
-            let mut reading = Reading {
-                file: self.file,
-                problems: self.problems,
-            };
-            let count = ValuePattern::read_number(&entry.value, &mut reading);
+            let count = self.number_pattern(&entry.value, scope);
             match (code, count) {
                 (Some(code), Some(count)) => {
                     if let Some((_, earlier, _)) = found.errors.iter().find(|(other, ..)| *other == code) {
@@ -334,12 +351,21 @@ impl Context<'_> {
                         .map_or("such as 1213 or ER_LOCK_DEADLOCK".to_owned(), |near| {
                             format!("did you mean `{}` ({})?", near.name, near.code)
                         });
-                    let problem = Diagnostic::error(entry.key.span, format!("no error is called `{text}`"));
+                    let problem = Diagnostic::error(entry.key.span, format!("unknown error `{text}`"));
                     self.problems.push(problem.label(entry.key.span, label));
                 }
                 (Some(_), None) => {}
             }
         }
+    }
+}
+
+/// That a query gives truth.
+fn is_true(span: Span) -> Expectation {
+    Expectation {
+        key: "always",
+        span,
+        check: Box::new(IsTrue),
     }
 }
 
@@ -351,13 +377,13 @@ fn not_one(node: &Node, text: &str, always: bool) -> Option<Diagnostic> {
         Ok(pieces) if pieces.len() == 1 => None,
         Ok(pieces) if pieces.is_empty() => Some(error(
             "a statement is missing".to_owned(),
-            "nothing here is for the server".to_owned(),
+            "there is no statement here".to_owned(),
         )),
         Ok(pieces) => {
             let count = pieces.len();
             let problem = error(
-                "a query is one statement".to_owned(),
-                format!("these are {count}, and only one could be looked at"),
+                "a query must be one statement".to_owned(),
+                format!("these are {count}, and only one result can be checked"),
             );
             Some(problem.help(if always {
                 "write a list of statements: each must be true"

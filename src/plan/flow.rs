@@ -20,11 +20,9 @@ impl Context<'_> {
                     let own = name(step.connection);
                     self.problems.push(
                         Diagnostic::error(step.span, format!("`{own}` is still blocked here"))
-                            .label(earlier.span, "waits since here")
-                            .label(step.span, "cannot start before that statement has returned")
-                            .help(format!(
-                                "end the wait first, in a step that says `unblocks: {own}`"
-                            )),
+                            .label(earlier.span, "blocked since this step")
+                            .label(step.span, "this step cannot start before that statement returns")
+                            .help(format!("end the wait in an earlier step with `unblocks: {own}`")),
                     );
                 }
                 blocked[step.connection] = None;
@@ -37,8 +35,8 @@ impl Context<'_> {
                         let problem = Diagnostic::error(*span, message);
                         self.problems.push(
                             problem
-                                .label(*span, "nothing to end")
-                                .help("the step that waits says `blocked_by:` or `blocked: true`"),
+                                .label(*span, "there is no wait to end")
+                                .help("the step that is blocked needs `blocked_by` or `blocked: true`"),
                         );
                     }
                 }
@@ -64,8 +62,8 @@ impl Context<'_> {
                 let own = name(earlier.connection);
                 self.problems.push(
                     Diagnostic::error(earlier.span, format!("`{own}` is still blocked at the end"))
-                        .label(earlier.span, "waits since here")
-                        .help(format!("end the wait in a step that says `unblocks: {own}`")),
+                        .label(earlier.span, "blocked since this step")
+                        .help(format!("end the wait in a later step with `unblocks: {own}`")),
                 );
             }
         }

@@ -15,7 +15,7 @@ impl Context<'_> {
             None => serde_json::Value::Null,
             // Variables have their values later; a handler asks its context for them.
             Some(node) => match self.plain_value(node)? {
-                SqlValue::Json(value) => value,
+                SqlValue::Json(json) => json.into_value(),
                 _ => return None,
             },
         };

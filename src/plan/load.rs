@@ -63,7 +63,7 @@ impl Context<'_> {
         let folder = Path::new(self.file.name()).parent().unwrap_or(Path::new(""));
         let path = folder.join(&file.value);
         let reason = match std::fs::metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => "it is no plain file".to_owned(),
+            Ok(metadata) if !metadata.is_file() => "it is not a regular file".to_owned(),
             Ok(metadata) if metadata.len() > LOAD_FILE_MAX => {
                 format!("it has more than {} MiB", LOAD_FILE_MAX / 1024 / 1024)
             }
@@ -86,7 +86,7 @@ impl Context<'_> {
 
     fn load_rows(&mut self, rows: &Node, scope: &mut Scope<'_>) -> Option<Vec<Vec<Value>>> {
         let NodeKind::Seq(items) = &rows.kind else {
-            let problem = Diagnostic::error(rows.span, "`rows` is a list of rows");
+            let problem = Diagnostic::error(rows.span, "`rows` must be a list of rows");
             self.problems
                 .push(problem.label(rows.span, "write `[[1, a], [2, b]]`"));
             return None;
@@ -97,7 +97,7 @@ impl Context<'_> {
 
     fn load_row(&mut self, row: &Node, scope: &mut Scope<'_>) -> Option<Vec<Value>> {
         let Some(cells) = row.as_seq().filter(|cells| !cells.is_empty()) else {
-            let problem = Diagnostic::error(row.span, "a row is a list of values");
+            let problem = Diagnostic::error(row.span, "a row must be a list of values");
             self.problems.push(problem.label(row.span, "write `[1, a]`"));
             return None;
         };

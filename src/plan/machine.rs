@@ -147,7 +147,7 @@ impl Trigger {
     pub fn fits(self, outcome: &Outcome) -> bool {
         match (self, outcome) {
             (Self::Error(code), outcome) => outcome.error().is_some_and(|error| error.code == code),
-            (Self::AnyError, Outcome::Refused(_) | Outcome::Lost { .. }) => true,
+            (Self::AnyError, outcome) => outcome.answer().is_some(),
             (Self::Lost, Outcome::Lost { .. }) | (Self::TimedOut, Outcome::TimedOut { .. }) => true,
             (Self::RowsEmpty, Outcome::Rows(set)) => set.rows.is_empty(),
             (Self::RowsFound, Outcome::Rows(set)) => !set.rows.is_empty(),

@@ -18,7 +18,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
         let mut labels: Vec<(String, &Node)> = Vec::new();
         for node in &axis.values {
             let known = match (name, node.text()) {
-                (_, None) => Err("a value of the matrix is a single value"),
+                (_, None) => Err("a value of the matrix must be a single value"),
                 (_, Some(text)) if text.contains("${") => Err("a value of the matrix cannot use variables"),
                 ("isolation", Some(text)) if isolation(&text).is_none() => {
                     Err("TiDB has `repeatable read` and `read committed` (others are error 8048)")

@@ -10,7 +10,9 @@ mod control;
 mod file;
 mod finals;
 mod flow;
+mod given;
 mod handler;
+mod jobs;
 mod load;
 mod machine;
 mod matrix;
@@ -21,6 +23,7 @@ mod outcomes;
 mod pattern;
 mod reach;
 mod server_changes;
+mod session;
 mod shared;
 mod statement;
 mod states;
@@ -36,9 +39,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::coordinator::Owners;
 use crate::expect::{Check, Expectation, Needs, Template, ValuePattern};
 use crate::handler::{Handlers, StateHandler};
-use crate::history::{SqlValue, Vars};
+use crate::history::{Outcome, SqlValue, Vars};
 use crate::scenario::Requires;
 use crate::source::{SourceFile, Span};
 
@@ -47,18 +51,16 @@ pub use connections::ConnectionPlan;
 pub use context::label;
 pub use control::ControlId;
 pub use file::{Planned, plan};
+pub use jobs::{JobFields, JobPattern, JobsWanted, WhichJobs};
 pub use load::LoadContent;
-pub use machine::{
-    BarrierPlan, Coordination, Effects, Next, Repetition, Retries, Trigger, Want, Wanted, Watch,
-    describe_action, is_there,
-};
+pub use machine::{BarrierPlan, Coordination, Next, Repetition, Watch, describe_action, is_there};
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
-pub use orders::{ORDERS_MAX, OrderChoice, OrdersPlan, number_of_orders, order_label};
-pub use outcomes::{OutcomePlan, SawPlan};
-pub use pattern::{BLOCKED, LIFECYCLE, PatternItem, StatePattern};
+pub use orders::{OrderChoice, OrdersPlan, number_of_orders};
+pub use outcomes::OutcomePlan;
+pub use pattern::{BLOCKED, LIFECYCLE, StatePattern};
 pub use server_changes::ServerChanges;
-pub use shared::{EventsPattern, JobPattern, SeriesPattern};
-pub use statement::{FillError, Statement, fill};
+pub use shared::{EventsPattern, SeriesPattern};
+pub use statement::{Statement, fill};
 pub use step_name::step_name;
 pub use user_locks::UserLocks;
 
@@ -101,6 +103,8 @@ pub struct TrialPlan {
     pub teardown: Vec<Statement>,
     /// Variables with their first values, the matrix's among them.
     pub vars: Vars,
+    /// Whose the variables are.
+    pub owners: Owners,
     /// The connections, in the order of the file.
     pub connections: Vec<ConnectionPlan>,
     /// Further databases, by the names that the file uses.
@@ -167,7 +171,7 @@ pub struct Step {
     /// Connections whose wait must end with it.
     pub unblocks: Vec<(usize, Span)>,
     /// Values to keep from the result.
-    pub save: Vec<(String, SaveSource, Span)>,
+    pub save: Vec<Save>,
     /// Values to keep as they stand.
     pub set: Vec<(String, Value)>,
     /// Its limit.
@@ -183,6 +187,25 @@ impl Step {
         self.expectations
             .iter()
             .any(|expectation| expectation.check.wants_error())
+    }
+
+    /// Whether this error may be the one that is expected, by its number and its kind.
+    #[must_use]
+    pub fn expects_error(&self, outcome: &Outcome) -> bool {
+        self.expectations
+            .iter()
+            .any(|expectation| expectation.check.expects_error(outcome))
+    }
+
+    /// Whether the connection has failed with this outcome: with an error that is not expected, or since the server was
+    /// not even asked.
+    #[must_use]
+    pub fn fails(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Rows(_) | Outcome::Done(_) => false,
+            Outcome::Refused(_) | Outcome::TimedOut { .. } | Outcome::Lost { .. } => !self.wants_error(),
+            Outcome::Unanswered { .. } => true,
+        }
     }
 
     /// What the expectations have to have asked of the server.
@@ -269,6 +292,19 @@ pub enum Value {
     Template(Template),
 }
 
+/// A value to keep from a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Save {
+    /// The variable.
+    pub name: String,
+    /// What is kept.
+    pub source: SaveSource,
+    /// Where the file says so.
+    pub span: Span,
+    /// For all connections, rather than for its own.
+    pub shared: bool,
+}
+
 /// Where a saved value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaveSource {
@@ -330,6 +366,9 @@ pub struct Query {
     pub sql: Template,
     /// What it must give.
     pub expectations: Vec<Expectation>,
+    /// Of `always`: how often it is asked with concurrent connections, rather than after each statement that may have
+    /// changed something.
+    pub every: Option<Duration>,
 }
 
 /// Truth in SQL: a single value that is neither NULL nor zero.
@@ -347,7 +386,7 @@ impl Check for IsTrue {
         };
         match set.rows.as_slice() {
             [row] => match row.as_slice() {
-                [SqlValue::Int(number)] if *number != 0 => Ok(()),
+                [value] if crate::expect::is_true(value) => Ok(()),
                 [value] => {
                     let got = crate::history::show(value);
                     Err(crate::expect::Mismatch::new(format!(

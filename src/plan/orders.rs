@@ -27,8 +27,8 @@ pub struct OrdersPlan {
     /// The numbers of the outcomes of which this order must come to one, with the places that say so; none where
     /// any of them will do.
     pub outcomes: Vec<(usize, Span)>,
-    /// Whether it is one of the orders that the file lists, a trial of its own.
-    pub listed: bool,
+    /// The labels of all orders that the file lists, where it does: each is a trial of its own.
+    pub listed: Vec<String>,
     /// Steps that are left out, by their numbers: of one order that `--without` has made shorter.
     pub without: Vec<usize>,
 }
@@ -59,12 +59,7 @@ impl Context<'_> {
     ) -> Vec<Step> {
         let scenario = self.scenario;
         // What is saved comes before or after, as the order has it.
-        for step in scenario.all_steps() {
-            let saved = step.save.iter().map(|(name, _)| name);
-            for name in saved.chain(step.set.iter().map(|(name, _)| name)) {
-                scope.add(&name.value);
-            }
-        }
+        scope.give_all();
         let mut steps = Vec::new();
         if scenario.has_states() {
             for decl in &scenario.connections {
@@ -96,11 +91,12 @@ impl Context<'_> {
                 }
                 let waits = step.blocked.as_ref().map(|blocked| blocked.span);
                 if let Some(span) = waits.or(step.unblocks.first().map(|(_, span)| *span)) {
-                    let problem = Diagnostic::error(span, "who waits depends on the order");
+                    let problem =
+                        Diagnostic::error(span, "which step is blocked depends on the interleaving");
                     self.problems.push(
                         problem
                             .label(span, "not with `permutations`")
-                            .label(orders.span, "many orders"),
+                            .label(orders.span, "many interleavings"),
                     );
                 }
             }
@@ -117,9 +113,11 @@ impl Context<'_> {
     }
 
     fn not_with_orders(&mut self, span: Span, key: &str) {
-        let problem = Diagnostic::error(span, format!("`{key}` does not go with `permutations`"));
-        self.problems
-            .push(problem.label(span, "the order says when what happens, once"));
+        let problem = Diagnostic::error(span, format!("`{key}` cannot be used with `permutations`"));
+        self.problems.push(problem.label(
+            span,
+            "the interleaving decides when each step runs, and each runs once",
+        ));
     }
 
     /// A state that is run in many orders only acts.
@@ -166,7 +164,7 @@ impl Context<'_> {
             seed,
             prune: decl.prune,
             outcomes: Vec::new(),
-            listed: matches!(decl.chosen, ChosenOrders::List(_)),
+            listed: Vec::new(),
             without: Vec::new(),
         };
         let list = match &decl.chosen {
@@ -186,7 +184,7 @@ impl Context<'_> {
             };
             let label = order_label(&picks, connections);
             if found.iter().any(|(other, _)| *other == label) {
-                let problem = Diagnostic::error(order.span, "this order is there twice");
+                let problem = Diagnostic::error(order.span, "this interleaving is listed twice");
                 let first = places.iter().zip(&found).find(|(_, (other, _))| *other == label);
                 let problem = match first {
                     Some((first, _)) => problem.label(*first, "first here"),
@@ -205,10 +203,12 @@ impl Context<'_> {
                 },
             ));
         }
-        found
-            .into_iter()
-            .map(|(label, plan)| (Some(label), plan))
-            .collect()
+        let listed: Vec<String> = found.iter().map(|(label, _)| label.clone()).collect();
+        let with_list = |(label, plan)| {
+            let listed = listed.clone();
+            (Some(label), OrdersPlan { listed, ..plan })
+        };
+        found.into_iter().map(with_list).collect()
     }
 
     /// The outcomes that an order names, by their numbers.
@@ -218,7 +218,7 @@ impl Context<'_> {
         for (at, name) in listed.outcomes.iter().enumerate() {
             let mut before = listed.outcomes[..at].iter();
             if let Some(first) = before.find(|other| other.value == name.value) {
-                let problem = Diagnostic::error(name.span, format!("`{}` is there twice", name.value));
+                let problem = Diagnostic::error(name.span, format!("`{}` appears twice", name.value));
                 self.problems.push(
                     problem
                         .label(first.span, "first here")
@@ -246,7 +246,7 @@ impl Context<'_> {
         }
         // Those of other variants do not count in this one, but one must.
         if let (true, Some(first)) = (found.is_empty(), listed.outcomes.first()) {
-            let message = format!("`{}` is no outcome of this variant", first.value);
+            let message = format!("`{}` is not an outcome of this variant", first.value);
             let label = format!("not in {}", self.variant.in_words());
             self.problems
                 .push(Diagnostic::error(first.span, message).label(first.span, label));
@@ -269,17 +269,37 @@ impl Context<'_> {
 
     /// Where each order says what it comes to, an outcome that none of them names is never looked for.
     fn check_outcomes_are_named(&mut self, list: &[ListedOrder], outcomes: &[OutcomePlan]) {
-        if list.iter().any(|listed| listed.outcomes.is_empty()) {
-            return;
-        }
-        for outcome in outcomes {
-            let mut named = list.iter().flat_map(|listed| &listed.outcomes);
-            if !named.any(|name| name.value == outcome.name) {
-                let message = format!("no order of the list comes to `{}`", outcome.name);
+        let free = list.iter().filter(|listed| listed.outcomes.is_empty()).count();
+        let named = |outcome: &&OutcomePlan| {
+            let mut names = list.iter().flat_map(|listed| &listed.outcomes);
+            names.any(|name| name.value == outcome.name)
+        };
+        if free == 0 {
+            for outcome in outcomes.iter().filter(|outcome| !named(outcome)) {
+                let message = format!("no listed interleaving has the outcome `{}`", outcome.name);
                 let problem = Diagnostic::error(outcome.span, message);
                 self.problems
-                    .push(problem.label(outcome.span, "name it at an order, or leave it out"));
+                    .push(problem.label(outcome.span, "name it in the list, or remove it"));
             }
+            return;
+        }
+        // Each order comes to one outcome.
+        let wanted = outcomes.iter().filter(|outcome| !outcome.may && !named(outcome));
+        if let (true, Some(last)) = (wanted.clone().count() > free, wanted.clone().next_back()) {
+            let message = format!(
+                "{} outcomes must occur, but only {} for them",
+                wanted.count(),
+                match free {
+                    1 => "one interleaving is left".to_owned(),
+                    free => format!("{free} interleavings are left"),
+                }
+            );
+            let problem = Diagnostic::error(last.span, message);
+            self.problems.push(
+                problem
+                    .label(last.span, "no interleaving is left for this one")
+                    .help("list more interleavings, or write `may: true` for an outcome that need not occur"),
+            );
         }
     }
 
@@ -315,7 +335,8 @@ impl Context<'_> {
                 let count = steps_of(own.states.len());
                 let message = format!("`{}` has only {count}", own.name);
                 let problem = Diagnostic::error(word.span, message);
-                self.problems.push(problem.label(word.span, "one too many"));
+                self.problems
+                    .push(problem.label(word.span, "this is one too many"));
                 return None;
             };
             let next_name = step_name(next, connections, steps);
@@ -323,7 +344,7 @@ impl Context<'_> {
             if by_name.is_none() && !is_next {
                 let message = format!("the next step of `{}` is `{next_name}`", own.name);
                 let problem = Diagnostic::error(word.span, message);
-                let label = format!("not `{}`: each connection keeps its order", word.value);
+                let label = format!("not `{}`: each connection runs its steps in order", word.value);
                 self.problems.push(problem.label(word.span, label));
                 return None;
             }
@@ -336,7 +357,7 @@ impl Context<'_> {
                 let problem = Diagnostic::error(order.span, message);
                 self.problems.push(problem.label(
                     order.span,
-                    "an order names a connection once for each of its steps",
+                    "an interleaving names a connection once for each of its steps",
                 ));
                 return None;
             }
@@ -353,11 +374,11 @@ impl Context<'_> {
                 continue;
             }
             if let Action::Sleep(_) = step.action {
-                let problem = Diagnostic::warning(step.span, "a pause says nothing where the order is given");
+                let problem = Diagnostic::warning(step.span, "`sleep` has no effect on the interleaving");
                 self.problems.push(
                     problem
-                        .label(step.span, "it is waited for in every order")
-                        .label(decl.span, "many orders"),
+                        .label(step.span, "every interleaving waits for it")
+                        .label(decl.span, "many interleavings"),
                 );
             }
         }

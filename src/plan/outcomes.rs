@@ -47,10 +47,10 @@ impl Context<'_> {
     ) -> Vec<OutcomePlan> {
         let mut found = Vec::new();
         if self.scenario.permutations.is_none() {
-            let problem = Diagnostic::error(node.span, "`outcomes` goes with `permutations`");
+            let problem = Diagnostic::error(node.span, "`outcomes` needs `permutations`");
             self.problems.push(problem.label(
                 node.span,
-                "the file's own order has one outcome: write it as `expect`",
+                "steps in the order of the file have one outcome: write it in `expect`",
             ));
         }
         for entry in self.mapping(node, "outcomes", "outcomes: {both: {tables: {t: [[1]]}}}") {
@@ -74,10 +74,10 @@ impl Context<'_> {
                 _ => true,
             };
             if all_known && !known.iter().any(says) {
-                let problem = Diagnostic::error(entry.value.span, "this outcome fits everything");
+                let problem = Diagnostic::error(entry.value.span, "this outcome matches every interleaving");
                 self.problems.push(problem.label(
                     entry.value.span,
-                    "say what holds then: `tables`, `errors`, `saw`, …",
+                    "name what must hold: `tables`, `errors`, `saw`, …",
                 ));
             }
             let mut holds = Final::default();
@@ -96,7 +96,7 @@ impl Context<'_> {
                 self.shared(node, steps, scope, &mut holds);
             }
             if let Some(entry) = map.entry("errors") {
-                self.errors(&entry.key, &entry.value, &mut holds);
+                self.errors(&entry.key, &entry.value, scope, &mut holds);
             }
             let saw = map
                 .get("saw")
@@ -104,9 +104,10 @@ impl Context<'_> {
                 .unwrap_or_default();
             let blocked = map.get("blocked").map(|node| {
                 if node.as_seq().is_none() {
-                    let problem = Diagnostic::error(node.span, "`blocked` is a list of steps here");
-                    self.problems
-                        .push(problem.label(node.span, "write `[bob.update]`, or `[]` where nobody waits"));
+                    let problem = Diagnostic::error(node.span, "`blocked` must be a list of steps here");
+                    self.problems.push(
+                        problem.label(node.span, "write `[bob.update]`, or `[]` if no step is blocked"),
+                    );
                 }
                 let items = node.as_seq().unwrap_or_default();
                 (node.span, self.different_steps(items, connections, steps))
@@ -114,9 +115,9 @@ impl Context<'_> {
             if let Some(entry) = map.entry("may")
                 && !matches!(entry.value.kind, NodeKind::Bool(true))
             {
-                let problem = Diagnostic::error(entry.value.span, "`may` is written `may: true`");
+                let problem = Diagnostic::error(entry.value.span, "`may` can only be `true`");
                 self.problems
-                    .push(problem.label(entry.value.span, "leave it out otherwise"));
+                    .push(problem.label(entry.value.span, "otherwise leave the key out"));
             }
             found.push(OutcomePlan {
                 name,
@@ -199,7 +200,7 @@ impl Context<'_> {
             };
             if let Some((_, first)) = found.iter().find(|(other, _)| *other == number) {
                 let name = step_name(number, connections, steps);
-                let problem = Diagnostic::error(item.span, format!("`{name}` is there twice"));
+                let problem = Diagnostic::error(item.span, format!("`{name}` appears twice"));
                 self.problems
                     .push(problem.label(*first, "first here").label(item.span, "again here"));
                 continue;

@@ -1,4 +1,4 @@
-//! Which states of connections that run freely can be reached, and which waits can never end.
+//! Which states of concurrent connections can be reached, and which waits can never end.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ impl Context<'_> {
                 self.problems.push(
                     Diagnostic::error(step.span, message)
                         .label(step.span, "no state leads here")
-                        .help("name it in `next` or `on` of another state, or leave it out"),
+                        .help("name it in `next` or `on` of another state, or remove it"),
                 );
             }
         }
@@ -95,15 +95,15 @@ impl Context<'_> {
             let (span, what) = match (missing, step.coordination.barrier) {
                 (Some(want), _) => {
                     let name = self.file.slice(want.span);
-                    (want.span, format!("`{name}` is waited for and can never come"))
+                    (want.span, format!("the wait for `{name}` can never be satisfied"))
                 }
                 (None, Some((_, span))) => {
                     let name = self.file.slice(span);
-                    (span, format!("barrier `{name}` can never fill"))
+                    (span, format!("barrier `{name}` can never open"))
                 }
                 (None, None) => continue,
             };
-            let mut problem = Diagnostic::error(span, what).label(span, "waits here for ever");
+            let mut problem = Diagnostic::error(span, what).label(span, "this wait never ends");
             // Who would bring it: a state that is never entered, or that never ends.
             let brings = |at: usize, step: &Step| match (missing.map(|want| &want.what), span) {
                 (Some(Wanted::Event { name, .. }), _) => step.coordination.signal.contains(name),
@@ -126,14 +126,13 @@ impl Context<'_> {
                 own_alone &= own.contains(&at);
                 problem = problem.label(
                     bringer.span,
-                    "it comes from here, which is reached only after this wait",
+                    "this state would end the wait, but is reached only after it",
                 );
             }
             let help = if own_alone {
-                "a connection that waits for itself never goes on; another one has to bring this"
+                "a connection that waits for itself is in a deadlock; another connection must end this wait"
             } else {
-                "connections that wait for each other in a ring never go on; one of them has to go on without \
-                 the others"
+                "connections that wait for each other are in a deadlock; one of them must continue without the others"
             };
             self.problems.push(problem.help(help));
         }

@@ -142,7 +142,7 @@ impl Context<'_> {
     pub(super) fn check_filled(&mut self, parts: &Parts<'_>, own: &[super::ServerPlan]) {
         let mut given: BTreeSet<&str> = BTreeSet::new();
         for step in parts.steps {
-            given.extend(step.save.iter().map(|(name, ..)| name.as_str()));
+            given.extend(step.save.iter().map(|one| one.name.as_str()));
             given.extend(step.set.iter().map(|(name, _)| name.as_str()));
         }
         let finals = parts
@@ -229,14 +229,14 @@ impl Context<'_> {
         let alone = self.scenario.serial;
         Some(match (statement.server_change(), elsewhere) {
             (ServerChange::Lasting, _) => {
-                Diagnostic::error(one.span, "this changes the whole server for good: nothing sets it back after the trial")
+                Diagnostic::error(one.span, "this changes the whole server, and nothing can undo it after the trial")
                     .label(one.span, "other trials would run on a changed server")
                     .help("write `servers: {main: {}}`, for a server of the trial's own")
             }
             _ if alone => return None,
             (ServerChange::Passing | ServerChange::Variables | ServerChange::Objects, _) => {
-                Diagnostic::error(one.span, "this changes the whole server, other trials' too")
-                    .label(one.span, "not only this trial's databases")
+                Diagnostic::error(one.span, "this changes the whole server, which other trials use, too")
+                    .label(one.span, "more than this trial's databases")
                     .help("write `serial: true`, to run alone, or `servers: {main: {}}`, for a server of its own")
             }
             (ServerChange::None, Some(database)) => {
@@ -250,7 +250,7 @@ impl Context<'_> {
                 if statement.kills_by_number() && classify(one.template.source()).kills_by_number() =>
             {
                 Diagnostic::error(one.span, "this KILL may end a session of another trial")
-                    .label(one.span, "a number in the file names no session of this trial")
+                    .label(one.span, "a number in the file cannot be a session of this trial")
                     .help("write `kill: bob`, or save the number: `select connection_id() as id` with `save: {id: id}`, and later `kill ${id}`")
             }
             (ServerChange::None, None) => return None,

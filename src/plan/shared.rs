@@ -42,19 +42,6 @@ pub struct SeriesPattern {
     pub values: Option<(Span, Vec<ValuePattern>)>,
 }
 
-/// What a job must have come to.
-#[derive(Debug)]
-pub struct JobPattern {
-    /// What it is.
-    pub kind: JobKind,
-    /// Its number or its table; `None`: at least one job of this kind.
-    pub which: Option<String>,
-    /// Where it stands.
-    pub span: Span,
-    /// Fields and their values.
-    pub fields: Vec<(String, Span, ValuePattern)>,
-}
-
 impl Context<'_> {
     pub(super) fn shared(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>, found: &mut Final) {
         let Some(map) = MapReader::new(node, "`shared`", &keys::names(keys::SHARED), self.problems) else {
@@ -65,14 +52,14 @@ impl Context<'_> {
             self.problems
                 .push(problem.label(node.span, "write `shared: {status: {alice: completed}}`"));
         }
-        let free = self.scenario.runs_freely();
+        let free = self.scenario.is_concurrent();
         for key in ["events", "series", "retries", "imports", "ddl"] {
             if let (Some(entry), false) = (map.entry(key), free) {
-                let message = format!("`{key}` is of connections with `states`");
+                let message = format!("`{key}` needs connections with `states`");
                 let problem = Diagnostic::error(entry.key.span, message);
                 let label = match self.scenario.permutations {
-                    Some(_) => "connections that take turns by `permutations` have none",
-                    None => "a script of `steps` has none",
+                    Some(_) => "a scenario with `permutations` has none",
+                    None => "a scenario with `steps` has none",
                 };
                 self.problems.push(problem.label(entry.key.span, label));
             }
@@ -86,7 +73,7 @@ impl Context<'_> {
             self.shared_status(node, found);
         }
         if let Some(node) = of_free("events") {
-            found.events = self.events(node, steps);
+            found.events = self.events(node, steps, scope);
         }
         if let Some(node) = of_free("series") {
             self.series(node, steps, scope, found);
@@ -98,15 +85,15 @@ impl Context<'_> {
                     value: entry.key.text().unwrap_or_default().into_owned(),
                 };
                 let number = self.connection_number(&name);
-                let count = self.number_pattern(&entry.value);
+                let count = self.number_pattern(&entry.value, scope);
                 if let (Some(number), Some(count)) = (number, count) {
                     found.retries.push((number, entry.key.span, count));
                 }
             }
         }
         for (key, kind) in [("imports", JobKind::Import), ("ddl", JobKind::Ddl)] {
-            if let Some(node) = of_free(key) {
-                self.jobs(key, node, kind, steps, scope, found);
+            if let Some(entry) = map.entry(key).filter(|_| free) {
+                self.jobs(entry, kind, steps, scope, found);
             }
         }
     }
@@ -114,8 +101,16 @@ impl Context<'_> {
     fn shared_vars(&mut self, node: &Node, scope: &mut Scope<'_>, found: &mut Final) {
         for entry in self.mapping(node, "vars", "vars: {job: 1}") {
             let Some(name) = entry.key.text() else { continue };
-            scope.check_name(&name, entry.key.span, self.problems);
+            scope.check_each(&name, entry.key.span, self.problems);
             if let Some(pattern) = self.known_pattern(&entry.value, scope) {
+                let owners = scope.owners();
+                let used = pattern.variables();
+                let itself = |other: &str| owners.keys(&name).contains(&owners.key(other, None));
+                if let Some((_, span)) = used.iter().find(|(other, _)| itself(other)) {
+                    let problem = Diagnostic::error(*span, format!("`{name}` is compared with itself"));
+                    self.problems
+                        .push(problem.label(*span, "this holds for every value"));
+                }
                 found.vars.push((name.into_owned(), entry.key.span, pattern));
             }
         }
@@ -145,10 +140,7 @@ impl Context<'_> {
     }
 
     pub(super) fn value_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
-        let mut reading = Reading {
-            file: self.file,
-            problems: self.problems,
-        };
+        let mut reading = Reading::new(self.file, self.problems);
         ValuePattern::read(node, &mut reading)
     }
 
@@ -161,15 +153,16 @@ impl Context<'_> {
         Some(pattern)
     }
 
-    fn number_pattern(&mut self, node: &Node) -> Option<ValuePattern> {
-        let mut reading = Reading {
-            file: self.file,
-            problems: self.problems,
-        };
-        ValuePattern::read_number(node, &mut reading)
+    /// A number that is counted, with variables that have a value by then.
+    pub(super) fn number_pattern(&mut self, node: &Node, scope: &mut Scope<'_>) -> Option<ValuePattern> {
+        let pattern = ValuePattern::read_number(node, &mut Reading::new(self.file, self.problems))?;
+        for (name, span) in pattern.variables() {
+            scope.check_name(&name, span, self.problems);
+        }
+        Some(pattern)
     }
 
-    fn events(&mut self, node: &Node, steps: &[Step]) -> Option<EventsPattern> {
+    fn events(&mut self, node: &Node, steps: &[Step], scope: &mut Scope<'_>) -> Option<EventsPattern> {
         if let Some(items) = node.as_seq() {
             let mut names = Vec::new();
             for item in items {
@@ -180,7 +173,7 @@ impl Context<'_> {
             return Some(EventsPattern::Order(node.span, names));
         }
         if !matches!(node.kind, NodeKind::Map(_)) {
-            let problem = Diagnostic::error(node.span, "`events` is a list of events or a mapping");
+            let problem = Diagnostic::error(node.span, "`events` must be a list of events or a mapping");
             let label = "write `events: [started]` or `events: {started: 1}`";
             self.problems.push(problem.label(node.span, label));
             return None;
@@ -189,7 +182,7 @@ impl Context<'_> {
         for entry in self.mapping(node, "events", "events: {started: 1}") {
             let name = entry.key.text().unwrap_or_default().into_owned();
             self.check_event(&name, entry.key.span, steps);
-            if let Some(pattern) = self.number_pattern(&entry.value) {
+            if let Some(pattern) = self.number_pattern(&entry.value, scope) {
                 counts.push((name, entry.key.span, pattern));
             }
         }
@@ -229,7 +222,7 @@ impl Context<'_> {
                 continue;
             };
             if entry.value.as_map().is_some_and(<[_]>::is_empty) {
-                let problem = Diagnostic::error(entry.value.span, "nothing is expected of this series");
+                let problem = Diagnostic::error(entry.value.span, "this series has no expectation");
                 self.problems
                     .push(problem.label(entry.value.span, "such as `{last: 100, increasing: true}`"));
             }
@@ -245,14 +238,14 @@ impl Context<'_> {
                 increasing: None,
                 values: None,
             };
-            series.count = map.get("count").and_then(|node| self.number_pattern(node));
+            series.count = map.get("count").and_then(|node| self.number_pattern(node, scope));
             if let Some(entry) = map.entry("increasing") {
                 if matches!(entry.value.kind, NodeKind::Bool(true)) {
                     series.increasing = Some(entry.key.span);
                 } else {
-                    let problem = Diagnostic::error(entry.value.span, "`increasing` is written `true`");
+                    let problem = Diagnostic::error(entry.value.span, "`increasing` can only be `true`");
                     self.problems
-                        .push(problem.label(entry.value.span, "leave it out otherwise"));
+                        .push(problem.label(entry.value.span, "otherwise leave the key out"));
                 }
             }
             if let Some(node) = map.get("values") {
@@ -265,7 +258,7 @@ impl Context<'_> {
                         series.values = Some((node.span, values));
                     }
                     None => {
-                        let problem = Diagnostic::error(node.span, "`values` is a list");
+                        let problem = Diagnostic::error(node.span, "`values` must be a list");
                         self.problems
                             .push(problem.label(node.span, "write `[0, 50, 100]`"));
                     }
@@ -274,70 +267,21 @@ impl Context<'_> {
             found.series.push(series);
         }
     }
-
-    fn jobs(
-        &mut self,
-        key: &str,
-        node: &Node,
-        kind: JobKind,
-        steps: &[Step],
-        scope: &mut Scope<'_>,
-        found: &mut Final,
-    ) {
-        let example = match kind {
-            JobKind::Import => "{status: finished}",
-            JobKind::Ddl => "{status: synced}",
-        };
-        if !steps.iter().any(|step| step.effects().jobs.contains(&kind)) {
-            let word = kind.word();
-            let problem = Diagnostic::error(node.span, format!("no state watches {key}"));
-            self.problems
-                .push(problem.label(node.span, format!("write `watch_{word}` in a state")));
-        }
-        for entry in self.mapping(node, key, &format!("{key}: {{any: {example}}}")) {
-            let which = entry.key.text().unwrap_or_default().into_owned();
-            let mut fields = Vec::new();
-            for field in self.mapping(&entry.value, &which, &format!("{which}: {example}")) {
-                let name = Located {
-                    span: field.key.span,
-                    value: field.key.text().unwrap_or_default().into_owned(),
-                };
-                let known = keys::names(keys::JOB);
-                if !known.contains(&name.value.as_str()) {
-                    self.unknown_key(&field.key, &name.value, "a job", &known);
-                }
-                if let Some(pattern) = self.known_pattern(&field.value, scope) {
-                    fields.push((name.value, name.span, pattern));
-                }
-            }
-            found.jobs.push(JobPattern {
-                kind,
-                which: Some(which).filter(|which| which != "any"),
-                span: entry.key.span,
-                fields,
-            });
-        }
-    }
-
-    fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
-        self.problems
-            .push(crate::source::unknown_key(node, key, what, known));
-    }
 }
 
 /// An event that no state brings.
 pub(super) fn nobody_signals(name: &str, span: Span, signals: &BTreeSet<&str>) -> Diagnostic {
     let message = match nearest(name, signals.iter().copied()) {
-        Some(near) => format!("nobody signals `{name}`; did you mean `{near}`?"),
-        None => format!("nobody signals `{name}`"),
+        Some(near) => format!("no state signals `{name}`; did you mean `{near}`?"),
+        None => format!("no state signals `{name}`"),
     };
     let kind = name.split_once('.').map(|(word, _)| word);
     let label = match JobKind::ALL.into_iter().find(|one| Some(one.word()) == kind) {
-        Some(kind) => format!("it comes from `watch_{}`, which no state has", kind.word()),
+        Some(kind) => format!("it comes from `watch_{}`, and no state has that key", kind.word()),
         None if signals.is_empty() => "no state has `signal`".to_owned(),
         None => {
             let known: Vec<&str> = signals.iter().copied().collect();
-            format!("signalled are {}", known.join(", "))
+            format!("signalled events: {}", known.join(", "))
         }
     };
     Diagnostic::error(span, message).label(span, label)

@@ -22,7 +22,7 @@ pub enum FillError {
     NoValue(String),
     /// With the values it is no longer one statement.
     #[error(
-        "with the {} this is {} statements: a variable stands for a value or a name, and a list of statements stands in the file", variables(.names), .count
+        "with the {} this is {} statements: a variable can only be a value or a name; write several statements in the file", variables(.names), .count
     )]
     Several {
         /// The variables in it.
@@ -32,7 +32,7 @@ pub enum FillError {
     },
     /// With the values it changes more than the trial's own databases, and the trial does not run alone.
     #[error(
-        "with the {} this changes the whole server, other trials' too: write `serial: true`, to run alone, or `servers: {{main: {{}}}}`, for a server of its own", variables(.names)
+        "with the {} this changes the whole server, which other trials use, too: write `serial: true`, to run alone, or `servers: {{main: {{}}}}`, for a server of its own", variables(.names)
     )]
     WholeServer {
         /// The variables in it.

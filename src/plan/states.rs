@@ -1,4 +1,4 @@
-//! States of connections that run freely, with their names resolved.
+//! States of concurrent connections, with their names resolved.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::names::Scope;
 use super::transitions::{END, Own};
 use super::{Action, Step};
 use crate::scenario::{Located, StateDecl};
-use crate::source::{Diagnostic, Node, Span};
+use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// The states of all connections, one connection after another.
 #[derive(Default)]
@@ -35,14 +35,7 @@ impl Context<'_> {
         let scenario = self.scenario;
         let mut all = States::default();
         // Which connection gives a variable its value first is known only when it runs.
-        for state in scenario.connections.iter().flat_map(|own| &own.states) {
-            let step = &state.step;
-            let saved = step.save.iter().map(|(name, _)| name);
-            let set = step.set.iter().map(|(name, _)| name);
-            for name in saved.chain(set) {
-                scope.add(&name.value);
-            }
-        }
+        scope.give_all();
         for name in ["iteration", "round"] {
             scope.add(name);
         }
@@ -126,7 +119,7 @@ impl Context<'_> {
                     (Some(one), Some(other)) if one.value != other.value => {
                         let problem = Diagnostic::error(
                             other.span,
-                            format!("barrier `{}` has two numbers of parties", name.value),
+                            format!("barrier `{}` has two different numbers of parties", name.value),
                         );
                         self.problems.push(
                             problem
@@ -157,11 +150,11 @@ impl Context<'_> {
             let can = count(&|step| names(step) || handles(step));
             let place = parties.as_ref().map_or(span, |parties| parties.span);
             if wanted > can || wanted < 2 {
-                let message = format!("barrier `{name}` can never fill");
+                let message = format!("barrier `{name}` can never open");
                 let label = if wanted > can {
-                    format!("waits for {wanted}, and only {can} can come")
+                    format!("it needs {wanted} parties, and only {can} can arrive")
                 } else {
-                    "only one connection comes to it, and it waits for another".to_owned()
+                    "only one connection arrives here, and a barrier needs two".to_owned()
                 };
                 self.problems
                     .push(Diagnostic::error(place, message).label(place, label));
@@ -187,18 +180,26 @@ impl Context<'_> {
             .iter()
             .flat_map(|want| self.wants(want, owns, connections, &all.steps))
             .collect();
+        let connection = all.steps.get(number).map(|step| step.connection);
+        scope.read_as(connection);
         let add = decl
             .add
             .iter()
             .filter_map(|(name, node)| {
                 self.check_new_name(name);
-                if scope.knows(&name.value) {
-                    scope.check_name(&name.value, name.span, self.problems);
-                } else {
-                    let message = format!("`{}` has no value to add to", name.value);
+                if connection.is_some_and(|own| scope.owners().is_own(own, &name.value)) {
+                    let message = format!("`{}` belongs to this connection, because it saves it", name.value);
+                    let problem = Diagnostic::error(name.span, message);
+                    self.problems.push(
+                        problem
+                            .label(name.span, "`add` needs a shared variable")
+                            .help("write `shared` in the place of `save`, or rename one of them"),
+                    );
+                } else if !scope.use_shared(&name.value) {
+                    let message = format!("`{}` has no initial value", name.value);
                     let problem = Diagnostic::error(name.span, message).label(name.span, "added to here");
                     self.problems
-                        .push(problem.help(format!("give it one at the top: `vars: {{{}: 0}}`", name.value)));
+                        .push(problem.help(format!("write at the top: `vars: {{{}: 0}}`", name.value)));
                 }
                 let value = self.plan_value(node, scope)?;
                 self.check_number(&value, node);
@@ -208,12 +209,10 @@ impl Context<'_> {
         let record = decl
             .record
             .iter()
-            .map(|(name, source)| {
-                (
-                    name.value.clone(),
-                    super::steps::save_source(&source.value),
-                    source.span,
-                )
+            .filter_map(|(name, source)| {
+                let node = Node::new(name.span, NodeKind::Str(name.value.clone()));
+                let name = self.plain_text(&node, "a series' name");
+                Some((name?, self.save_source(source)?, source.span))
             })
             .collect();
         let following = number + 1;
@@ -237,18 +236,18 @@ impl Context<'_> {
         if let (Some(Action::Sleep(_) | Action::Nothing | Action::Set), Some((word, _))) =
             (action, decl.on.first())
         {
-            let problem = Diagnostic::error(word.span, "nothing can come of this state but its end");
-            let label = "`on` is asked about statements; write `next`";
+            let problem = Diagnostic::error(word.span, "`on` needs an action with a result");
+            let label = "this state runs no statement; write `next`";
             self.problems.push(problem.label(word.span, label));
         }
         let mut retries = Retries::default();
         if let Some(said) = &decl.retries {
             if !on.iter().any(|(trigger, _)| trigger.is_error()) && decl.on.len() == on.len() {
-                let problem = Diagnostic::error(said.span, "`retries` goes with an error in `on`");
+                let problem = Diagnostic::error(said.span, "`retries` needs an error in `on`");
                 self.problems.push(
                     problem
-                        .label(said.span, "nothing is tried again")
-                        .help("say where to go on: `on: {1213: begin}`"),
+                        .label(said.span, "nothing is retried here")
+                        .help("name the state that follows the error: `on: {1213: begin}`"),
                 );
             }
             retries = Retries {
@@ -299,7 +298,8 @@ impl Context<'_> {
             Some(until) => {
                 let entries = until.values.as_map().unwrap_or_default();
                 if entries.is_empty() {
-                    let problem = Diagnostic::error(until.values.span, "`until` is a mapping of columns");
+                    let problem =
+                        Diagnostic::error(until.values.span, "`until` must be a mapping of columns");
                     let label = "write `until: {state: finished}`";
                     self.problems.push(problem.label(until.values.span, label));
                     return Repetition::Once;
@@ -307,9 +307,9 @@ impl Context<'_> {
                 entries
                     .iter()
                     .filter_map(|entry| {
-                        let name = entry.key.text()?.into_owned();
-                        let pattern = self.known_pattern(&entry.value, scope)?;
-                        Some((name, entry.key.span, pattern))
+                        let name = self.plain_text(&entry.key, "a column's name");
+                        let pattern = self.known_pattern(&entry.value, scope);
+                        Some((name?, entry.key.span, pattern?))
                     })
                     .collect()
             }

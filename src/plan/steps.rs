@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::names::{BUILT_IN, Scope};
 use super::pattern::{BLOCKED, LIFECYCLE};
-use super::{Action, Blocked, STEP_TIMEOUT, SaveSource, Step, Watch};
+use super::{Action, Blocked, STEP_TIMEOUT, Save, SaveSource, Step, Watch};
 use crate::expect::{self, Expectation, Reading};
 use crate::scenario::{ActionDecl, ExpectDecl, Located, StepDecl, WatchDdl};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
@@ -29,6 +29,7 @@ impl Context<'_> {
         connection: Option<usize>,
         scope: &mut Scope<'_>,
     ) -> Option<Step> {
+        scope.read_as(connection);
         let action = self.action_plan(&decl.action, connection, scope);
         let planned = action.is_some();
         let state = match &decl.name {
@@ -36,7 +37,7 @@ impl Context<'_> {
                 let reserved = LIFECYCLE.contains(&name.value.as_str()) || name.value == BLOCKED;
                 if reserved {
                     let message = format!("a state cannot be called `{}`", name.value);
-                    let label = "the harness enters this one itself";
+                    let label = "the harness uses this name";
                     self.problems
                         .push(Diagnostic::error(name.span, message).label(name.span, label));
                 }
@@ -49,30 +50,17 @@ impl Context<'_> {
             .iter()
             .filter_map(|(name, node)| Some((name.value.clone(), self.plan_value(node, scope)?)))
             .collect();
-        for name in decl
-            .save
-            .iter()
-            .map(|(name, _)| name)
-            .chain(decl.set.iter().map(|(name, _)| name))
-        {
-            self.check_new_name(name);
-            scope.add(&name.value);
-        }
-        for (name, _) in &decl.save {
-            if let Some((other, _)) = decl.set.iter().find(|(other, _)| other.value == name.value) {
-                let message = format!("`save` and `set` both give `{}` its value", name.value);
-                let problem = Diagnostic::error(name.span, message);
-                self.problems.push(
-                    problem
-                        .label(name.span, "this one …")
-                        .label(other.span, "… and this one"),
-                );
-            }
-        }
-        let save = decl
-            .save
-            .iter()
-            .map(|(name, source)| (name.value.clone(), save_source(&source.value), source.span));
+        self.check_given(decl);
+        let save = decl.save.iter().map(|pair| (pair, false));
+        let save = save.chain(decl.shared.iter().map(|pair| (pair, true)));
+        let save = save.filter_map(|((name, source), shared)| {
+            Some(Save {
+                name: name.value.clone(),
+                source: self.save_source(source)?,
+                span: source.span,
+                shared,
+            })
+        });
         let save = save.collect();
         let mut step = Step {
             span: decl.connection.span,
@@ -91,8 +79,39 @@ impl Context<'_> {
                 .unwrap_or(STEP_TIMEOUT),
             coordination: super::Coordination::default(),
         };
+        scope.read_expectations_of(decl);
         self.step_expectations(decl, &mut step, scope);
+        // What a step is compared with are the variables as they were before it.
+        scope.give(decl, connection);
+        scope.read_as(connection);
         connection.filter(|_| planned).map(|_| step)
+    }
+
+    /// The variables that a step gives a value, each by one key.
+    fn check_given(&mut self, decl: &StepDecl) {
+        let save = decl.save.iter().map(|(name, _)| ("save", name));
+        let shared = decl.shared.iter().map(|(name, _)| ("shared", name));
+        let set = decl.set.iter().map(|(name, _)| ("set", name));
+        let all: Vec<(&str, &Located<String>)> = save.chain(shared).chain(set).collect();
+        for (at, (key, name)) in all.iter().enumerate() {
+            self.check_new_name(name);
+            let mut before = all.iter().take(at);
+            if let Some((other_key, other)) = before.find(|(_, other)| other.value == name.value) {
+                let message = format!("`{other_key}` and `{key}` both set `{}`", name.value);
+                let problem = Diagnostic::error(other.span, message);
+                self.problems.push(
+                    problem
+                        .label(other.span, "this one …")
+                        .label(name.span, "… and this one"),
+                );
+            }
+        }
+    }
+
+    /// What a value is kept from: the name of a column is written as it is.
+    pub(super) fn save_source(&mut self, source: &Located<String>) -> Option<SaveSource> {
+        let node = Node::new(source.span, NodeKind::Str(source.value.clone()));
+        Some(save_source(&self.plain_text(&node, "the name of a saved value")?))
     }
 
     /// A name that a variable gets.
@@ -154,16 +173,17 @@ impl Context<'_> {
         if !decl.action.is_statement() {
             let timed = |key: &str| ["within", "at_least", "error"].contains(&key);
             if let Some(one) = find(&|key| !timed(key)) {
-                let message = format!("`{}` goes with a statement", one.key);
-                self.problems
-                    .push(Diagnostic::error(one.span, message).label(one.span, "this step runs none"));
+                let message = format!("`{}` needs a statement", one.key);
+                self.problems.push(
+                    Diagnostic::error(one.span, message).label(one.span, "this step runs no statement"),
+                );
             }
         }
         if let (Some(error), Some((name, _))) = (find(&|key| key == "error"), decl.save.first()) {
             let problem = Diagnostic::error(name.span, "`error` and `save` exclude each other");
             self.problems.push(
                 problem
-                    .label(name.span, "a statement that fails gives no value")
+                    .label(name.span, "a statement that fails returns no value")
                     .label(error.span, "and it must fail"),
             );
         }
@@ -180,7 +200,7 @@ impl Context<'_> {
         };
         if step.timeout <= least {
             let limit = step.timeout;
-            let problem = Diagnostic::error(at_least, "`at_least` is over the limit of the step");
+            let problem = Diagnostic::error(at_least, "`at_least` is longer than the limit of the step");
             self.problems.push(
                 problem
                     .label(at_least, format!("its limit is {limit:?}"))
@@ -194,10 +214,7 @@ impl Context<'_> {
         entries: &[&(Node, Node)],
         scope: &mut Scope<'_>,
     ) -> Vec<Expectation> {
-        let mut reading = Reading {
-            file: self.file,
-            problems: self.problems,
-        };
+        let mut reading = Reading::new(self.file, self.problems);
         let found = expect::read_all(entries.iter().map(|(key, value)| (key, value)), &mut reading);
         for expectation in &found {
             for (name, span) in expectation.check.variables() {
@@ -222,7 +239,7 @@ impl Context<'_> {
             match said {
                 Some((other, earlier)) if other != waits => {
                     self.waits_are_clear = false;
-                    let problem = Diagnostic::error(span, "a step waits or does not wait");
+                    let problem = Diagnostic::error(span, "a step cannot be both blocked and not blocked");
                     self.problems.push(
                         problem
                             .label(span, "this one …")
@@ -270,8 +287,8 @@ impl Context<'_> {
         }
         for (number, span) in unblocks {
             if let Some((_, earlier)) = step.unblocks.iter().find(|(other, _)| *other == number) {
-                let problem = Diagnostic::error(span, "a wait ends once").label(span, "again here");
-                self.problems.push(problem.label(*earlier, "said here"));
+                let problem = Diagnostic::error(span, "a wait can end only once").label(span, "again here");
+                self.problems.push(problem.label(*earlier, "first here"));
                 continue;
             }
             step.unblocks.push((number, span));
@@ -287,7 +304,8 @@ impl Context<'_> {
             if !statement {
                 self.waits_are_clear = false;
                 let problem = Diagnostic::error(span, "only a statement can be blocked");
-                self.problems.push(problem.label(span, "this step runs none"));
+                self.problems
+                    .push(problem.label(span, "this step runs no statement"));
             }
         }
     }
@@ -346,15 +364,14 @@ impl Context<'_> {
         }
     }
 
-    /// `params` against the `?` of the statement. A variable may bring some with it, and a wrong number may be
-    /// what the step is about.
+    /// `params` against the `?` of the statement. A variable may bring some with it.
     fn check_params(&mut self, decl: &StepDecl, step: &Step) {
         let (Action::Prepared(statement, _), ActionDecl::Sql { params, .. }) = (&step.action, &decl.action)
         else {
             return;
         };
         let params = params.as_deref().unwrap_or_default();
-        if statement.text.variables().next().is_some() || step.wants_error() {
+        if statement.text.variables().next().is_some() {
             return;
         }
         let marks = crate::sql::placeholders(statement.text.source());
@@ -397,7 +414,7 @@ fn default_name(action: &ActionDecl) -> String {
     }
 }
 
-pub(super) fn save_source(text: &str) -> SaveSource {
+fn save_source(text: &str) -> SaveSource {
     let cell = text.strip_prefix("row.").and_then(|rest| rest.split_once('.'));
     let cell = cell.and_then(|(row, column)| Some((row.parse().ok()?, column.parse().ok()?)));
     match (text, cell) {

@@ -86,12 +86,12 @@ impl Context<'_> {
         let near =
             near.or_else(|| nearest_error(text).map(|entry| format!("{} ({})", entry.name, entry.code)));
         let message = match near {
-            Some(near) => format!("nothing comes of a state as `{text}`; did you mean `{near}`?"),
-            None => format!("nothing comes of a state as `{text}`"),
+            Some(near) => format!("unknown trigger `{text}`; did you mean `{near}`?"),
+            None => format!("unknown trigger `{text}`"),
         };
         let known: Vec<&str> = words.collect();
-        let help = format!("known are an error's number or name, and {}", known.join(", "));
-        let problem = Diagnostic::error(word.span, message).label(word.span, "not known here");
+        let help = format!("triggers are an error's number or name, and {}", known.join(", "));
+        let problem = Diagnostic::error(word.span, message).label(word.span, "unknown");
         self.problems.push(problem.help(help));
         None
     }
@@ -110,16 +110,16 @@ impl Context<'_> {
             .find(|(other, _)| error && *other == Trigger::AnyError);
         let (message, here, (_, before), there) = match (same, wider) {
             (Some(same), _) => (
-                format!("`{}` is there twice", word.value),
+                format!("`{}` appears twice", word.value),
                 "again here",
                 same,
                 "first here",
             ),
             (None, Some(any)) => (
-                format!("`{}` is never asked", word.value),
-                "write this one first",
+                format!("`{}` is unreachable", word.value),
+                "write this trigger before `any`",
                 any,
-                "this takes all errors: the first that fits is followed",
+                "`any` matches every error, and the first match is used",
             ),
             (None, None) => return,
         };

@@ -59,6 +59,7 @@ impl Context<'_> {
         }
         let vars = self.vars();
         let mut scope = Scope::new(self.input, self.file, &vars);
+        self.check_requires();
         let servers = self.servers(&mut scope);
         let Connections {
             mut connections,
@@ -71,7 +72,8 @@ impl Context<'_> {
             scope.add(&format!("database.{database}"));
         }
         let setup = self.statements(&self.scenario.setup, &mut scope);
-        let free = self.scenario.runs_freely();
+        scope.set_owners(self.owners(&connections));
+        let free = self.scenario.is_concurrent();
         let permutations = self.scenario.permutations.as_ref();
         let States { steps, barriers } = if let Some(orders) = permutations {
             States {
@@ -86,11 +88,22 @@ impl Context<'_> {
                 barriers: Vec::new(),
             }
         };
+        if permutations.is_some() {
+            self.check_uses_of_orders(&connections, &scope);
+        } else if free {
+            self.check_races(&connections, &scope);
+        }
+        scope.read_outside();
         // What counts within a connection has no value when all of them have ended.
         for name in ["iteration", "round"] {
             scope.remove(name);
         }
         let (finals, outcomes) = self.finals(&connections, &steps, &mut scope);
+        self.check_sessions(&connections, &steps, &finals);
+        if permutations.is_some() {
+            // It runs once after all orders, of which each has variables of its own.
+            scope.read_as_before();
+        }
         let teardown = self.statements(&self.scenario.teardown, &mut scope);
         if self.waits_are_clear && !free && permutations.is_none() {
             self.check_flow(&connections, &steps);
@@ -123,7 +136,8 @@ impl Context<'_> {
             }
             vars.insert(format!("env.{name}"), SqlValue::Text(value));
         }
-        used.extend(scope.used());
+        let (all_used, owners) = scope.into_used();
+        used.extend(all_used);
         secrets.retain(|secret| !secret.is_empty());
         let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
         let mut orders = match permutations {
@@ -159,6 +173,7 @@ impl Context<'_> {
             setup,
             teardown,
             vars,
+            owners,
             connections,
             databases,
             steps,
@@ -223,14 +238,15 @@ impl Context<'_> {
                     .strip_prefix("env.")
                     .filter(|_| text == format!("${{{variable}}}"))
                 else {
-                    let message = "a variable's first value is plain or `${env.NAME}`";
-                    let label = format!("`{}` cannot use others", name.value);
+                    let message = "the initial value of a variable can contain `${env.NAME}` only";
+                    let label = format!("`{}` cannot contain other variables", name.value);
                     let problem = Diagnostic::error(node.span, message);
                     self.problems.push(problem.label(node.span, label));
                     return None;
                 };
                 let Some(value) = self.input.env.get(key) else {
-                    let problem = Diagnostic::error(node.span, format!("the environment has no `{key}`"));
+                    let problem =
+                        Diagnostic::error(node.span, format!("the environment variable `{key}` is not set"));
                     let label = "set it, or write the value here";
                     self.problems.push(problem.label(node.span, label));
                     return None;
@@ -240,6 +256,18 @@ impl Context<'_> {
             return template.fill(&env).ok().map(SqlValue::Text);
         }
         self.plain_value(node)
+    }
+
+    /// What the server has to have is written as it is: it is asked before a trial has variables.
+    fn check_requires(&mut self) {
+        for (_, node) in &self.scenario.requires.vars {
+            self.plain_text(node, "a requirement");
+        }
+        for server in &self.scenario.servers {
+            for (_, node) in server.flags.iter().chain(&server.vars) {
+                self.plain_text(node, "a server's setting");
+            }
+        }
     }
 
     fn servers(&mut self, scope: &mut Scope<'_>) -> Vec<ServerPlan> {

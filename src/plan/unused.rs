@@ -94,7 +94,7 @@ pub(super) fn check_when_names(scenario: &Scenario, problems: &mut Vec<Diagnosti
         for value in values {
             if !labels.contains(&label(&axis.value, value)) {
                 let problem = Diagnostic::error(value.span, format!("`{}` never has this value", axis.value));
-                problems.push(problem.label(value.span, format!("it has: {}", labels.join(", "))));
+                problems.push(problem.label(value.span, format!("its values are: {}", labels.join(", "))));
             }
         }
     }
@@ -118,11 +118,11 @@ fn check_when_meets(scenario: &Scenario, problems: &mut Vec<Diagnostic>) {
                     .iter()
                     .any(|node| theirs.contains(&label(&axis.value, node)))
                 {
-                    let problem = Diagnostic::error(inner.span, "this step never runs in such a variant");
+                    let problem = Diagnostic::error(inner.span, "this step never runs in this variant");
                     problems.push(
                         problem
-                            .label(outer.span, "the step runs here only")
-                            .label(inner.span, "this is never looked at"),
+                            .label(outer.span, "the step runs only in these variants")
+                            .label(inner.span, "this part is never judged"),
                     );
                 }
             }

@@ -86,10 +86,9 @@ impl Context<'_> {
                     // A newer server may have words of its own, so that only a slip of the pen is refused.
                     let known = JOB_WORDS.iter().copied();
                     if let (Some(near), false) = (nearest(state, known), JOB_WORDS.contains(&state)) {
-                        let message = format!("no job comes to `{state}`; did you mean `{who}.{near}`?");
-                        self.problems.push(
-                            Diagnostic::error(span, message).label(span, "an event of a job that is watched"),
-                        );
+                        let message = format!("a job has no status `{state}`; did you mean `{who}.{near}`?");
+                        self.problems
+                            .push(Diagnostic::error(span, message).label(span, "an event of a watched job"));
                     }
                     return event();
                 }
@@ -109,7 +108,7 @@ impl Context<'_> {
         match found.as_slice() {
             [step] => {
                 if want.times > 1 {
-                    let problem = Diagnostic::error(span, "a state is reached or not");
+                    let problem = Diagnostic::error(span, "a state cannot be counted");
                     let label = "only an event can be waited for several times";
                     self.problems.push(problem.label(span, label));
                 }
@@ -151,7 +150,7 @@ impl Context<'_> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         if connections.iter().any(group) {
-            let problem = Diagnostic::error(span, format!("nobody signals `{name}`"));
+            let problem = Diagnostic::error(span, format!("no state signals `{name}`"));
             let label = format!("for a state of `{name}` write `{name}.STATE`");
             self.problems.push(problem.label(span, label));
             return;

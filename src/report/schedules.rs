@@ -74,7 +74,7 @@ fn smaller(plan: &TrialPlan, failing: &FailingSchedule, shrunk: &Shrunk, repeat:
     };
     let flags = order_flags(&chosen(plan, &shrunk.schedule, &shrunk.without));
     format!(
-        "it also fails {what} ({} smaller schedules were tried):\n{}\nrun the smaller one: {repeat}{flags}",
+        "it also fails {what} ({} smaller interleavings were tried):\n{}\nrun the smaller one: {repeat}{flags}",
         shrunk.tried,
         lines.join("\n")
     )

@@ -1,4 +1,4 @@
-//! The shared state at the end of connections that run freely; where the file expects otherwise, both are shown.
+//! The shared state at the end of concurrent connections; where the file expects otherwise, both are shown.
 
 use crate::expect::ValuePattern;
 use crate::history::{History, SqlValue, show};
@@ -51,24 +51,34 @@ pub(super) fn draw(plan: &TrialPlan, history: &History) -> String {
             history.connections.len()
         ));
     }
-    let patterns: Vec<(&str, &ValuePattern)> = plan
+    let patterns: Vec<(String, &ValuePattern)> = plan
         .finals
         .iter()
         .flat_map(|one| &one.vars)
-        .map(|(name, _, pattern)| (name.as_str(), pattern))
+        .flat_map(|(name, _, pattern)| plan.owners.keys(name).into_iter().map(move |key| (key, pattern)))
         .collect();
+    let seen = plan.owners.view_of_history(&history.vars);
+    let mut own = 0;
     for (name, value) in &history.vars {
         if name.starts_with("env.") || name.starts_with("database") {
             continue;
         }
         let wanted = patterns.iter().find(|(other, _)| other == name);
-        let wanted = wanted.filter(|(_, pattern)| !pattern.matches(value, &history.vars));
+        let wanted = wanted.filter(|(_, pattern)| !pattern.matches(value, &seen));
+        // What each of hundreds of connections has saved is not worth a line.
+        own += usize::from(name.contains('.'));
+        if own > SHOWN_MAX && wanted.is_none() {
+            continue;
+        }
         if let Some((_, pattern)) = wanted {
-            lines.push(format!("- var {name}: {}", pattern.shown_with(&history.vars)));
+            lines.push(format!("- var {name}: {}", pattern.shown_with(&seen)));
             lines.push(format!("+ var {name}: {}", show(value)));
         } else {
             lines.push(format!("  var {name}: {}", show(value)));
         }
+    }
+    if own > SHOWN_MAX {
+        lines.push(format!("  {own} variables of single connections in all"));
     }
     if !history.events.is_empty() {
         let names = history.events.iter().map(|event| event.name.as_str());

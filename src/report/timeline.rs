@@ -46,7 +46,39 @@ pub fn timeline(plan: &TrialPlan, history: &History) -> String {
         }
     };
     let labels: Vec<StepLabel> = plan.steps.iter().map(label).collect();
-    redact(&draw(&labels, history), &plan.secrets)
+    let mut text = draw(&labels, history);
+    for line in always(plan, history) {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    redact(&text, &plan.secrets)
+}
+
+/// How often `always` was asked while connections ran.
+fn always(plan: &TrialPlan, history: &History) -> impl Iterator<Item = String> {
+    history.always.iter().map(|one| {
+        let (number, index) = one.check;
+        let query = plan.finals.get(number).and_then(|of| of.always.get(index));
+        let line = query.map_or(0, |query| plan.file.place(query.span.start).line);
+        let mut text = format!(
+            "`always` at line {line}: checked {} between statements",
+            times(one.asked)
+        );
+        if one.missed > 0 {
+            text.push_str(&format!(
+                ", skipped {} because a statement was running",
+                times(one.missed)
+            ));
+        }
+        text
+    })
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
 }
 
 /// The same of a program's connections, whose steps have the numbers of these states.

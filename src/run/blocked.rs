@@ -1,8 +1,9 @@
 //! Whether a step is blocked, and by whom: as the server shows it, with the trial's own names.
 
 use super::driver::Driver;
-use crate::history::{SqlValue, Stopped, Wait, WaitRule};
+use crate::history::{Stopped, Wait, WaitRule};
 use crate::lock_wait::{self, LockView, SchemaWait};
+use crate::machine::vars_of;
 use crate::plan::ControlId;
 use crate::sql::{Kind, Product, Statement, classify};
 
@@ -161,10 +162,7 @@ impl Driver<'_> {
         let Some(statement) = step.action.statements().last() else {
             return String::new();
         };
-        let mut vars = self.coordinator.vars();
-        let own = &self.plan.connections[step.connection];
-        vars.insert("connection".to_owned(), SqlValue::Text(own.name.clone()));
-        vars.insert("index".to_owned(), SqlValue::Int(own.index as i128));
+        let vars = vars_of(&self.plan, &self.coordinator, Some(step.connection));
         statement.text.fill(&vars).unwrap_or_default()
     }
 

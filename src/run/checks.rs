@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::control::Control;
 use crate::history::{CheckId, CheckRecord, History, Outcome, Vars};
+use crate::machine::Observer;
 use crate::plan::{Query, TrialPlan, fill};
+use crate::sql::{Kind, classify};
 
 /// Asks `always`; whoever calls it knows that no statement runs.
 pub(super) async fn always(
@@ -26,32 +28,49 @@ pub(super) async fn always(
     records
 }
 
-/// Asks the tables and queries of all final expectations.
+/// Asks the tables and queries of all final expectations, in their order.
 pub(crate) async fn final_checks(plan: &TrialPlan, control: &mut Control, history: &mut History) {
+    let vars = plan.owners.view_of_history(&history.vars);
     for (number, one) in plan.all_finals().enumerate() {
         for (index, query) in one.tables.iter().enumerate() {
-            final_check(control, query, CheckId::Table(number, index), history).await;
+            table_check(control, query, CheckId::Table(number, index), &vars, history).await;
         }
         for (index, query) in one.queries.iter().enumerate() {
-            final_check(control, query, CheckId::Query(number, index), history).await;
+            let check = CheckId::Query(number, index);
+            let record = query_record(control, query, check, &vars).await;
+            if !only_reads(query) {
+                history.asked.clear();
+            }
+            history.checks.push(record);
         }
     }
 }
 
-/// Asks a final query, unless just this has been asked already: nothing changes any more.
-async fn final_check(control: &mut Control, query: &Query, check: CheckId, history: &mut History) {
+/// Whether a final query certainly leaves all tables as they are.
+pub(crate) fn only_reads(query: &Query) -> bool {
+    matches!(classify(query.sql.source()).kind, Kind::Select { .. })
+}
+
+/// Reads a table, unless it has been read since anything could change: outcomes look at the same ones.
+async fn table_check(
+    control: &mut Control,
+    query: &Query,
+    check: CheckId,
+    vars: &Vars,
+    history: &mut History,
+) {
     let plain = query.expectations.iter().all(|one| {
         let needs = one.check.needs();
         !needs.warnings && !needs.plan && one.check.duration().is_none()
     });
-    let sql = query.sql.fill(&history.vars).unwrap_or_default();
+    let sql = query.sql.fill(vars).unwrap_or_default();
     let asked = history.asked.iter().find(|(asked, _)| plain && *asked == sql);
     let record = match asked.and_then(|(_, number)| history.checks.get(*number)) {
         Some(record) => CheckRecord {
             check,
             ..record.clone()
         },
-        None => query_record(control, query, check, &history.vars).await,
+        None => query_record(control, query, check, vars).await,
     };
     if plain && !sql.is_empty() {
         history.asked.push((sql, history.checks.len()));
@@ -60,7 +79,12 @@ async fn final_check(control: &mut Control, query: &Query, check: CheckId, histo
 }
 
 /// Runs a query of the control connection.
-async fn query_record(control: &mut Control, query: &Query, check: CheckId, vars: &Vars) -> CheckRecord {
+pub(super) async fn query_record(
+    control: &mut Control,
+    query: &Query,
+    check: CheckId,
+    vars: &Vars,
+) -> CheckRecord {
     let started = Instant::now();
     let needs = query
         .expectations
@@ -68,28 +92,23 @@ async fn query_record(control: &mut Control, query: &Query, check: CheckId, vars
         .fold(crate::expect::Needs::default(), |all, one| {
             all.and(one.check.needs())
         });
-    let (sql, outcome) = match fill(&query.sql, vars) {
-        Ok(sql) => {
-            let outcome = control.execute(&sql).await;
-            (sql, outcome)
-        }
-        Err(error) => {
-            let error = crate::history::SqlError {
-                code: 1105,
-                sqlstate: "HY000".to_owned(),
-                message: error.to_string(),
-            };
-            (String::new(), Outcome::Refused(error))
-        }
+    let outcome = match fill(&query.sql, vars) {
+        Ok(sql) => control.execute(&sql).await,
+        Err(error) => Outcome::Unanswered {
+            reason: error.to_string(),
+        },
     };
     let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let warnings = if needs.warnings {
-        control.connection.warnings().await.ok()
+    let plan = if needs.plan && !outcome.is_error() {
+        let mut observer = Observer::new(control.config.clone(), control.options.clone());
+        let plan = observer.plan_of(control.connection.session_id()).await;
+        observer.close().await;
+        plan
     } else {
         None
     };
-    let plan = if needs.plan {
-        crate::machine::explain(&mut control.connection, &sql).await
+    let warnings = if needs.warnings {
+        control.connection.warnings().await.ok()
     } else {
         None
     };

@@ -6,18 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
-use super::checks::always;
+use super::always::Always;
 use super::control::Controls;
 use super::limits::{HEALTH_EVERY, SLOW, WATCHED_EVERY};
 use super::live::Live;
 use crate::connection::{KILL_MAX, sessions_there};
 use crate::coordinator::Coordinator;
-use crate::history::{CheckRecord, History, Outcome, SqlValue, Stopped, Wait, WaitRule};
-use crate::lock_wait::LockView;
+use crate::history::{History, Outcome, SqlValue, Stopped, Wait, WaitRule};
+use crate::lock_wait::{self, LockView, SchemaWait};
 use crate::machine::{ConcurrentMachine, KillRequest, MachineEnv, Worker};
 use crate::plan::{Action, ControlId, TrialPlan, Watch};
 use crate::sql::Product;
@@ -27,9 +27,7 @@ pub(super) struct ConcurrentRun<'c> {
     coordinator: Arc<Coordinator>,
     controls: &'c mut Controls,
     live: Option<Live>,
-    /// Held for reading by whoever runs a statement.
-    idle: Arc<RwLock<()>>,
-    checks: Vec<CheckRecord>,
+    always: Always,
     stopped: Option<Stopped>,
     /// When the sessions of resting connections were looked for last.
     checked: Instant,
@@ -43,12 +41,11 @@ impl<'c> ConcurrentRun<'c> {
         live: Option<Live>,
     ) -> Self {
         Self {
+            always: Always::new(&plan, &coordinator),
             plan,
             coordinator,
             controls,
             live,
-            idle: Arc::new(RwLock::new(())),
-            checks: Vec::new(),
             stopped: None,
             checked: Instant::now(),
         }
@@ -57,8 +54,10 @@ impl<'c> ConcurrentRun<'c> {
     /// Runs all machines to their ends, and tells what happened.
     pub async fn run(mut self, workers: Vec<Worker>) -> History {
         self.follow(workers).await;
+        let (checks, always) = self.always.into_parts();
         History {
-            checks: self.checks,
+            checks,
+            always,
             stopped: self.stopped,
             ..self.coordinator.take_history()
         }
@@ -66,13 +65,12 @@ impl<'c> ConcurrentRun<'c> {
 
     async fn follow(&mut self, workers: Vec<Worker>) {
         let deadline = Instant::now() + self.plan.timeout;
-        self.always().await;
+        self.always.ask_all(self.controls).await;
         let newest = self.newest_schema_change().await;
         let (kills, mut requests) = mpsc::channel(workers.len().max(1));
-        let watched = self.plan.finals.iter().any(|one| !one.always.is_empty());
         let env = MachineEnv {
             kills,
-            idle: watched.then(|| Arc::clone(&self.idle)),
+            gate: self.always.gate(),
         };
         let mut tasks = JoinSet::new();
         let mut numbers: BTreeMap<Id, usize> = BTreeMap::new();
@@ -96,9 +94,9 @@ impl<'c> ConcurrentRun<'c> {
                     Some(Err(error)) => self.broke(&numbers, &error),
                 },
                 Some(request) = requests.recv() => self.kill(request).await,
+                due = self.always.next() => self.always.look(due, self.controls).await,
                 _ = look.tick() => {
                     self.look().await;
-                    self.always_if_idle().await;
                     self.check_health().await;
                     self.show(false);
                 }
@@ -109,7 +107,7 @@ impl<'c> ConcurrentRun<'c> {
             }
         }
         if self.stopped.is_none() {
-            self.always().await;
+            self.always.ask_all(self.controls).await;
         }
         self.show(true);
     }
@@ -229,20 +227,26 @@ impl<'c> ConcurrentRun<'c> {
         let Ok(view) = LockView::ask(&mut self.controls[control].connection, &ids).await else {
             return;
         };
-        let Some(holder) = view.holder_of(session) else {
-            return;
-        };
-        let number = sessions
-            .iter()
-            .position(|own| own.is_some() && *own == holder.session);
-        let wait = Wait {
-            seen_us: self.coordinator.now_us(),
-            rule: match self.controls[control].connection.product() {
+        let connection = &mut self.controls[control].connection;
+        let (rule, holding, key) = if let Some(holder) = view.holder_of(session) {
+            let rule = match connection.product() {
                 Product::TiDb => WaitRule::RowLock,
                 Product::MariaDb | Product::MySql => WaitRule::InnoDb,
-            },
-            holders: number.into_iter().collect(),
-            key: Some(holder.key).filter(|key| !key.is_empty()),
+            };
+            (rule, holder.session.into_iter().collect(), holder.key)
+        } else {
+            match lock_wait::schema_wait(connection, session).await {
+                Some(SchemaWait::Sessions(holding)) => (WaitRule::MetadataLock, holding, String::new()),
+                Some(SchemaWait::Queue(holding)) => (WaitRule::SchemaChange, holding, String::new()),
+                None => return,
+            }
+        };
+        let holds = |number: &usize| sessions[*number].is_some_and(|own| holding.contains(&own));
+        let wait = Wait {
+            seen_us: self.coordinator.now_us(),
+            rule,
+            holders: (0..sessions.len()).filter(holds).collect(),
+            key: Some(key).filter(|key| !key.is_empty()),
             released_by: None,
             not_waiting_before: Vec::new(),
         };
@@ -271,6 +275,7 @@ impl<'c> ConcurrentRun<'c> {
             }
         }
         self.coordinator.end_all_waits();
+        self.always.stop();
         let deadline = tokio::time::Instant::now() + KILL_MAX;
         loop {
             tokio::select! {
@@ -284,31 +289,6 @@ impl<'c> ConcurrentRun<'c> {
                     tasks.shutdown().await;
                     break;
                 }
-            }
-        }
-    }
-
-    async fn always_if_idle(&mut self) {
-        if self.plan.finals.iter().all(|one| one.always.is_empty()) {
-            return;
-        }
-        let idle = Arc::clone(&self.idle);
-        if let Ok(_nobody) = idle.try_write() {
-            self.always().await;
-        }
-    }
-
-    /// Asks `always`; whoever calls it knows that no statement runs.
-    async fn always(&mut self) {
-        let control = &mut self.controls[self.plan.main_control()];
-        for record in always(&self.plan, control, &self.coordinator.vars(), None).await {
-            // What held once more is not kept: there may be thousands of them.
-            let held = self
-                .checks
-                .iter()
-                .any(|other| other.check == record.check && other.outcome == record.outcome);
-            if !held {
-                self.checks.push(record);
             }
         }
     }

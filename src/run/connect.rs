@@ -9,8 +9,9 @@ use super::error::TrialError;
 use super::settings::RunSettings;
 use crate::connection::ConnectionOptions;
 use crate::coordinator::Coordinator;
-use crate::machine::Worker;
+use crate::machine::{Observer, Worker};
 use crate::plan::{Mode, TrialPlan};
+use crate::sql::Product;
 
 /// At most this many connections are opened at the same time.
 const CONNECTS_MAX: usize = 64;
@@ -68,7 +69,10 @@ pub(crate) async fn connect(
             ..control.options.clone()
         };
         let (plan, coordinator) = (Arc::clone(plan), Arc::clone(coordinator));
-        workers.push(Worker::new(number, plan, coordinator, config, options));
+        let observer = Observer::new(control.config.clone(), control.options.clone());
+        let mut worker = Worker::new(number, plan, coordinator, config, options, observer);
+        worker.asks_timestamps = settings.timestamps && control.connection.product() == Product::TiDb;
+        workers.push(worker);
     }
     let connects = workers.into_iter().map(|mut worker| async move {
         let result = worker.connect().await;

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::control::{Control, Controls};
 use super::error::TrialError;
 use super::settings::RunSettings;
-use crate::history::{SqlValue, Vars};
+use crate::history::{FailedTeardown, SqlValue, Vars};
 use crate::plan::{ControlId, Statement, TrialPlan};
 use crate::server::Server;
 
@@ -53,7 +53,22 @@ pub(crate) async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &
     }
 }
 
-pub(crate) async fn control_statement(
+/// Runs the whole teardown; returns what failed of it.
+pub(crate) async fn tear_down(plan: &TrialPlan, control: &mut Control, vars: &Vars) -> Vec<FailedTeardown> {
+    let mut failed = Vec::new();
+    for (number, statement) in plan.teardown.iter().enumerate() {
+        if let Err(error) = control_statement(control, statement, vars).await {
+            tracing::warn!(error = error.message, "teardown");
+            failed.push(FailedTeardown {
+                statement: number,
+                message: error.message,
+            });
+        }
+    }
+    failed
+}
+
+async fn control_statement(
     control: &mut Control,
     statement: &Statement,
     vars: &Vars,

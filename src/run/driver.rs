@@ -13,7 +13,7 @@ use super::control::Controls;
 use super::on_failure::OnFailure;
 use crate::coordinator::Coordinator;
 use crate::history::{CheckRecord, History, Outcome, Skipped, StepRecord, Stopped, Wait, Went};
-use crate::machine::{Command, Report, Worker};
+use crate::machine::{Command, Report, Worker, vars_of};
 use crate::plan::{Action, ControlId, Step, TrialPlan, describe_action};
 use crate::transaction::Transaction;
 
@@ -193,7 +193,12 @@ impl<'c> Driver<'c> {
                 _ => self.note_released(record),
             }
         }
-        if report.end.outcome.is_error() && !step.wants_error() {
+        let expected = match self.on_failure {
+            // What is wrong about an error is told by the step's own expectation; the script goes on after it.
+            OnFailure::Close => step.wants_error(),
+            OnFailure::Keep => step.expects_error(&report.end.outcome),
+        };
+        if report.end.outcome.is_error() && !expected {
             self.fail(connection, step, &report.end.outcome);
         }
         let text = match step.action {
@@ -202,6 +207,7 @@ impl<'c> Driver<'c> {
         };
         self.coordinator.change_step(record, |record| {
             record.txn = txn;
+            record.timestamps = report.timestamps;
             record.text = text.unwrap_or_else(|| std::mem::take(&mut record.text));
         });
         self.coordinator
@@ -306,8 +312,9 @@ impl<'c> Driver<'c> {
         if self.sessions.iter().any(|slot| slot.running.is_some()) {
             return;
         }
+        let vars = vars_of(&self.plan, &self.coordinator, None);
         let control = &mut self.controls[self.plan.main_control()];
-        let records = always(&self.plan, control, &self.coordinator.vars(), after).await;
+        let records = always(&self.plan, control, &vars, after).await;
         self.checks.extend(records);
     }
 }

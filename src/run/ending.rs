@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::driver::Driver;
 use crate::connection::KILL_MAX;
 use crate::history::{Outcome, Status, StepEnd, Went};
-use crate::machine::Command;
+use crate::machine::{Command, vars_of};
 
 impl Driver<'_> {
     /// Waits for a step's answer up to its limit, and ends it there.
@@ -71,7 +71,7 @@ impl Driver<'_> {
             statement: 0,
             warnings: None,
             plan: None,
-            vars: self.coordinator.vars(),
+            vars: vars_of(&self.plan, &self.coordinator, Some(self.connection_of(record))),
             save_problem: None,
             flags: None,
         }

@@ -23,6 +23,8 @@ pub(super) const RETURN_POLL_EVERY: Duration = Duration::from_millis(50);
 /// Between two looks at which concurrent connections are blocked. Nothing waits for them: they are for whoever
 /// watches, so that they may be rare.
 pub(super) const WATCHED_EVERY: Duration = Duration::from_millis(50);
+/// How long statements that run may take to end before `always` is asked: new ones are held back meanwhile.
+pub(super) const IDLE_MAX: Duration = Duration::from_millis(50);
 /// A statement of a concurrent connection is asked about when it has run this long: most have returned by then.
 pub(super) const SLOW: Duration = Duration::from_millis(100);
 /// Between two looks whether the sessions of connections that rest are there: a lost one is to be known within

@@ -1,5 +1,6 @@
 //! Drives a plan's machines on a server and records what happens.
 
+mod always;
 mod blocked;
 mod checks;
 mod clock;
@@ -22,16 +23,18 @@ mod state_graph;
 mod trial;
 mod watch;
 
-pub(crate) use checks::final_checks;
+pub(crate) use checks::{final_checks, only_reads};
 pub(crate) use connect::connect;
 pub(crate) use control::{Control, Controls};
-pub(crate) use database::{control_statement, drop_on, prepare, vars_with_names};
 pub use database::{databases, drop_databases};
+pub(crate) use database::{drop_on, prepare, tear_down, vars_with_names};
 pub(crate) use driver::{Driver, SessionSlot};
 pub use error::TrialError;
 pub(crate) use globals::global_variable;
 pub(crate) use limits::POLL_EVERY;
-pub use live::{Live, LiveConnection, LiveStatus};
+#[cfg(test)]
+pub(crate) use live::LiveConnection;
+pub use live::{Live, LiveStatus};
 pub(crate) use on_failure::OnFailure;
 pub(crate) use server_scope::server_scope;
 pub use settings::RunSettings;

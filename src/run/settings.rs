@@ -10,6 +10,11 @@ pub struct RunSettings {
     /// Leave the databases: for a look at them, or since the server itself goes after the run. Servers of the
     /// trial's own go right after it, so that theirs are left in any case.
     pub keep_databases: bool,
+    /// Ask the sessions for TiDB's timestamps after each statement, see [`StepRecord::timestamps`]. What `row_count()` and
+    /// its like tell then is of that question.
+    ///
+    /// [`StepRecord::timestamps`]: crate::history::StepRecord::timestamps
+    pub timestamps: bool,
     /// Who is shown the status while connections run freely.
     pub live: Option<Live>,
 }

@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::concurrent::ConcurrentRun;
 use super::connect::connect;
 use super::control::Controls;
-use super::database::{control_statement, drop_on, prepare, vars_with_names};
+use super::database::{drop_on, prepare, tear_down, vars_with_names};
 use super::driver::Driver;
 use super::error::TrialError;
 use super::limits::FORGET_MAX;
@@ -42,15 +42,15 @@ pub async fn run(
         let mut clock = Clock::start();
         let mut controls = Controls::open(server, own).await?;
         clock.ends("control");
-        let result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
+        let mut result = run_in_databases(Arc::clone(&plan), &mut controls, server, settings).await;
         clock = Clock::start();
-        let main = plan.main_control();
-        for statement in &plan.teardown {
-            let outcome =
-                control_statement(&mut controls[main], statement, &vars_with_names(&plan, settings)).await;
-            if let Err(error) = outcome {
-                tracing::warn!(error = error.message, "teardown");
-            }
+        let vars = match &result {
+            Ok(history) => plan.owners.view_of_history(&history.vars),
+            Err(_) => vars_with_names(&plan, settings),
+        };
+        let failed = tear_down(&plan, &mut controls[plan.main_control()], &vars).await;
+        if let Ok(history) = &mut result {
+            history.teardown = failed;
         }
         if !settings.keep_databases {
             drop_on(controls.shared(), &plan, settings).await;
@@ -90,8 +90,10 @@ async fn connect_and_run(
     let mut clock = Clock::start();
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
     let coordinator = Arc::new(match plan.mode {
-        Mode::Concurrent(_) => Coordinator::with_graph(names, vars, state_graph::of(&plan)),
-        Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars),
+        Mode::Concurrent(_) => {
+            Coordinator::with_graph(names, vars, state_graph::of(&plan)).with_owners(plan.owners.clone())
+        }
+        Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars).with_owners(plan.owners.clone()),
     });
     let main = plan.main_control();
     let workers = connect(&plan, &coordinator, controls, settings).await?;

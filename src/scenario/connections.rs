@@ -26,7 +26,7 @@ impl Reader<'_> {
                 for item in items {
                     if let Some(entries) = item.as_map() {
                         let label = "write `connections: {alice: {isolation: read committed}, bob: {}}`";
-                        self.error(item, "a list of connections has names only", label);
+                        self.error(item, "a list of connections must contain names only", label);
                         for entry in entries {
                             if let Some(name) = self.name(&entry.key, "a connection's name") {
                                 found.extend(self.connection(name, &entry.value));
@@ -60,7 +60,7 @@ impl Reader<'_> {
             }
             _ => self.error(
                 node,
-                "`connections` is a list of names or a mapping",
+                "`connections` must be a list of names or a mapping",
                 "write `connections: [alice, bob]`",
             ),
         }
@@ -116,7 +116,7 @@ impl Reader<'_> {
             _ => {
                 self.error(
                     node,
-                    "`count` is a whole number",
+                    "`count` must be a whole number",
                     format!("from 1 to {}", keys::CONNECTIONS_MAX),
                 );
                 None
@@ -129,7 +129,7 @@ impl Reader<'_> {
             }),
             _ => {
                 let label = format!("this is {}; an empty one is written ''", node.describe());
-                self.error(node, "a password is text", label);
+                self.error(node, "a password must be text", label);
                 None
             }
         });
@@ -139,9 +139,9 @@ impl Reader<'_> {
             .unwrap_or_default();
         let rounds = map.get("repeat").and_then(|node| self.times(node, "`repeat`", 1));
         if let (Some(entry), None) = (map.entry("repeat"), states_entry) {
-            let problem = Diagnostic::error(entry.key.span, "`repeat` goes with `states`");
+            let problem = Diagnostic::error(entry.key.span, "`repeat` needs `states`");
             self.problems
-                .push(problem.label(entry.key.span, "there are none to run through again"));
+                .push(problem.label(entry.key.span, "this connection has none to repeat"));
         }
         let mut text = |key: &str| map.get(key).and_then(|node| self.text(node, key));
         Some(ConnectionDecl {

@@ -28,8 +28,6 @@ pub struct BarrierDecl {
 /// What ends the looks of a state.
 #[derive(Debug, Clone)]
 pub struct UntilDecl {
-    /// The key `until` itself.
-    pub key: Node,
     /// Columns of the first row and their values.
     pub values: Node,
 }
@@ -56,7 +54,7 @@ impl Reader<'_> {
             match &item.kind {
                 NodeKind::Map(_) => {
                     for (name, times) in self.pairs(Some(item), "wait_for") {
-                        if let Some(times) = self.times(&times, "how often an event must have come", 1) {
+                        if let Some(times) = self.times(&times, "the number of times", 1) {
                             found.push(WantDecl {
                                 name,
                                 times: times.value,
@@ -127,7 +125,7 @@ impl Reader<'_> {
             match number.filter(|number| (1.0..=100.0).contains(number)) {
                 Some(factor) => Some(factor),
                 None => {
-                    self.error(node, "`factor` is a number from 1 to 100", "such as 2");
+                    self.error(node, "`factor` must be a number from 1 to 100", "such as 2");
                     None
                 }
             }
@@ -147,7 +145,7 @@ impl Reader<'_> {
         };
         let message = match wrong.as_map() {
             Some(_) => format!("`{what}` is empty"),
-            None => format!("`{what}` is a mapping, not {}", wrong.describe()),
+            None => format!("`{what}` must be a mapping, not {}", wrong.describe()),
         };
         self.error(wrong, message, format!("write `{what}: {{{example}}}`"));
         Vec::new()
@@ -168,10 +166,10 @@ impl Reader<'_> {
             .chars()
             .all(|c| c.is_alphanumeric() || c == '_' || c == '-');
         if !fits {
-            let message = format!("{what} is made of letters, digits, `_` and `-`");
+            let message = format!("{what} must consist of letters, digits, `_` and `-`");
             let problem = Diagnostic::error(name.span, message);
             let label = if name.value.contains('.') {
-                "leave the `.` out: events with one come from watched jobs, by themselves"
+                "remove the `.`: only events of watched jobs have one"
             } else {
                 "not this one"
             };
@@ -191,10 +189,13 @@ impl Reader<'_> {
             _ => {
                 let label = match node.kind {
                     NodeKind::Int(times) if times < i128::from(least) => "this is too small".to_owned(),
-                    NodeKind::Int(_) => "this is too great".to_owned(),
+                    NodeKind::Int(_) => "this is too large".to_owned(),
                     _ => format!("this is {}", node.describe()),
                 };
-                let message = format!("{what} is a whole number from {least} to {}", keys::TIMES_MAX);
+                let message = format!(
+                    "{what} must be a whole number from {least} to {}",
+                    keys::TIMES_MAX
+                );
                 self.error(node, message, label);
                 None
             }

@@ -28,6 +28,8 @@ pub enum Form {
     Whole(u32, u32),
     /// A number or text, to compare with.
     Bound,
+    /// A number, or a variable that has one.
+    Amount,
     /// A duration with its unit.
     Duration,
     /// A name: letters, digits, `_` and `-`.
@@ -66,7 +68,7 @@ pub enum Form {
     Matrix,
     /// Expectations of a step, or a list of them of which each holds `when` its variant runs.
     StepExpect,
-    /// The same of a state: one that runs freely is not asked whether it waits.
+    /// The same of a state: it is not asked whether a concurrent one is blocked.
     StateExpect,
     /// A mapping of expectations of a result.
     Expectations,
@@ -76,6 +78,8 @@ pub enum Form {
     Tables,
     /// A query with expectations of its result.
     Query,
+    /// The same, with how often it is asked.
+    Watched,
     /// A mapping of errors to how many of them.
     ErrorCounts,
     /// An expected value: a literal or a matcher.
@@ -93,7 +97,7 @@ pub enum Form {
 use Form::{
     Any, Connections, Count, Duration, Either, ErrorCounts, Flag, ForVariants, List, Map, Matrix, Name,
     Number, Object, OneOf, OneOrMany, Query, Saw, Settings, Single, StateExpect, States, Status, StepExpect,
-    Steps, Tables, Text, Transitions, Value, Wants, Whole, Words, Yes,
+    Steps, Tables, Text, Transitions, Value, Wants, Watched, Whole, Words, Yes,
 };
 
 /// At most this many connections of one name.
@@ -113,40 +117,36 @@ pub const TOP: &[Key] = &[
     ("scenario", "one line: what this scenario shows", Text),
     (
         "setup",
-        "SQL that makes the tables, run before anything else in a database of the trial's own",
+        "SQL that creates the tables; it runs first, in a new database of the trial",
         OneOrMany(&Words),
     ),
     (
         "teardown",
-        "SQL that runs at the end, whatever happened; the trial's databases are dropped anyway",
+        "SQL that runs at the end in any case; the trial's databases are dropped automatically",
         OneOrMany(&Words),
     ),
-    ("vars", "names for values, used as ${name}", Map(&Any)),
+    ("vars", "variables and their values, used as ${name}", Map(&Any)),
     (
         "connections",
         "the connections: a list of names, or a mapping of names to their settings",
         Connections,
     ),
-    (
-        "steps",
-        "the script: one step after another, over all connections",
-        Steps,
-    ),
+    ("steps", "the steps of all connections, one after another", Steps),
     ("expect", "what must hold at the end", ForVariants(FINAL)),
     (
         "matrix",
-        "variants: each combination of the values is a trial of its own",
+        "variants: each combination of the values is a separate trial",
         Matrix,
     ),
     ("tags", "words for finding scenarios", OneOrMany(&Text)),
     (
         "requires",
-        "what the server has to have; otherwise the trial is ignored, with the reason",
+        "what the server must have; otherwise the trial is ignored, with the reason",
         Object(REQUIRES, &[]),
     ),
     (
         "serial",
-        "run alone, and set the server back afterwards: for scenarios that change more than their databases",
+        "true: run alone, and restore the server afterwards; for scenarios that change more than their databases",
         Flag,
     ),
     (
@@ -155,16 +155,20 @@ pub const TOP: &[Key] = &[
         Duration,
     ),
     ("step_timeout", "the limit of one step, 10s by default", Duration),
-    ("servers", "servers of the scenario's own", Map(&Settings(SERVER))),
+    (
+        "servers",
+        "own servers of the scenario, by name; `main` replaces the run's server",
+        Map(&Settings(SERVER)),
+    ),
     (
         "permutations",
-        "run the steps in every order that keeps each connection's own, or in these, or in some of them",
+        "run every interleaving of the connections' steps (`all`), or some of them",
         Either(&[OneOf(&["all"]), Object(PERMUTATIONS, &[])]),
     ),
     (
         "seed",
-        "for everything that is left to chance, such as the pause before a retry; by default it comes from \
-         the trial's name",
+        "the seed of everything random, such as the pause before a retry; by default it comes from the trial's \
+         name",
         Whole(0, u32::MAX),
     ),
 ];
@@ -173,28 +177,32 @@ pub const TOP: &[Key] = &[
 pub const PERMUTATIONS: &[Key] = &[
     (
         "list",
-        "these orders, each a trial of its own: connections (\"a b a b\") or states (\"a.begin b.begin …\"), or \
+        "these interleavings, each a separate trial: connections (\"a b a b\") or steps (\"a.begin b.begin …\"), or \
          {order, outcome}",
         List(
             1,
             &Either(&[Words, List(1, &Text), Object(LISTED_ORDER, &["order", "outcome"])]),
         ),
     ),
-    ("sample", "so many orders, taken at random", Whole(1, TIMES_MAX)),
+    (
+        "sample",
+        "this many interleavings, chosen at random",
+        Whole(1, TIMES_MAX),
+    ),
     (
         "seed",
-        "for the sample, or for which orders `most` leaves out; by default it comes from the scenario's title",
+        "the seed for `sample` and `most`; by default it comes from the scenario's title",
         Whole(0, u32::MAX),
     ),
     (
         "most",
-        "at most so many orders are run, 10,000 by default, taken by the seed where there are more; the report says how \
+        "the largest number of interleavings that run, 10,000 by default; the seed chooses them, and the report says how \
          many were left out",
         Whole(1, TIMES_MAX),
     ),
     (
         "prune",
-        "false: also run orders that differ only by steps that touch nothing in common",
+        "false: also run interleavings that differ only in the order of independent steps",
         Flag,
     ),
 ];
@@ -203,12 +211,12 @@ pub const PERMUTATIONS: &[Key] = &[
 pub const LISTED_ORDER: &[Key] = &[
     (
         "order",
-        "connections (\"a b a b\") or states (\"a.begin b.begin …\")",
+        "connections (\"a b a b\") or steps (\"a.begin b.begin …\")",
         Either(&[Words, List(1, &Text)]),
     ),
     (
         "outcome",
-        "what it comes to: a name of `outcomes`, or a list of those of which it must be one",
+        "its outcome: a name of `outcomes`, or a list of names of which one must match",
         Either(&[Text, List(1, &Text)]),
     ),
 ];
@@ -216,20 +224,20 @@ pub const LISTED_ORDER: &[Key] = &[
 /// Keys of an outcome.
 pub const OUTCOME: &[Key] = &[
     ("tables", "the rows of each table, in any order", Tables),
-    ("queries", "queries and what they must give", OneOrMany(&Query)),
+    ("queries", "queries and their expected results", OneOrMany(&Query)),
     (
         "errors",
-        "how many of each error, over all connections",
+        "the number of each error, over all connections",
         ErrorCounts,
     ),
     (
         "saw",
-        "what steps saw, as connection.state: a value, rows, or expectations such as {affected: 1}",
+        "the results of steps, as connection.state: a value, rows, or expectations such as {affected: 1}",
         Map(&Saw),
     ),
     (
         "blocked",
-        "exactly the steps that had to wait, as connection.state",
+        "exactly the steps that were blocked, as connection.state",
         List(0, &Text),
     ),
     (
@@ -242,7 +250,7 @@ pub const OUTCOME: &[Key] = &[
         "the state that the connections share",
         Object(SHARED_OF_ORDERS, &[]),
     ),
-    ("may", "true: this outcome may be seen, and need not be", Yes),
+    ("may", "true: this outcome may occur, but need not", Yes),
 ];
 
 /// Keys of a connection.
@@ -256,25 +264,33 @@ pub const CONNECTION: &[Key] = &[
     ("vars", "session variables", Map(&Single)),
     (
         "count",
-        "this many connections: name.0, name.1, …; ${index} is the number",
+        "the number of connections: name.0, name.1, …; ${index} is the number of each",
         Whole(1, CONNECTIONS_MAX),
     ),
-    ("user", "another user than the server's own", Text),
-    ("password", "that user's password; never printed", Single),
+    (
+        "user",
+        "the user to connect as, in place of the server's default",
+        Text,
+    ),
+    (
+        "password",
+        "the password of this user; it is never printed",
+        Single,
+    ),
     (
         "database",
         "a further database of the trial; ${database.NAME} is its real name",
         Text,
     ),
-    ("server", "another server of the scenario", Text),
+    ("server", "one of the scenario's `servers`", Text),
     (
         "states",
-        "the states that it runs through by itself, beside the others; takes the place of `steps`",
+        "the states of a concurrent connection, in place of `steps`",
         States,
     ),
     (
         "repeat",
-        "how often it runs through its states; ${round} counts from 0",
+        "how many times it runs through its states; ${round} counts from 0",
         Whole(1, TIMES_MAX),
     ),
 ];
@@ -283,29 +299,29 @@ pub const CONNECTION: &[Key] = &[
 pub const ACTION: &[Key] = &[
     (
         "sql",
-        "one statement, or several that run in turn: a list, or a text with `;` between them",
+        "one statement, or several that run one after another: a list, or a text with `;` between them",
         OneOrMany(&Words),
     ),
     (
         "load",
-        "LOAD DATA LOCAL of rows that stand here or in a file",
+        "LOAD DATA LOCAL of rows from here or from a file",
         Object(LOAD, &["table"]),
     ),
-    ("sleep", "wait, such as 10ms", Duration),
+    ("sleep", "pause for this time, such as 10ms", Duration),
     (
         "kill",
-        "KILL QUERY of another connection's session; {connection: name} kills the whole session",
+        "KILL QUERY of another connection's statement; {connection: name} kills its session",
         Either(&[Text, Object(KILL, &[])]),
     ),
     (
         "handler",
-        "a handler that is written in Rust and registered under this name",
+        "run the handler that is written in Rust and registered under this name",
         Text,
     ),
     ("disconnect", "close the session", Yes),
     (
         "reconnect",
-        "close the session if it is open, and open another",
+        "close the session if it is open, and open a new one",
         Yes,
     ),
 ];
@@ -314,12 +330,12 @@ pub const ACTION: &[Key] = &[
 pub const STATE_ACTION: &[Key] = &[
     (
         "watch_import",
-        "follow an import job, by its number or `true` for all of the trial's databases, until it ends",
+        "follow an import job until it ends, by its number; `true` follows all jobs of the trial's databases",
         Either(&[Yes, Single]),
     ),
     (
         "watch_ddl",
-        "follow a schema change, by its job's number or {table: name}, until it ends",
+        "follow a schema change until it ends, by its job's number or {table: name}",
         Either(&[Single, Object(WATCH_DDL, &["table"])]),
     ),
 ];
@@ -327,7 +343,7 @@ pub const STATE_ACTION: &[Key] = &[
 /// Keys of `watch_ddl`.
 pub const WATCH_DDL: &[Key] = &[(
     "table",
-    "the newest schema change of this table, once there is one",
+    "the next schema change of this table since the trial began",
     Text,
 )];
 
@@ -335,27 +351,28 @@ pub const WATCH_DDL: &[Key] = &[(
 pub const STATE: &[Key] = &[
     (
         "state",
-        "the state's name; without it, the statement's verb",
+        "the state's name; by default, the statement's verb",
         Name,
     ),
     PARAMS,
     WITH,
     (
         "wait_for",
-        "an event, `connection.state`, or {event: times}; several in a list",
+        "wait for an event, `connection.state`, or {event: times}, or a list of these",
         Wants,
     ),
     (
         "barrier",
-        "wait until all parties are here; by default those are all connections that name the barrier",
+        "wait until all parties have arrived; by default, all connections that name the barrier",
         Either(&[Name, Object(BARRIER, &["name"])]),
     ),
     (
         "signal",
-        "the event, or events, that this state brings when it ends",
+        "the event, or events, that this state signals when it ends",
         OneOrMany(&Name),
     ),
     SAVE,
+    SHARED_VALUES,
     SET,
     (
         "add",
@@ -369,40 +386,40 @@ pub const STATE: &[Key] = &[
     ),
     (
         "repeat",
-        "how often the state does it; ${iteration} counts from 0",
+        "how many times the action runs; ${iteration} counts from 0",
         Whole(1, TIMES_MAX),
     ),
     (
         "until",
-        "do it again and again until the first row has these values",
+        "repeat the action until the first row has these values",
         Map(&Value),
     ),
     (
         "every",
-        "the pause between two looks of `until` or `watch`, 20ms by default",
+        "the pause between two polls of `until` or of a watch, 20ms by default",
         Duration,
     ),
     (
         "next",
-        "the state that follows, or `end`; without it, the next one of the list",
+        "the next state, or `end`; by default, the next one of the list",
         Name,
     ),
     (
         "on",
-        "what follows instead, by what came of it: an error's number or name, any, lost, timed_out, rows_empty, \
-         rows_found, none_affected, some_affected",
+        "the next state by the result: an error's number or name, any, lost, timed_out, rows_empty, rows_found, \
+         none_affected, some_affected",
         Transitions,
     ),
     (
         "retries",
-        "how often `on` may go elsewhere after an error (10 by default), and how long it pauses before",
+        "the largest number of retries in a row after an error (10 by default), and the pauses before them",
         Either(&[Whole(0, TIMES_MAX), Object(RETRIES, &[])]),
     ),
     WHEN,
     TIMEOUT,
     (
         "expect",
-        "expectations, or a list of them of which each holds `when` its variant runs",
+        "expectations, or a list of them, each with `when` for some variants",
         StateExpect,
     ),
 ];
@@ -410,33 +427,42 @@ pub const STATE: &[Key] = &[
 /// Keys of the long form of `barrier`.
 pub const BARRIER: &[Key] = &[
     ("name", "the barrier's name", Name),
-    ("parties", "how many have to be here", Whole(2, TIMES_MAX)),
+    ("parties", "how many connections must arrive", Whole(2, TIMES_MAX)),
 ];
 
 /// Keys of the long form of `retries`.
 pub const RETRIES: &[Key] = &[
-    ("max", "how often, 10 by default", Whole(0, TIMES_MAX)),
-    ("backoff", "the longest first pause, 10ms by default", Duration),
+    (
+        "max",
+        "the largest number of retries in a row, 10 by default",
+        Whole(0, TIMES_MAX),
+    ),
+    (
+        "backoff",
+        "the upper bound of the first pause, 10ms by default",
+        Duration,
+    ),
     (
         "factor",
-        "by how much each pause may be longer than the one before, 2 by default",
+        "the factor by which the upper bound grows with each retry, 2 by default",
         Number,
     ),
-    ("limit", "the longest pause of all, 1s by default", Duration),
+    ("limit", "the largest upper bound, 1s by default", Duration),
 ];
 
 /// Keys of a step beside its action and its expectations.
 pub const STEP: &[Key] = &[
-    ("as", "the state's name; without it, the statement's verb", Name),
+    ("as", "the state's name; by default, the statement's verb", Name),
     PARAMS,
     WITH,
     SAVE,
+    SHARED_VALUES,
     SET,
     WHEN,
     TIMEOUT,
     (
         "expect",
-        "expectations, or a list of them of which each holds `when` its variant runs",
+        "expectations, or a list of them, each with `when` for some variants",
         StepExpect,
     ),
 ];
@@ -444,32 +470,41 @@ pub const STEP: &[Key] = &[
 const WITH: Key = ("with", "the handler's parameters", Map(&Any));
 const PARAMS: Key = (
     "params",
-    "values for ?, which makes the statement a prepared one",
+    "values for each ?; the statement is then a prepared one",
     List(0, &Any),
 );
 const SAVE: Key = (
     "save",
-    "keep values of the result: a column, row.0.1, last_insert_id or affected",
+    "save values of the result in variables of this connection: a column, row.0.1, last_insert_id or affected",
     Map(&Text),
 );
-const SET: Key = ("set", "keep values as they stand", Map(&Any));
+const SHARED_VALUES: Key = (
+    "shared",
+    "save values of the result in variables of all connections: a column, row.0.1, last_insert_id or affected",
+    Map(&Text),
+);
+const SET: Key = (
+    "set",
+    "set variables of all connections to these values",
+    Map(&Any),
+);
 const TIMEOUT: Key = ("timeout", "the limit of this step", Duration);
 
 /// Keys of expectations about waiting.
 pub const WAITING: &[Key] = &[
     (
         "blocked",
-        "true: the statement must wait; what else is expected is judged when it returns",
+        "true: the statement must be blocked; other expectations are judged when it returns",
         Flag,
     ),
     (
         "blocked_by",
-        "the connection that holds what the statement waits for",
+        "the connection that holds the lock for which the statement waits",
         OneOrMany(&Text),
     ),
     (
         "not_blocked",
-        "true: the statement must not wait (also without this key)",
+        "true: the statement must not be blocked (the default)",
         Flag,
     ),
     (
@@ -483,11 +518,11 @@ pub const WAITING: &[Key] = &[
 pub const FINAL: &[Key] = &[
     (
         "states",
-        "the sequence of states of each connection: names with ?, * or +, and ... for any run",
+        "the sequence of states of each connection: names with ?, * or +, and ... for any number of states",
         Map(&List(0, &Text)),
     ),
     ("tables", "the rows of each table, in any order", Tables),
-    ("queries", "queries and what they must give", OneOrMany(&Query)),
+    ("queries", "queries and their expected results", OneOrMany(&Query)),
     (
         "shared",
         "the state that the connections share",
@@ -495,18 +530,19 @@ pub const FINAL: &[Key] = &[
     ),
     (
         "errors",
-        "how many of each error, over all connections",
+        "the number of each error, over all connections",
         ErrorCounts,
     ),
     (
         "outcomes",
-        "the outcomes that `permutations` may have, by names; each must be seen, and no other",
+        "the allowed outcomes of the interleavings, by name; each must occur, and no other",
         Map(&Object(OUTCOME, &[])),
     ),
     (
         "always",
-        "a statement that must be true whenever no statement runs, or a list of them",
-        OneOrMany(&Either(&[Words, Query])),
+        "SQL that must be true whenever no statement runs, or a list of it; with concurrent connections it is checked \
+         after each statement that may have changed something, or at the interval `every`",
+        OneOrMany(&Either(&[Words, Watched])),
     ),
 ];
 
@@ -515,11 +551,7 @@ pub const REQUIRES: &[Key] = &[
     ("tidb", "a range of versions, such as \">=8.5\"", Text),
     ("store", "`tikv` or `unistore`", OneOf(&["tikv", "unistore"])),
     ("docker", "true: a container engine must answer", Flag),
-    (
-        "vars",
-        "global variables and the values that they must have",
-        Map(&Single),
-    ),
+    ("vars", "global variables and their required values", Map(&Single)),
 ];
 
 /// Keys of a server.
@@ -535,7 +567,7 @@ pub const SERVER: &[Key] = &[
         "global variables, set right after the start",
         Map(&Single),
     ),
-    ("setup", "SQL that makes its tables", OneOrMany(&Words)),
+    ("setup", "SQL that creates its tables", OneOrMany(&Words)),
 ];
 
 /// Keys of `load`.
@@ -550,75 +582,49 @@ pub const LOAD: &[Key] = &[
     ("file", "a CSV file, by its path from the scenario's folder", Text),
     (
         "duplicates",
-        "`ignore` (without it, too) or `replace`: what becomes of a row whose key is there",
+        "what happens to a row whose key exists: `ignore` (the default) skips it, `replace` replaces the old row",
         OneOf(&["ignore", "replace"]),
     ),
 ];
 
 /// Keys of the long form of `kill`.
 pub const KILL: &[Key] = &[
-    (
-        "query",
-        "this connection's statement is ended, as by KILL QUERY",
-        Text,
-    ),
-    (
-        "connection",
-        "this connection's whole session is ended, as by KILL",
-        Text,
-    ),
+    ("query", "kill this connection's statement, with KILL QUERY", Text),
+    ("connection", "kill this connection's session, with KILL", Text),
 ];
 
 /// Keys of the shared state after an order of steps.
 pub const SHARED_OF_ORDERS: &[Key] = &[
-    (
-        "vars",
-        "variables and the values that they must have",
-        Map(&Value),
-    ),
-    (
-        "status",
-        "connections and how far they must have come",
-        Map(&Status),
-    ),
+    ("vars", "variables and their expected values", Map(&Value)),
+    ("status", "connections and their expected status", Map(&Status)),
 ];
 
 /// Keys of the shared state at the end.
 pub const SHARED: &[Key] = &[
-    (
-        "vars",
-        "variables and the values that they must have",
-        Map(&Value),
-    ),
-    (
-        "status",
-        "connections and how far they must have come",
-        Map(&Status),
-    ),
+    ("vars", "variables and their expected values", Map(&Value)),
+    ("status", "connections and their expected status", Map(&Status)),
     (
         "events",
-        "the events in the order in which they came, or a mapping of events to how often they came",
+        "the events in their order, or a mapping of events to the number of times",
         Either(&[List(0, &Text), Map(&Count)]),
     ),
     (
         "series",
-        "recorded series and what must hold of them",
+        "recorded series and their expected values",
         Map(&Object(SERIES, &[])),
     ),
-    (
-        "retries",
-        "connections and how often they went back after an error",
-        Map(&Count),
-    ),
+    ("retries", "connections and their number of retries", Map(&Count)),
     (
         "imports",
-        "import jobs by their number or table, or `any`, and what they must have come to",
-        Map(&Object(JOB, &[])),
+        "import jobs by number or table, `any` or `all`, and their expected result; a list has one entry for each job, \
+         in the order of their numbers",
+        Map(&OneOrMany(&Object(JOB, &[]))),
     ),
     (
         "ddl",
-        "schema changes by their number or table, or `any`, and what they must have come to",
-        Map(&Object(JOB, &[])),
+        "schema changes by number or table, `any` or `all`, and their expected result; a list has one entry for each \
+         job, in the order of their numbers",
+        Map(&OneOrMany(&Object(JOB, &[]))),
     ),
 ];
 
@@ -626,30 +632,30 @@ pub const SHARED: &[Key] = &[
 pub const JOB: &[Key] = &[
     (
         "status",
-        "as the server tells it, such as `finished` or `synced`",
+        "the status that the server reports, such as `finished` or `synced`",
         Value,
     ),
     (
         "phase",
-        "what it does, such as `importing` or `write reorganization`",
+        "the current phase, such as `importing` or `write reorganization`",
         Value,
     ),
-    ("rows", "how many rows so far", Value),
+    ("rows", "the number of rows so far", Value),
     ("size", "the size of the source", Value),
-    ("elapsed", "how long it took, in seconds", Value),
-    ("error", "why it failed", Value),
+    ("elapsed", "the elapsed time in seconds", Value),
+    ("error", "the reason of the failure", Value),
     ("table", "the table", Value),
 ];
 
 /// Keys of what must hold of a series.
 pub const SERIES: &[Key] = &[
-    ("first", "its first value", Value),
-    ("last", "its last value", Value),
-    ("count", "how many values it has", Count),
-    ("min", "its smallest value", Value),
-    ("max", "its greatest value", Value),
+    ("first", "the first value", Value),
+    ("last", "the last value", Value),
+    ("count", "the number of values", Count),
+    ("min", "the smallest value", Value),
+    ("max", "the largest value", Value),
     ("increasing", "true: no value is smaller than the one before", Yes),
-    ("values", "all of its values, in order", List(0, &Value)),
+    ("values", "all values, in order", List(0, &Value)),
 ];
 
 /// The key of an expectation that holds for some variants only.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::source::{Diagnostic, Node, SourceFile, Span};
 
-pub use coordination::{BarrierDecl, RetriesDecl, UntilDecl, WantDecl};
+pub use coordination::WantDecl;
 pub use orders::{ChosenOrders, ListedOrder, OrdersDecl};
 pub use read::read_scenario;
 pub(crate) use reader::lost_comment;
@@ -84,7 +84,7 @@ impl Scenario {
 
     /// Whether the connections run through states of their own, in no order but that of their waits.
     #[must_use]
-    pub fn runs_freely(&self) -> bool {
+    pub fn is_concurrent(&self) -> bool {
         self.has_states() && self.permutations.is_none()
     }
 }
@@ -133,8 +133,10 @@ pub struct StepDecl {
     pub when: Option<When>,
     /// What is expected, at the step itself and in its `expect`.
     pub expects: Vec<ExpectDecl>,
-    /// Values to keep from the result.
+    /// Values to keep from the result, as the connection's own.
     pub save: Vec<(Located<String>, Located<String>)>,
+    /// Values to keep from the result for all connections.
+    pub shared: Vec<(Located<String>, Located<String>)>,
     /// Values to keep as they stand.
     pub set: Vec<(Located<String>, Node)>,
     /// A limit of its own.

@@ -80,7 +80,7 @@ impl Reader<'_> {
         }
         if !matches!(node.kind, NodeKind::Map(_)) {
             let label = "write `all`, `{list: [a b a b]}` or `{sample: 100}`";
-            self.error(node, "`permutations` is `all` or a mapping", label);
+            self.error(node, "`permutations` must be `all` or a mapping", label);
             return None;
         }
         let map = MapReader::new(
@@ -101,21 +101,21 @@ impl Reader<'_> {
         if let (Some(entry), None) = (map.entry("seed"), by_chance) {
             self.error(
                 &entry.key,
-                "`seed` goes with `sample` or `most`",
-                "nothing is left to chance here",
+                "`seed` needs `sample` or `most`",
+                "nothing is random here",
             );
         }
         for key in ["most", "prune"] {
             if let (Some(entry), Some(_)) = (map.entry(key), map.get("list")) {
-                let message = format!("`{key}` does not go with `list`");
-                self.error(&entry.key, message, "each of the list is run as it stands");
+                let message = format!("`{key}` and `list` exclude each other");
+                self.error(&entry.key, message, "every interleaving of the list runs");
             }
         }
         if let (Some(entry), Some(_)) = (map.entry("prune"), map.get("sample")) {
             self.error(
                 &entry.key,
-                "`prune` does not go with `sample`",
-                "each that is taken is run",
+                "`prune` and `sample` exclude each other",
+                "every interleaving of the sample runs",
             );
         }
         orders.most = map
@@ -139,7 +139,7 @@ impl Reader<'_> {
         let Some(items) = node.as_seq().filter(|items| !items.is_empty()) else {
             self.error(
                 node,
-                "`list` is a list of orders",
+                "`list` must be a list of interleavings",
                 "write `[a b a b, b a a b]`: names of connections in the order of their steps",
             );
             return Vec::new();
@@ -149,14 +149,14 @@ impl Reader<'_> {
             let (order, outcomes) = match &item.kind {
                 NodeKind::Map(_) => {
                     let known = keys::names(keys::LISTED_ORDER);
-                    let Some(map) = MapReader::new(item, "an order of the list", &known, self.problems)
+                    let Some(map) = MapReader::new(item, "a listed interleaving", &known, self.problems)
                     else {
                         continue;
                     };
                     for (key, example) in [("order", "a b a b"), ("outcome", "its name")] {
                         if map.get(key).is_none() {
                             let label = format!("write `{key}: {example}`");
-                            self.error(item, format!("an order of the list lacks `{key}`"), label);
+                            self.error(item, format!("a listed interleaving needs `{key}`"), label);
                         }
                     }
                     let outcomes = map.get("outcome").map(|node| self.outcome_names(node));
@@ -182,7 +182,7 @@ impl Reader<'_> {
     fn outcome_names(&mut self, node: &Node) -> Vec<Located<String>> {
         let items = match node.as_seq() {
             Some([]) => {
-                self.error(node, "`outcome` names none", "write one of those in `outcomes`");
+                self.error(node, "`outcome` is empty", "name one of the `outcomes`");
                 return Vec::new();
             }
             Some(items) => items,
@@ -195,7 +195,7 @@ impl Reader<'_> {
     /// The connections or states of one order.
     fn picks(&mut self, node: &Node) -> Option<Vec<Located<String>>> {
         let Some(names) = node.as_seq() else {
-            let text = self.text(node, "an order")?;
+            let text = self.text(node, "an interleaving")?;
             return Some(self.words_of(node, &text.value));
         };
         // All of them are read, so that all mistakes are told.
@@ -236,7 +236,7 @@ impl Reader<'_> {
             NodeKind::Int(seed) if (0..=i128::from(u32::MAX)).contains(&seed) => u64::try_from(seed).ok(),
             _ => {
                 let label = format!("from 0 to {}", u32::MAX);
-                self.error(node, "`seed` is a whole number", label);
+                self.error(node, "`seed` must be a whole number", label);
                 None
             }
         }

@@ -28,8 +28,8 @@ impl Reader<'_> {
     fn title(&mut self, node: &Node) -> Option<Located<String>> {
         let title = self.text(node, "`scenario`, one line that says what it shows,")?;
         if title.value.trim_end().contains('\n') {
-            let label = "one line; more of it stands in a comment";
-            self.error(node, "`scenario` is one line that says what it shows", label);
+            let label = "write one line, and more in a comment";
+            self.error(node, "`scenario` must be one line that says what it shows", label);
         }
         Some(title)
     }
@@ -87,8 +87,8 @@ impl Reader<'_> {
         if let (Some(entry), Some(_), false) = (map.entry("seed"), seed, by_chance) {
             self.error(
                 &entry.key,
-                "`seed` means nothing here",
-                "nothing is left to chance: it is for `states`, and for a `sample` of orders or the `most` of them",
+                "`seed` has no effect here",
+                "nothing is random here: `seed` is for `states`, and for `sample` and `most` of `permutations`",
             );
         }
         Some(Scenario {
@@ -133,8 +133,8 @@ impl Reader<'_> {
             let problem = Diagnostic::error(name.span, format!("`{}` has no states", name.value));
             self.problems.push(
                 problem
-                    .label(name.span, "it would do nothing")
-                    .label(states, "while another has some"),
+                    .label(name.span, "it has no work to do")
+                    .label(states, "another connection has states"),
             );
         }
         Vec::new()
@@ -161,13 +161,13 @@ impl Reader<'_> {
                 found
             }
             NodeKind::Map(_) => {
-                self.error(node, "`steps` is a list", "put `- ` before each step");
+                self.error(node, "`steps` must be a list", "put `- ` before each step");
                 Vec::new()
             }
             _ => {
                 self.error(
                     node,
-                    "`steps` is a list of steps",
+                    "`steps` must be a list of steps",
                     "write `- alice: select 1` below it",
                 );
                 Vec::new()
@@ -199,8 +199,8 @@ impl Reader<'_> {
     pub(super) fn check_expects(&mut self, node: &Node) {
         let entries = node.as_map().unwrap_or_default();
         if entries.iter().all(|entry| entry.key.as_str() == Some("when")) {
-            let label = "leave it out, or say what must hold";
-            self.error(node, "this `expect` expects nothing", label);
+            let label = "add an expectation, or remove the key";
+            self.error(node, "this `expect` has no expectations", label);
         }
     }
 
@@ -212,7 +212,7 @@ impl Reader<'_> {
                     name,
                     values: values.clone(),
                 }),
-                _ => self.error(&node, "an axis is a list of values", "write `[one, other]`"),
+                _ => self.error(&node, "an axis must be a list of values", "write `[one, other]`"),
             }
         }
         axes
@@ -226,7 +226,7 @@ impl Reader<'_> {
             return requires;
         };
         if node.as_map().is_some_and(<[_]>::is_empty) {
-            self.error(node, "`requires` is empty", "leave it out, or name something");
+            self.error(node, "`requires` is empty", "add an entry, or remove the key");
         }
         if let Some(node) = map.get("tidb")
             && let Some(text) = self.text(node, "a range of versions")
@@ -240,7 +240,7 @@ impl Reader<'_> {
                 }
                 Err(error) => self.error(
                     node,
-                    format!("no range of versions: {error}"),
+                    format!("this is not a version range: {error}"),
                     "such as \">=8.5\"",
                 ),
             }
@@ -288,7 +288,7 @@ impl Reader<'_> {
                 None | Some((_, Some("memory"))) => false,
                 Some((_, Some("persistent"))) => true,
                 Some((node, _)) => {
-                    self.error(node, "a store is `memory` or `persistent`", "one of the two");
+                    self.error(node, "a store must be `memory` or `persistent`", "one of the two");
                     false
                 }
             };

@@ -23,7 +23,7 @@ impl Reader<'_> {
         let problem = Diagnostic::error(other, message)
             .label(one, "this one …")
             .label(other, "… and this one");
-        self.problems.push(problem.help("keep the one that is meant"));
+        self.problems.push(problem.help("keep one of them"));
     }
 
     pub(super) fn unknown_key(&mut self, node: &Node, key: &str, what: &str, known: &[&str]) {
@@ -48,7 +48,7 @@ impl Reader<'_> {
             None => {
                 self.error(
                     node,
-                    format!("{what} is text"),
+                    format!("{what} must be text"),
                     format!("this is {}", node.describe()),
                 );
                 None
@@ -68,7 +68,7 @@ impl Reader<'_> {
             | NodeKind::Seq(_)
             | NodeKind::Map(_) => {
                 let found = node.describe();
-                self.error(node, format!("{what} is text"), format!("this is {found}"));
+                self.error(node, format!("{what} must be text"), format!("this is {found}"));
                 None
             }
         }
@@ -98,7 +98,7 @@ impl Reader<'_> {
     pub(super) fn items<'n>(&mut self, node: &'n Node) -> Vec<&'n Node> {
         match node.as_seq() {
             Some([]) => {
-                self.error(node, "this list is empty", "leave the key out, or name one");
+                self.error(node, "this list is empty", "add an entry, or remove the key");
                 Vec::new()
             }
             Some(items) => items.iter().collect(),
@@ -118,8 +118,8 @@ impl Reader<'_> {
         if !fits {
             self.error(
                 node,
-                format!("{what} is made of letters, digits, `_` and `-`"),
-                "and begins with a letter",
+                format!("{what} must consist of letters, digits, `_` and `-`"),
+                "the first character must be a letter",
             );
         }
         Some(name)
@@ -152,7 +152,7 @@ impl Reader<'_> {
             let Some(text) = self.sql(item) else { continue };
             match split(&text.value) {
                 Ok(pieces) if pieces.is_empty() => {
-                    self.error(item, "a statement is missing", "nothing here is for the server");
+                    self.error(item, "a statement is missing", "there is no statement here");
                 }
                 Ok(pieces) if pieces.len() > 1 => found.extend(self.located(item, &text.value, &pieces)),
                 // One is sent as it stands; what is never closed the server refuses whole, as the step may want it.
@@ -207,7 +207,7 @@ impl Reader<'_> {
             let found = node.describe();
             self.error(
                 node,
-                format!("`{what}` is a mapping, not {found}"),
+                format!("`{what}` must be a mapping, not {found}"),
                 format!("write `{what}: {{name: value}}`"),
             );
             return Vec::new();
@@ -216,7 +216,7 @@ impl Reader<'_> {
             self.error(
                 node,
                 format!("`{what}` is empty"),
-                "leave it out, or name something",
+                "add an entry, or remove the key",
             );
         }
         let mut pairs = Vec::new();
@@ -234,7 +234,7 @@ impl Reader<'_> {
         found.retain(|(name, node)| {
             let single = !node.is_null() && node.text().is_some();
             if !single {
-                let message = format!("`{}` is a number, text, true or false", name.value);
+                let message = format!("`{}` must be a number, text, true or false", name.value);
                 self.error(node, message, format!("this is {}", node.describe()));
             }
             if what == "vars" {
@@ -248,7 +248,7 @@ impl Reader<'_> {
     /// A name that goes into SQL or into a path as it stands.
     pub(super) fn plain_name(&mut self, name: &Located<String>, what: &str) {
         if !name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let message = format!("{what} is made of letters, digits and `_`");
+            let message = format!("{what} must consist of letters, digits and `_`");
             let problem = Diagnostic::error(name.span, message);
             self.problems.push(problem.label(name.span, "not this one"));
         }
@@ -257,18 +257,18 @@ impl Reader<'_> {
     pub(super) fn check_flag(&mut self, flag: &Located<String>) {
         let name = flag.value.as_str();
         let label = if name.starts_with('-') {
-            "without its dashes"
+            "write it without the dashes"
         } else if !name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
         {
-            "made of letters, digits, `-` and `.`"
+            "use letters, digits, `-` and `.`"
         } else if keys::OUR_FLAGS.contains(&name) {
-            "the harness gives this one itself"
+            "the harness sets this one itself"
         } else {
             return;
         };
-        let problem = Diagnostic::error(flag.span, format!("`{name}` is no flag for a server"));
+        let problem = Diagnostic::error(flag.span, format!("`{name}` cannot be set as a flag"));
         self.problems.push(problem.label(flag.span, label));
     }
 
@@ -280,7 +280,7 @@ impl Reader<'_> {
         let pairs = self.pairs(node, what);
         pairs
             .into_iter()
-            .filter_map(|(name, node)| Some((name, self.text(&node, "what to save")?)))
+            .filter_map(|(name, node)| Some((name, self.text(&node, "the value to save")?)))
             .collect()
     }
 }
@@ -298,7 +298,7 @@ pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> 
     let entries = match &node.kind {
         NodeKind::Map(entries) if !entries.is_empty() => entries,
         _ => {
-            let problem = Diagnostic::error(node.span, "`when` is a mapping of axes to values");
+            let problem = Diagnostic::error(node.span, "`when` must be a mapping of axes to values");
             problems.push(problem.label(node.span, "write `when: {isolation: read committed}`"));
             return None;
         }

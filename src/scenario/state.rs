@@ -1,4 +1,4 @@
-//! Reads the states of a connection that runs freely.
+//! Reads the states of a concurrent connection.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Reader<'_> {
             }
             _ => {
                 let label = "write `- sql: select 1` below it";
-                self.error(node, "`states` is a list of states", label);
+                self.error(node, "`states` must be a list of states", label);
                 self.steps_are_whole = false;
                 Vec::new()
             }
@@ -62,7 +62,7 @@ impl Reader<'_> {
     fn state(&mut self, connection: &Located<String>, node: &Node) -> Option<StateDecl> {
         let NodeKind::Map(entries) = &node.kind else {
             let label = "write `- sql: select 1`, and before it `state: name` for a name of its own";
-            self.error(node, "a state is a mapping", label);
+            self.error(node, "a state must be a mapping", label);
             return None;
         };
         // What is written in steps only is told in words of its own, and is not among the keys known here.
@@ -81,7 +81,6 @@ impl Reader<'_> {
         let place = name.as_ref().map_or(first, |name| name.span);
         let action = self.state_action(node, &map)?;
         let until = map.entry("until").map(|entry| UntilDecl {
-            key: entry.key.clone(),
             values: entry.value.clone(),
         });
         self.check_until(&map, &action);
@@ -101,14 +100,15 @@ impl Reader<'_> {
             own.entries.retain(|(key, _)| key.as_str() != Some("within"));
         }
         let save = self.pairs_of_text(map.get("save"), "save");
+        let shared = self.pairs_of_text(map.get("shared"), "shared");
         let record = self.pairs_such_as(map.get("record"), "record", "progress: done");
         let record: Vec<_> = record
             .into_iter()
-            .filter_map(|(name, node)| Some((name, self.text(&node, "what to record")?)))
+            .filter_map(|(name, node)| Some((name, self.text(&node, "the value to record")?)))
             .collect();
-        for key in ["save", "record"] {
+        for key in ["save", "shared", "record"] {
             if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
-                let verb = if key == "save" { "save" } else { "record" };
+                let verb = if key == "record" { "record" } else { "save" };
                 let problem = Diagnostic::error(entry.key.span, format!("there is no result to {verb} from"));
                 self.problems
                     .push(problem.label(entry.key.span, "this state runs no statement"));
@@ -125,6 +125,7 @@ impl Reader<'_> {
             when: map.get("when").and_then(|node| when(node, self.problems)),
             expects,
             save,
+            shared,
             set: self.pairs(map.get("set"), "set"),
             timeout: map.get("timeout").and_then(|node| self.ok(read::limit(node))),
         };
@@ -158,16 +159,19 @@ impl Reader<'_> {
             return false;
         };
         if keys::names(keys::WAITING).contains(&key) {
-            let message = format!("`{key}` is for `steps`: whether a state that runs freely waits is chance");
-            let problem = Diagnostic::error(entry.key.span, message).label(entry.key.span, "not here");
-            self.problems.push(
-                problem
-                    .help("write a script of `steps`, or order the connections by `wait_for` and `signal`"),
-            );
+            let message = format!("`{key}` needs `steps`: concurrent states block nondeterministically");
+            let problem =
+                Diagnostic::error(entry.key.span, message).label(entry.key.span, "not allowed here");
+            self.problems
+                .push(problem.help("write `steps`, or order the connections with `wait_for` and `signal`"));
         } else if key == "as" {
-            self.error(&entry.key, "a state has its name from `state`", "write `state`");
+            self.error(
+                &entry.key,
+                "the key for the name of a state is `state`",
+                "write `state`",
+            );
         } else if key == connection.value {
-            let message = format!("a state of `{key}` does not name it once more");
+            let message = format!("the states of `{key}` do not repeat its name");
             self.error(&entry.key, message, "write `sql`");
         } else {
             return false;
@@ -187,7 +191,7 @@ impl Reader<'_> {
         match all.as_slice() {
             [(key, value)] if own.contains(key) => {
                 if let Some(params) = map.get("params") {
-                    self.error(params, "`params` goes with `sql` only", "there is no `?` to fill");
+                    self.error(params, "`params` needs `sql`", "there is no `?` to fill");
                 }
                 self.watch(key, value)
             }
@@ -228,7 +232,7 @@ impl Reader<'_> {
                 return Some(ActionDecl::WatchImport(value.clone()));
             }
             let label = "write `${job}`, with `save: {job: …}` before, or `true`";
-            self.error(value, "`watch_import` takes a job's number or `true`", label);
+            self.error(value, "`watch_import` must be a job's number or `true`", label);
             return None;
         }
         match &value.kind {
@@ -249,7 +253,7 @@ impl Reader<'_> {
                 };
                 self.error(
                     value,
-                    "`watch_ddl` takes a job's number or `{table: name}`",
+                    "`watch_ddl` must be a job's number or `{table: name}`",
                     label,
                 );
                 None
@@ -268,18 +272,22 @@ impl Reader<'_> {
             }
         };
         if until.is_none() && !watches {
-            let label = "nothing is looked at again and again";
-            wrong(map.entry("every"), "`every` goes with `until` or a watch", label);
+            let label = "nothing is polled here";
+            wrong(map.entry("every"), "`every` needs `until` or a watch", label);
         }
         if watches {
-            wrong(until, "a watch ends by itself", "leave `until` out");
+            wrong(until, "a watch ends when its job ends", "leave `until` out");
             wrong(
                 map.entry("repeat"),
-                "a watch is one for each state",
+                "a state can watch only once",
                 "leave `repeat` out",
             );
         } else if !action.is_statement() {
-            wrong(until, "`until` looks at rows", "this state runs no statement");
+            wrong(
+                until,
+                "`until` needs a statement that returns rows",
+                "this state runs no statement",
+            );
         }
         if let (Some(until), Some(repeat)) = (until, map.entry("repeat")) {
             self.exclude(

@@ -17,7 +17,7 @@ impl Reader<'_> {
                     let label = format!("write `- {name}: {}`", crate::source::shortened(rest));
                     self.error(node, "a space is missing after `:`", label);
                 }
-                None => self.error(node, "a step is a mapping", "write `- alice: select 1`"),
+                None => self.error(node, "a step must be a mapping", "write `- alice: select 1`"),
             }
             return None;
         };
@@ -70,7 +70,7 @@ impl Reader<'_> {
         let Some(name) = owner.key.as_str() else {
             self.error(
                 &owner.key,
-                "a connection's name is text",
+                "a connection's name must be text",
                 format!("this is {}", owner.key.describe()),
             );
             return None;
@@ -88,7 +88,7 @@ impl Reader<'_> {
                     let same = |other: &&Entry| other.key.text() == entry.key.text();
                     if let Some(beside) = all.iter().find(same).filter(|_| is_key(&entry)) {
                         let key = entry.key.text().unwrap_or_default();
-                        let message = format!("the key `{key}` is there twice");
+                        let message = format!("the key `{key}` appears twice");
                         let problem = Diagnostic::error(entry.key.span, message)
                             .label(entry.key.span, "inside the step")
                             .label(beside.key.span, "and beside it");
@@ -111,10 +111,13 @@ impl Reader<'_> {
         let action = self.action(node, &map, "a step", &found)?;
         let expects = self.expects(&map);
         let save = self.pairs_of_text(map.get("save"), "save");
-        if let (Some(entry), false) = (map.entry("save"), action.is_statement()) {
-            let problem = Diagnostic::error(entry.key.span, "there is no result to save from");
-            self.problems
-                .push(problem.label(entry.key.span, "this step runs no statement"));
+        let shared = self.pairs_of_text(map.get("shared"), "shared");
+        for key in ["save", "shared"] {
+            if let (Some(entry), false) = (map.entry(key), action.is_statement()) {
+                let problem = Diagnostic::error(entry.key.span, "there is no result to save from");
+                self.problems
+                    .push(problem.label(entry.key.span, "this step runs no statement"));
+            }
         }
         let set = self.pairs(map.get("set"), "set");
         let timeout = map.get("timeout").and_then(|node| self.ok(read::limit(node)));
@@ -128,6 +131,7 @@ impl Reader<'_> {
             when,
             expects,
             save,
+            shared,
             set,
             timeout,
         })
@@ -172,14 +176,10 @@ impl Reader<'_> {
             }
             [(key, value)] => {
                 if let (Some(params), false) = (params, *key == "sql") {
-                    self.error(params, "`params` goes with `sql` only", "there is no `?` to fill");
+                    self.error(params, "`params` needs `sql`", "there is no `?` to fill");
                 }
                 if let (Some(with), false) = (map.get("with"), *key == "handler") {
-                    self.error(
-                        with,
-                        "`with` goes with `handler` only",
-                        "there is none to give it to",
-                    );
+                    self.error(with, "`with` needs `handler`", "this step has no handler");
                 }
                 self.one_action(key, value, params, map.get("with"))
             }
@@ -197,7 +197,7 @@ impl Reader<'_> {
             "handler" => {
                 let name = self.text(value, "a handler's name")?;
                 if let Some(with) = with.filter(|with| with.as_map().is_none()) {
-                    self.error(with, "`with` is a mapping", "write `with: {name: value}`");
+                    self.error(with, "`with` must be a mapping", "write `with: {name: value}`");
                 }
                 let with = with.cloned();
                 Some(ActionDecl::Handler { name, with })
@@ -211,13 +211,13 @@ impl Reader<'_> {
                     None => None,
                     Some((_, Some(items))) => Some(items.to_vec()),
                     Some((node, None)) => {
-                        self.error(node, "`params` is a list", "write `params: [1, text]`");
+                        self.error(node, "`params` must be a list", "write `params: [1, text]`");
                         None
                     }
                 };
                 if let (Some(params), [_, second, ..]) = (&params, statements.as_slice()) {
                     let span = params.first().map_or(second.span, |node| node.span);
-                    let problem = Diagnostic::error(span, "`params` goes with one statement");
+                    let problem = Diagnostic::error(span, "`params` needs exactly one statement");
                     self.problems
                         .push(problem.label(second.span, "this is a second one"));
                 }
@@ -241,7 +241,11 @@ impl Reader<'_> {
                     None | Some((_, Some("ignore"))) => Duplicates::Ignore,
                     Some((_, Some("replace"))) => Duplicates::Replace,
                     Some((node, _)) => {
-                        self.error(node, "`duplicates` is `ignore` or `replace`", "one of the two");
+                        self.error(
+                            node,
+                            "`duplicates` must be `ignore` or `replace`",
+                            "one of the two",
+                        );
                         Duplicates::Ignore
                     }
                 };
@@ -253,8 +257,8 @@ impl Reader<'_> {
                 if rows.is_some() == file.is_some() {
                     self.error(
                         value,
-                        "`load` takes `rows` or `file`, one of the two",
-                        "say where the rows come from",
+                        "`load` needs either `rows` or `file`",
+                        "name the source of the rows",
                     );
                     return None;
                 }
@@ -276,7 +280,7 @@ impl Reader<'_> {
                         _ => {
                             self.error(
                                 value,
-                                "`kill` takes `query` or `connection`",
+                                "`kill` needs either `query` or `connection`",
                                 "such as `{connection: bob}`",
                             );
                             return None;
@@ -295,7 +299,7 @@ impl Reader<'_> {
             },
             _ => {
                 if !matches!(value.kind, NodeKind::Bool(true)) {
-                    self.error(value, format!("`{key}` is written `{key}: true`"), "write `true`");
+                    self.error(value, format!("`{key}` can only be `true`"), "write `true`");
                     return None;
                 }
                 Some(if key == "disconnect" {

@@ -174,7 +174,8 @@ fn refusal(sql: &str, outcome: &Outcome) -> ProbeError {
         Outcome::Done(_) => "no rows".to_owned(),
         Outcome::Refused(error) => format!("error {}: {}", error.code, error.message),
         Outcome::TimedOut { limit_ms, .. } => format!("no answer within {limit_ms} ms"),
-        Outcome::Lost { message } => format!("the connection was lost: {message}"),
+        Outcome::Lost { message, .. } => format!("the connection was lost: {message}"),
+        Outcome::Unanswered { reason } => reason.clone(),
     };
     ProbeError::Statement {
         sql: sql.to_owned(),

@@ -54,11 +54,6 @@ impl Journal {
         Ok(Self { session, id })
     }
 
-    /// The session that the entry lives by.
-    pub fn session(&mut self) -> &mut Connection {
-        &mut self.session
-    }
-
     /// Takes the entry out again: all is as it was.
     ///
     /// # Errors

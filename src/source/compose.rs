@@ -123,7 +123,7 @@ impl<'f> Composer<'f> {
         }
         let message = format!("this file is too big: from here on it has more than {NODES_MAX} values");
         Err(Box::new(Diagnostic::error(span, message).help(
-            "rows in great numbers are better generated: see `load` in the language reference",
+            "generate large numbers of rows: see `load` in the language reference",
         )))
     }
 
@@ -216,18 +216,16 @@ impl<'f> Composer<'f> {
 
     fn alias(&mut self, id: usize, span: Span) -> Flow {
         let Some(anchor) = self.anchors.get(&id) else {
-            let problem = Diagnostic::error(span, "this alias stands inside what it stands for").help(
-                "an alias (`*name`) repeats what its anchor (`&name`) marks, so it must stand outside it",
+            let problem = Diagnostic::error(span, "this alias is inside the value that it repeats").help(
+                "an alias (`*name`) repeats the value that its anchor (`&name`) marks, so it must be outside that value",
             );
             return Err(Box::new(problem));
         };
         self.nodes += anchor.nodes;
         if self.nodes > NODES_MAX {
-            let message = format!(
-                "with this alias the file stands for more than {NODES_MAX} values: aliases of aliases multiply"
-            );
+            let message = format!("with this alias the file expands to more than {NODES_MAX} values");
             return Err(Box::new(
-                Diagnostic::error(span, message).help("write less by alias"),
+                Diagnostic::error(span, message).help("use fewer aliases: aliases of aliases multiply"),
             ));
         }
         let mut node = anchor.node.clone();
@@ -284,8 +282,9 @@ impl<'f> Composer<'f> {
                 match base64::engine::general_purpose::STANDARD.decode(digits) {
                     Ok(bytes) => Some(NodeKind::Binary(bytes)),
                     Err(_) => {
-                        let problem = Diagnostic::error(span, "`!!binary` takes base64, and this is none")
-                            .help("bytes can also be written in hexadecimal: 0x00ff");
+                        let problem =
+                            Diagnostic::error(span, "`!!binary` needs base64, and this is not base64")
+                                .help("bytes can also be written in hexadecimal: 0x00ff");
                         self.problems.push(problem);
                         return Node::new(span, NodeKind::Binary(Vec::new()));
                     }
@@ -333,7 +332,7 @@ impl<'f> Composer<'f> {
                 continue;
             }
             if let Some(first) = seen.get(&name).and_then(|index| kept.get(*index)) {
-                let message = format!("the key `{}` is there twice", shortened(&name));
+                let message = format!("the key `{}` appears twice", shortened(&name));
                 let problem = Diagnostic::error(entry.key.span, message)
                     .label(entry.key.span, "again here")
                     .label(first.key.span, "first here")
@@ -372,7 +371,7 @@ impl<'f> Composer<'f> {
             kind => {
                 let got = Node::new(span, kind).describe();
                 let problem =
-                    Diagnostic::error(span, format!("`<<` takes a mapping or a list of them, not {got}"))
+                    Diagnostic::error(span, format!("`<<` needs a mapping or a list of them, not {got}"))
                         .help("mark a mapping with `&name` above, and write `<<: *name`");
                 self.problems.push(problem);
             }

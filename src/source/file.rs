@@ -184,7 +184,7 @@ pub(super) fn too_big(size: Option<u64>) -> Diagnostic {
         None => format!("this file is too big: a scenario may have {limit} MiB"),
     };
     Diagnostic::whole_file(message)
-        .help("rows in great numbers are better generated: see `load` in the language reference")
+        .help("generate large numbers of rows: see `load` in the language reference")
 }
 
 /// What to show of bytes that are not UTF-8: the text with stand-ins, and the problem.

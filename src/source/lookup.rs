@@ -32,8 +32,8 @@ impl<'n> MapReader<'n> {
     /// read as the known one, so that what stands there is not missed elsewhere as well.
     pub fn new(node: &'n Node, what: &str, known: &[&str], problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let NodeKind::Map(entries) = &node.kind else {
-            let message = format!("{what} is a mapping, not {}", node.describe());
-            let known = format!("keys known here: {}", known.join(", "));
+            let message = format!("{what} must be a mapping, not {}", node.describe());
+            let known = format!("known keys: {}", known.join(", "));
             problems.push(
                 Diagnostic::error(node.span, message)
                     .label(node.span, "write `key: value`")
@@ -45,7 +45,7 @@ impl<'n> MapReader<'n> {
         let mut misspelt = Vec::new();
         for entry in entries {
             let Some(key) = entry.key.text() else {
-                let message = format!("a key of {what} is text, not {}", entry.key.describe());
+                let message = format!("a key of {what} must be text, not {}", entry.key.describe());
                 problems.push(Diagnostic::error(entry.key.span, message));
                 continue;
             };
@@ -87,8 +87,8 @@ pub(crate) fn unknown_key(node: &Node, key: &str, what: &str, known: &[&str]) ->
         Some(near) => format!("unknown key `{shown}`; did you mean `{near}`?"),
         None => format!("unknown key `{shown}` in {what}"),
     };
-    let problem = Diagnostic::error(node.span, message).label(node.span, "not known here");
-    problem.help(format!("known here: {}", known.join(", ")))
+    let problem = Diagnostic::error(node.span, message).label(node.span, "unknown");
+    problem.help(format!("known keys: {}", known.join(", ")))
 }
 
 /// A word of a file as a message shows it: what was meant as text may be long.

@@ -56,7 +56,7 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError) -> Diagnostic {
     if let Some(found) = dash(file, line).or_else(|| indentation(file, line)) {
         return found;
     }
-    let problem = Diagnostic::error(here, format!("this is no YAML: {}", error.info()));
+    let problem = Diagnostic::error(here, format!("this is not YAML: {}", error.info()));
     problem.label(here, if here.is_empty() { "at the end" } else { "here" })
 }
 
@@ -75,11 +75,11 @@ fn by_kind(kind: &ErrorKind, here: Span) -> Option<Diagnostic> {
             .help("a quote inside single quotes is written twice, inside double quotes `\\\"`"),
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
             Diagnostic::error(here, "text after a closing quote")
-                .label(here, "the quote before this has ended the text")
+                .label(here, "the quote before this ends the text")
                 .help("a quote inside single quotes is written twice, inside double quotes `\\\"`; or write the text as a block, with `|`")
         }
         ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape => {
-            Diagnostic::error(here, "in double quotes a `\\` begins an escape, and there is none like this")
+            Diagnostic::error(here, "unknown escape sequence: in double quotes, `\\` begins one")
                 .label(here, "in this text")
                 .help("write `\\\\` for the character itself, or use single quotes")
         }
@@ -180,13 +180,10 @@ fn dash(file: &SourceFile, line: usize) -> Option<Diagnostic> {
         (before, line)
     };
     Some(
-        Diagnostic::error(
-            mark(line),
-            "items of a list and keys cannot stand beside each other",
-        )
-        .label(mark(item), "an item")
-        .label(mark(key), "no item")
-        .help("put `- ` before each item"),
+        Diagnostic::error(mark(line), "list items and keys cannot be mixed")
+            .label(mark(item), "a list item")
+            .label(mark(key), "a key")
+            .help("put `- ` before each item"),
     )
 }
 
@@ -217,7 +214,7 @@ fn indentation(file: &SourceFile, line: usize) -> Option<Diagnostic> {
     let here = Span::new(start, start + len(text));
     let there = Span::new(other, other + len(sibling));
     Some(
-        Diagnostic::error(here, "this key is indented otherwise than its sibling")
+        Diagnostic::error(here, "this key is not indented like its sibling")
             .label(here, format!("indented {mine}"))
             .label(there, format!("its sibling {theirs}"))
             .help(match theirs {
@@ -229,18 +226,15 @@ fn indentation(file: &SourceFile, line: usize) -> Option<Diagnostic> {
 
 pub(super) fn unknown_alias(name: &str, near: Option<&str>, span: Span) -> Diagnostic {
     let message = match near {
-        Some(near) => format!("no anchor `&{name}` stands above; did you mean `*{near}`?"),
-        None => format!("no anchor `&{name}` stands above, and a plain `*` means an alias"),
+        Some(near) => format!("there is no anchor `&{name}` above; did you mean `*{near}`?"),
+        None => format!("there is no anchor `&{name}` above, and a plain `*` means an alias"),
     };
-    Diagnostic::error(span, message).help(format!("if the text is meant, quote it: '*{name}'"))
+    Diagnostic::error(span, message).help(format!("for plain text, quote it: '*{name}'"))
 }
 
 pub(super) fn too_deep(span: Span) -> Diagnostic {
-    Diagnostic::error(
-        span,
-        format!("this stands deeper than {DEPTH_MAX} levels of lists and mappings"),
-    )
-    .help("if the brackets are meant as text, quote it")
+    Diagnostic::error(span, format!("this is nested deeper than {DEPTH_MAX} levels"))
+        .help("for plain text, quote the brackets")
 }
 
 pub(super) fn leading_zero(written: &str, span: Span) -> Diagnostic {
@@ -259,9 +253,9 @@ pub(super) fn wrong_tag(tag: &Tag, span: Span) -> Diagnostic {
     let written = tag.original();
     Diagnostic::error(
         span,
-        format!("the tag `{written}` does not fit here: a plain `!` begins a YAML tag"),
+        format!("the tag `{written}` is not allowed here: an unquoted `!` begins a YAML tag"),
     )
-    .help("the tags are !!str, !!int, !!float, !!bool, !!null and !!binary; if the text is meant, quote it")
+    .help("the tags are !!str, !!int, !!float, !!bool, !!null and !!binary; for plain text, quote it")
 }
 
 pub(super) fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
@@ -270,10 +264,10 @@ pub(super) fn key_is_no_text(key: &Node, file: &SourceFile) -> Diagnostic {
     let before = file.slice(Span::new(0, key.span.start)).trim_end();
     if raw.starts_with('{') && before.ends_with('{') {
         problem.help(format!(
-            "a plain `{{` begins a mapping; if the text is meant, quote it: '{{{}}}'",
+            "a plain `{{` begins a mapping; for plain text, quote it: '{{{}}}'",
             shortened(raw)
         ))
     } else {
-        problem.help(format!("if the text is meant, quote it: '{}'", shortened(raw)))
+        problem.help(format!("for plain text, quote it: '{}'", shortened(raw)))
     }
 }

@@ -18,13 +18,13 @@ mod render;
 mod scalar;
 mod span;
 
-pub use diagnostic::{Diagnostic, Label, Severity};
+pub use diagnostic::{Diagnostic, Severity};
 pub use event::{DEPTH_MAX, NODES_MAX};
-pub use file::{FILE_SIZE_MAX, SourceFile, Unreadable};
+pub use file::{FILE_SIZE_MAX, SourceFile};
 pub use lookup::{MapReader, nearest};
 pub(crate) use lookup::{shortened, unknown_key};
 pub use mistakes::comment_after;
 pub use node::{Entry, Node, NodeKind};
-pub use parse::{Parsed, parse};
+pub use parse::parse;
 pub use render::{RenderStyle, render, render_all};
 pub use span::{Place, Span};

@@ -94,6 +94,6 @@ fn second_document(file: &SourceFile, span: Span) -> Diagnostic {
         span
     };
     let span = Span::new(span.start, span.end.min(file.text().len()));
-    Diagnostic::error(span, "a second document begins here, and a file is one scenario")
+    Diagnostic::error(span, "a second document begins here, and a file has one scenario")
         .help("put the second scenario into a file of its own")
 }

@@ -23,7 +23,7 @@ const DURATION_MAX: Duration = Duration::from_hours(24);
 /// A number without a unit, another unit, a negative or endless duration, or no duration at all.
 pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
     let wrong = |label: String| {
-        Diagnostic::error(node.span, "this is no duration")
+        Diagnostic::error(node.span, "this is not a duration")
             .label(node.span, label)
             .help("units: us, ms, s, m, h")
     };
@@ -50,7 +50,7 @@ pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
                     .ok()
                     .filter(|duration| *duration <= DURATION_MAX)
                     .ok_or_else(|| wrong("too long: at most `24h`".to_owned())),
-                (Ok(_), None) => Err(wrong(format!("`{unit}` is no unit"))),
+                (Ok(_), None) => Err(wrong(format!("`{unit}` is not a unit"))),
                 (Err(_), _) => Err(wrong("such as `500ms` or `5s`".to_owned())),
             }
         }
@@ -65,8 +65,8 @@ pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
 pub fn limit(node: &Node) -> Result<Duration, Diagnostic> {
     let duration = duration(node)?;
     if duration.is_zero() {
-        let problem = Diagnostic::error(node.span, "a limit of no time at all")
-            .label(node.span, "nothing can be done within it");
+        let problem = Diagnostic::error(node.span, "a limit must be longer than 0")
+            .label(node.span, "no step can finish within this");
         return Err(problem.help("leave the key out for the default"));
     }
     Ok(duration)
@@ -79,7 +79,7 @@ pub fn limit(node: &Node) -> Result<Duration, Diagnostic> {
 pub fn boolean(node: &Node) -> Result<bool, Diagnostic> {
     match node.kind {
         NodeKind::Bool(value) => Ok(value),
-        _ => Err(Diagnostic::error(node.span, "this is `true` or `false`")
+        _ => Err(Diagnostic::error(node.span, "this must be `true` or `false`")
             .label(node.span, format!("not {}", node.describe()))),
     }
 }

@@ -129,32 +129,3 @@ impl<'a> Cursor<'a> {
         })
     }
 }
-
-/// The content of a quoted token.
-pub(super) fn unquote(text: &str) -> String {
-    let Some(mark) = text.chars().next() else {
-        return String::new();
-    };
-    let inner = &text[mark.len_utf8()..];
-    let inner = inner.strip_suffix(mark).unwrap_or(inner);
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\\' && mark != '`' {
-            match chars.next() {
-                Some('n') => out.push('\n'),
-                Some('t') => out.push('\t'),
-                Some('r') => out.push('\r'),
-                Some('0') => out.push('\0'),
-                Some(other) => out.push(other),
-                None => {}
-            }
-        } else {
-            if c == mark {
-                chars.next_if_eq(&mark);
-            }
-            out.push(c);
-        }
-    }
-    out
-}

@@ -4,8 +4,6 @@ use super::error_table::{ErrorEntry, TABLE};
 
 /// `ER_NO_SUCH_TABLE`: a table that is named is not there.
 pub const NO_SUCH_TABLE: u16 = 1146;
-/// `ER_LOCK_DEADLOCK`: a transaction was rolled back to break a deadlock.
-pub const DEADLOCK: u16 = 1213;
 /// `ER_LOCK_WAIT_TIMEOUT`: a statement gave up waiting for a lock.
 pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_QUERY_INTERRUPTED`: KILL QUERY.
@@ -121,19 +119,22 @@ pub enum TransactionEffect {
     Unknown,
 }
 
+/// The errors that end the transaction.
+pub const TRANSACTION_ENDING: [u16; 9] = [1213, 8002, 8005, 8022, 8024, 8028, 8141, 8147, 9007];
+
 /// What the error with this number does to the transaction in which a statement got it. (An error of
 /// COMMIT itself always ends the transaction, and after 1317 or a lost connection there nobody knows
 /// how.)
 ///
 /// | effect | errors |
 /// |---|---|
-/// | [`TransactionEffect::Ends`] | 1213 deadlock, 9007 and 8005 write conflict, 8022 and 8002 retryable, 8028 schema changed, 8147 late uniqueness check, 8141 assertion, 8024 invalid transaction |
+/// | [`TransactionEffect::Ends`] ([`TRANSACTION_ENDING`]) | 1213 deadlock, 9007 and 8005 write conflict, 8022 and 8002 retryable, 8028 schema changed, 8147 late uniqueness check, 8141 assertion, 8024 invalid transaction |
 /// | [`TransactionEffect::Unknown`] | 2006, 2013, 2055, 1053: the session was lost; the server rolls back what it had not yet begun to commit |
 /// | [`TransactionEffect::StaysOpen`] | everything else: 1205 lock wait timeout, 1062 duplicate, 3572 NOWAIT, 1317 killed, and every plain mistake |
 #[must_use]
 pub fn effect_on_transaction(code: u16) -> TransactionEffect {
     match code {
-        1213 | 8002 | 8005 | 8022 | 8024 | 8028 | 8141 | 8147 | 9007 => TransactionEffect::Ends,
+        code if TRANSACTION_ENDING.contains(&code) => TransactionEffect::Ends,
         1053 | 2006 | 2013 | 2055 => TransactionEffect::Unknown,
         _ => TransactionEffect::StaysOpen,
     }

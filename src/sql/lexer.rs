@@ -56,7 +56,7 @@ impl Token<'_> {
     pub(super) fn name(&self) -> Option<String> {
         match self.kind {
             TokenKind::Word => Some(self.text.to_owned()),
-            TokenKind::QuotedName | TokenKind::Text => Some(super::cursor::unquote(self.text)),
+            TokenKind::QuotedName | TokenKind::Text => Some(unquote(self.text)),
             _ => None,
         }
     }
@@ -232,4 +232,33 @@ fn executable_opening(rest: &str) -> Option<usize> {
 
 fn is_word_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$' || (!c.is_ascii() && !c.is_whitespace())
+}
+
+/// The content of a quoted token.
+pub(super) fn unquote(text: &str) -> String {
+    let Some(mark) = text.chars().next() else {
+        return String::new();
+    };
+    let inner = &text[mark.len_utf8()..];
+    let inner = inner.strip_suffix(mark).unwrap_or(inner);
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\\' && mark != '`' {
+            match chars.next() {
+                Some('n') => out.push('\n'),
+                Some('t') => out.push('\t'),
+                Some('r') => out.push('\r'),
+                Some('0') => out.push('\0'),
+                Some(other) => out.push(other),
+                None => {}
+            }
+        } else {
+            if c == mark {
+                chars.next_if_eq(&mark);
+            }
+            out.push(c);
+        }
+    }
+    out
 }

@@ -5,8 +5,10 @@
 mod cursor;
 mod error;
 mod error_table;
+mod functions;
 mod kind;
 mod lexer;
+mod mistake;
 mod prepared;
 mod product;
 mod set;
@@ -18,15 +20,15 @@ mod user_lock;
 mod whole_server;
 
 pub use error::{
-    DEADLOCK, LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass,
+    LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TRANSACTION_ENDING,
     TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
-pub use error_table::ErrorEntry;
+pub(crate) use functions::{calls, reads_clock};
 pub use kind::{Kind, TransactionMode};
+pub(crate) use mistake::is_mistake;
 pub use prepared::{Prepared, Source};
 pub use product::Product;
 pub(crate) use product::TXN_MODE;
-pub use set::SetTargets;
 pub use split::{Piece, SplitError, split, statement_count};
 pub use statement::{Statement, classify, placeholders, verb};
 pub use tables::{named_tables, names};

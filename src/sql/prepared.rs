@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Cursor, unquote};
-use super::lexer::TokenKind;
+use super::cursor::Cursor;
+use super::lexer::{TokenKind, unquote};
 use super::set::user_texts;
 
 /// The texts that EXECUTE would run.

@@ -1,7 +1,7 @@
 //! What a SET statement assigns.
 
-use super::cursor::{Cursor, unquote};
-use super::lexer::{Token, TokenKind};
+use super::cursor::Cursor;
+use super::lexer::{Token, TokenKind, unquote};
 
 /// What one SET statement assigns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

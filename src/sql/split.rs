@@ -24,7 +24,7 @@ pub enum SplitError {
         what: &'static str,
     },
     /// A `;` in a comment that the server executes.
-    #[error("this `;` stands in a comment that the server executes")]
+    #[error("this `;` is inside a comment that the server executes")]
     InComment {
         /// The byte offset of the comment.
         offset: usize,
@@ -64,7 +64,7 @@ impl SplitError {
 /// and `/*+ … */` are part of their statement.
 ///
 /// # Errors
-/// When a quote or a comment is never closed, when a `;` stands in a comment that the server executes, and where
+/// When a quote or a comment is never closed, when a `;` is inside a comment that the server executes, and where
 /// `delimiter` stands in the place of a statement: it is a command of the `mysql` client.
 pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SplitError> {
     let (found, unclosed) = tokens(text);
@@ -322,7 +322,7 @@ mod tests {
             (
                 "x; /*! begin; y */",
                 3,
-                "this `;` stands in a comment that the server executes",
+                "this `;` is inside a comment that the server executes",
             ),
             (
                 "x; delimiter //\ny",

@@ -263,9 +263,10 @@ fn of(cursor: &Cursor<'_>) -> Statement {
 
 #[cfg(test)]
 mod tests {
+    use super::super::set::SetTargets;
     use super::*;
+    use crate::sql::Prepared;
     use crate::sql::kind::TransactionMode;
-    use crate::sql::{Prepared, SetTargets};
     use proptest::prelude::*;
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cursor::unquote;
-use super::lexer::{TokenKind, tokens};
+use super::lexer::{TokenKind, tokens, unquote};
 
 /// The tables that a text names, of those that there are: by names as they stand, in quotes, and in texts that may be
 /// statements themselves. More than it has to do with, rather than fewer.

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::kind::{Kind, TransactionMode};
 
 /// What a statement that succeeds does to its session's transaction on TiDB, as far as its text tells. What a server
-/// really did stands in the status flags of its answer; `tests/statements.rs` compares the two.
+/// really did stands in the status flags of its answer; `tests/live/statements.rs` compares the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransactionChange {
     /// Nothing: one that is open stays open, and none begins.

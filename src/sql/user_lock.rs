@@ -1,7 +1,7 @@
 //! User-level locks: what a statement's calls of GET_LOCK and RELEASE_LOCK are about.
 
-use super::cursor::{Cursor, unquote};
-use super::lexer::{Token, TokenKind};
+use super::cursor::Cursor;
+use super::lexer::{Token, TokenKind, unquote};
 
 /// Which function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

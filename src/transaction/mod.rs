@@ -103,9 +103,19 @@ impl Transaction {
         }
     }
 
+    /// The mode that the session begins transactions with is not known any more.
+    pub fn forget_mode(&mut self) {
+        self.session_mode = None;
+    }
+
     /// Whether no transaction is open for certain.
     pub fn is_closed(&self) -> bool {
         self.autocommit && !self.open && self.user_locks.is_empty()
+    }
+
+    /// Whether a statement is part of a transaction that goes on after it.
+    pub fn is_open(&self) -> bool {
+        self.open || !self.autocommit
     }
 
     /// Whether this user-level lock is held, or may be.
@@ -193,7 +203,7 @@ impl Transaction {
                 return;
             }
             Outcome::Rows(_) | Outcome::Done(_) => {}
-            Outcome::TimedOut { .. } => return,
+            Outcome::TimedOut { .. } | Outcome::Unanswered { .. } => return,
         }
         let begins = matches!(statement.kind, Kind::Begin(_));
         // What the server says goes before it: to set autocommit to what it was ends nothing.

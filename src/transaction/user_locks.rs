@@ -34,6 +34,7 @@ impl UserLocks {
                 return;
             }
             Outcome::Refused(_) if is_single(statement) => return,
+            Outcome::Unanswered { .. } => return,
             // It was ended after some of its calls, or before. A KILL does not end GET_LOCK.
             Outcome::Refused(_) | Outcome::TimedOut { .. } => (None, false),
         };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-pub use server::{ServerTurn, TurnError};
+pub use server::ServerTurn;
 
 /// What a trial must not share with others that run at the same time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

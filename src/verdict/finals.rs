@@ -2,22 +2,36 @@
 
 use std::time::Duration;
 
-use super::{Finding, cut_short, errors, of_mismatch};
+use super::at_end::AtEnd;
+use super::finding::{Finding, of_mismatch};
+use super::shared;
 use crate::expect::Seen;
-use crate::history::{CheckId, History, SqlValue};
+use crate::history::{CheckId, FailedTeardown, History, Outcome, SqlError, SqlValue, Stopped};
 use crate::plan::{Final, Query, TrialPlan};
 
 pub(super) fn judge(plan: &TrialPlan, history: &History, findings: &mut Vec<Finding>) {
+    let end = AtEnd::of(plan, history);
     for (number, one) in plan.finals.iter().enumerate() {
-        judge_checks(plan, number, one, history, findings);
+        judge_checks(plan, number, one, &end, findings);
     }
+    findings.extend(teardown(plan, &history.teardown));
     // After a trial that was not followed to its end, its end says nothing.
     if cut_short(history) {
         return;
     }
     for one in &plan.finals {
-        judge_one(one, history, findings);
+        judge_one(plan, one, &end, findings);
     }
+}
+
+/// Statements of the teardown that failed.
+pub fn teardown(plan: &TrialPlan, failed: &[FailedTeardown]) -> Vec<Finding> {
+    let found = failed.iter().filter_map(|one| {
+        let statement = plan.teardown.get(one.statement)?;
+        let finding = Finding::new(statement.span, format!("teardown: {}", one.message));
+        Some(finding.label("this statement failed"))
+    });
+    found.collect()
 }
 
 /// The queries of one final expectation, which checks name by its number.
@@ -25,10 +39,10 @@ pub(super) fn judge_checks(
     plan: &TrialPlan,
     number: usize,
     one: &Final,
-    history: &History,
+    end: &AtEnd<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    for record in &history.checks {
+    for record in &end.history.checks {
         let (query, after) = match record.check {
             CheckId::Table(of, index) if of == number => (one.tables.get(index), None),
             CheckId::Query(of, index) if of == number => (one.queries.get(index), None),
@@ -44,17 +58,17 @@ pub(super) fn judge_checks(
             outcome: &record.outcome,
             took: Duration::from_micros(record.took_us),
             warnings: record.warnings.as_deref(),
-            plan: record.plan.as_deref(),
-            vars: &history.vars,
+            plan: record.plan.as_ref(),
+            vars: &end.vars,
         };
         check_query(plan, query, after, &seen, findings);
     }
 }
 
 /// What needs no query: states, status, variables, the shared state, errors.
-pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Finding>) {
+pub(super) fn judge_one(plan: &TrialPlan, one: &Final, end: &AtEnd<'_>, findings: &mut Vec<Finding>) {
     for (number, span, pattern) in &one.states {
-        let Some(record) = history.connections.get(*number) else {
+        let Some(record) = end.history.connections.get(*number) else {
             continue;
         };
         let states = pattern.relevant(&record.states);
@@ -68,7 +82,7 @@ pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Findi
         }
     }
     for (number, span, status) in &one.status {
-        let Some(record) = history.connections.get(*number) else {
+        let Some(record) = end.history.connections.get(*number) else {
             continue;
         };
         if record.status != *status {
@@ -78,29 +92,35 @@ pub(super) fn judge_one(one: &Final, history: &History, findings: &mut Vec<Findi
         }
     }
     for (name, span, pattern) in &one.vars {
-        match history.vars.get(name) {
-            Some(value) if pattern.matches(value, &history.vars) => {}
-            Some(value) => {
-                let wanted = pattern.shown_with(&history.vars);
-                let got = crate::history::show(value);
-                findings.push(Finding::new(
-                    pattern.span,
-                    format!("`{name}`: expected {wanted}, got {got}"),
-                ));
+        let owners = &plan.owners;
+        let keys = owners.keys(name);
+        for key in &keys {
+            // With its connection, where it stands for several.
+            let name = if keys.len() > 1 { key } else { name };
+            match owners.value(key, &end.history.vars) {
+                Some(value) if pattern.matches(value, &end.vars) => {}
+                Some(value) => {
+                    let wanted = pattern.shown_with(&end.vars);
+                    let got = crate::history::show(value);
+                    let doubt = pattern.doubt(value, &end.vars);
+                    let message = format!("`{name}`: expected {wanted}, got {got}{doubt}");
+                    findings.push(Finding::new(pattern.span, message));
+                }
+                None => findings.push(Finding::new(*span, format!("`{name}` was never set"))),
             }
-            None => findings.push(Finding::new(*span, format!("`{name}` was never set"))),
         }
     }
-    super::shared::judge(one, history, findings);
-    let all = errors(history);
+    shared::judge(one, end, findings);
+    let all = errors(end.history);
     for (code, span, pattern) in &one.errors {
-        let count = all
-            .iter()
-            .filter(|error| code.is_none_or(|code| code == error.code))
-            .count();
-        if !pattern.matches(&SqlValue::Int(count as i128), &history.vars) {
+        // Of any number are answers of the server; that a session was gone before counts by its number.
+        let count = match code {
+            Some(code) => all.iter().filter(|error| error.code == *code).count(),
+            None => answers(end.history).count(),
+        };
+        if !pattern.matches(&SqlValue::Int(count as i128), &end.vars) {
             let which = code.map_or("error of any number".to_owned(), |code| format!("error {code}"));
-            let wanted = pattern.shown_with(&history.vars);
+            let wanted = pattern.shown_with(&end.vars);
             findings.push(Finding::new(
                 *span,
                 format!("expected {wanted} × {which}, got {count}"),
@@ -124,7 +144,8 @@ fn check_query(
     findings: &mut Vec<Finding>,
 ) {
     let wants_error = query.expectations.iter().any(|one| one.check.wants_error());
-    if seen.outcome.is_error() && !wants_error {
+    let unanswered = matches!(seen.outcome, Outcome::Unanswered { .. });
+    if seen.outcome.is_error() && (!wants_error || unanswered) {
         let got = crate::history::describe(seen.outcome);
         findings
             .push(Finding::new(query.span, format!("{}: got {got}", query.label)).label("this query failed"));
@@ -138,5 +159,31 @@ fn check_query(
             }
             findings.push(finding);
         }
+    }
+}
+
+/// All errors that statements of the trial got.
+fn errors(history: &History) -> Vec<SqlError> {
+    let ends = history.steps.iter().filter_map(|record| record.end.as_ref());
+    ends.filter_map(|end| end.outcome.error()).collect()
+}
+
+/// The errors among them that came of a statement that was sent.
+fn answers(history: &History) -> impl Iterator<Item = SqlError> {
+    let ends = history.steps.iter().filter_map(|record| record.end.as_ref());
+    ends.filter_map(|end| end.outcome.answer())
+}
+
+/// Whether the trial ended before its script did, so that its end says nothing.
+fn cut_short(history: &History) -> bool {
+    match &history.stopped {
+        None => false,
+        Some(
+            Stopped::UnexpectedWait { .. }
+            | Stopped::StillBlocked { .. }
+            | Stopped::NotReleased { .. }
+            | Stopped::OverTime { .. }
+            | Stopped::ServerLost { .. },
+        ) => true,
     }
 }

@@ -1,8 +1,9 @@
-//! Judges how connections that run freely came through their states.
+//! Judges how concurrent connections ran through their states.
 
 use std::collections::BTreeSet;
 
-use super::{Finding, statement_span};
+use super::finding::Finding;
+use super::steps::statement_span;
 use crate::history::{History, Outcome, Status, StepRecord, WaitFailure, Went, describe, why_not_satisfied};
 use crate::plan::{Repetition, TrialPlan, is_there};
 
@@ -33,9 +34,9 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
             let Some(end) = &record.end else { return };
             let got = describe(&end.outcome);
             let message = match number {
-                0 => format!("{name}: got {got}, and `retries: 0` lets it not try again"),
-                1 => format!("{name}: tried again once, and got {got} once more"),
-                number => format!("{name}: tried again {number} times, and got {got} once more"),
+                0 => format!("{name}: {got}, and `retries: 0` allows no retry"),
+                1 => format!("{name}: failed again after 1 retry: {got}"),
+                number => format!("{name}: failed again after {number} retries: {got}"),
             };
             let span = statement_span(step, end).unwrap_or(step.span);
             let mut finding = Finding::new(span, message).label("still fails");
@@ -80,12 +81,12 @@ pub(super) fn step(plan: &TrialPlan, record: &StepRecord, findings: &mut Vec<Fin
                 return;
             };
             let Some(end) = &record.end else { return };
-            let message = format!("{name}: it was not there within {within:?} ({looks} looks)");
+            let message = format!("{name}: `until` did not hold within {within:?} ({looks} polls)");
             let (place, last) = match is_there(until, &end.outcome, &end.vars) {
                 Err((span, last)) => (span, last),
                 Ok(()) => (*span, describe(&end.outcome)),
             };
-            let finding = Finding::new(place, message).label(format!("at last: {last}"));
+            let finding = Finding::new(place, message).label(format!("last result: {last}"));
             findings.push(finding.also(step.span, "in this state"));
         }
     }
@@ -113,7 +114,7 @@ pub(super) fn ends(plan: &TrialPlan, history: &History, told: &BTreeSet<usize>, 
         let finding = Finding::new(span, format!("{}: {failure}", record.name));
         findings.push(match last {
             Some(_) => finding.label("its last state"),
-            None => finding.label("has run no state"),
+            None => finding.label("it has not entered a state"),
         });
     }
 }

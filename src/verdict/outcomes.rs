@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Finding, finals, of_mismatch, step_vars};
+use super::at_end::AtEnd;
+use super::finals;
+use super::finding::{Finding, of_mismatch};
+use super::steps::step_vars;
 use crate::expect::Seen;
-use crate::history::{History, Outcome, StepRecord, describe};
-use crate::plan::{TrialPlan, step_name};
+use crate::history::{History, Outcome, StepRecord, describe, describe_error};
+use crate::plan::{OutcomePlan, Step, TrialPlan, step_name};
+use crate::sql::is_mistake;
 
 /// What does not hold of the outcome of this number; nothing, if the history came to it.
 #[must_use]
@@ -15,8 +19,9 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
         return findings;
     };
     let check = plan.finals.len() + number;
-    finals::judge_checks(plan, check, &outcome.holds, history, &mut findings);
-    finals::judge_one(&outcome.holds, history, &mut findings);
+    let end = AtEnd::of(plan, history);
+    finals::judge_checks(plan, check, &outcome.holds, &end, &mut findings);
+    finals::judge_one(plan, &outcome.holds, &end, &mut findings);
     let record = |step: usize| history.steps.iter().find(|record| record.step == step);
     for saw in &outcome.saw {
         let name = step_name(saw.step, &plan.connections, &plan.steps);
@@ -57,6 +62,7 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
             ));
         }
     }
+    findings.extend(mistakes(plan, outcome, history));
     if let Some((span, wanted)) = &outcome.blocked {
         let waited = |record: &&StepRecord| record.wait.is_some();
         let mut got: Vec<usize> = history
@@ -75,9 +81,42 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
                     .map(|step| step_name(*step, &plan.connections, &plan.steps));
                 names.collect::<Vec<_>>().join(", ")
             };
-            let message = format!("expected [{}] to wait, and [{}] did", names(&wanted), names(&got));
+            let message = format!(
+                "expected blocked steps [{}], got [{}]",
+                names(&wanted),
+                names(&got)
+            );
             findings.push(Finding::new(*span, message));
         }
+    }
+    findings
+}
+
+/// Statements that are wrong in themselves: a misspelt one would be part of any outcome that says nothing of it, so it
+/// has to be named.
+fn mistakes(plan: &TrialPlan, outcome: &OutcomePlan, history: &History) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for record in &history.steps {
+        let Some(Outcome::Refused(error)) = record.end.as_ref().map(|end| &end.outcome) else {
+            continue;
+        };
+        let named = plan.steps.get(record.step).is_some_and(Step::wants_error)
+            || outcome.saw.iter().any(|saw| saw.step == record.step)
+            || outcome
+                .holds
+                .errors
+                .iter()
+                .any(|(code, ..)| *code == Some(error.code));
+        if named || !is_mistake(error.code) {
+            continue;
+        }
+        let name = step_name(record.step, &plan.connections, &plan.steps);
+        let message = format!("{name}: error {}", describe_error(error));
+        let label = format!(
+            "an outcome must name an error like this: `errors: {{{}: 1}}`",
+            error.code
+        );
+        findings.push(Finding::new(outcome.span, message).label(label));
     }
     findings
 }

@@ -1,6 +1,6 @@
 //! Judges waits: who waited, for whom, and what ended it.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::history::{ConnectionRecord, History, Outcome, RowSet, SqlValue, StepRecord, Stopped, WaitRule};
 use crate::plan::{Action, Mode, TrialPlan};
 use crate::source::Span;
@@ -112,7 +112,7 @@ fn holder(
             format!("{own}: expected to be blocked by {wanted}, but {actual} holds what it waits for");
         Finding::new(span, message).label(rule_in_words(wait.rule))
     };
-    findings.push(finding.also(span_of(plan, record), "this step waits"));
+    findings.push(finding.also(span_of(plan, record), "this step is blocked"));
 }
 
 /// The step with which a wait ended: after it the server showed no holder any more.
@@ -162,7 +162,7 @@ fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedB
     Some(match &end.outcome {
         // GET_LOCK answers 0 when its time is over.
         Outcome::Rows(rows) if has_not_got_a_lock(&record.text, rows) => EndedBy::OwnLimit,
-        Outcome::Rows(_) | Outcome::Done(_) => EndedBy::Release,
+        Outcome::Rows(_) | Outcome::Done(_) | Outcome::Unanswered { .. } => EndedBy::Release,
         Outcome::Refused(error) => match error.code {
             LOCK_WAIT_TIMEOUT | QUERY_TIMEOUT => EndedBy::OwnLimit,
             QUERY_INTERRUPTED if killed => EndedBy::Kill,
@@ -203,8 +203,8 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
         .first()
         .and_then(|before| plan.steps.get(*before))
     {
-        let message = format!("{own}: it must still be blocked here, but it no longer waits");
-        findings.push(Finding::new(before.span, message).also(step.span, "waited since here"));
+        let message = format!("{own}: it must still be blocked here, but it is not");
+        findings.push(Finding::new(before.span, message).also(step.span, "blocked since this step"));
         return;
     }
     // Where the script stopped before the end of the wait, that is what is wrong.
@@ -215,19 +215,19 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
             let wrong = |what: String| {
                 Finding::new(span, format!("{own}: {what}"))
                     .label("did not unblock it")
-                    .also(step.span, "waited since here")
+                    .also(step.span, "blocked since this step")
             };
             if by == Some(EndedBy::OwnLimit) {
                 let got = crate::history::describe(&end.outcome);
                 findings.push(wrong(format!(
-                    "its wait ended by its own limit ({got}), not with this step"
+                    "its wait ended at its own limit ({got}), not with this step"
                 )));
             } else {
                 match release_of(history, number) {
                     Some(release) if std::ptr::eq(release, claimer) => {}
                     Some(release) => findings.push(
                         wrong("its wait had ended before this step".to_owned())
-                            .also(span_of(plan, release), "it ended with this one"),
+                            .also(span_of(plan, release), "this step ended it"),
                     ),
                     None => findings.push(wrong("its wait had ended before any other step".to_owned())),
                 }
@@ -235,12 +235,12 @@ fn end_of_wait(plan: &TrialPlan, history: &History, number: usize, findings: &mu
         }
         None if by == Some(EndedBy::Release) => match release_of(history, number) {
             Some(release) => {
-                let message = format!("{own}: its wait ended with this step, which does not say so");
+                let message = format!("{own}: this step ended its wait, but has no `unblocks: {own}`");
                 let finding = Finding::new(span_of(plan, release), message);
                 findings.push(
                     finding
-                        .label(format!("write `unblocks: {own}`, if it is meant"))
-                        .also(step.span, "waited since here"),
+                        .label(format!("write `unblocks: {own}`, if this is intended"))
+                        .also(step.span, "blocked since this step"),
                 );
             }
             None => {
@@ -275,8 +275,8 @@ fn unexpected(plan: &TrialPlan, history: &History, number: usize, findings: &mut
     let message = format!("{own}: this step must return, but it {is} blocked{by}{key}");
     let mut finding = Finding::new(span_of(plan, record), message);
     finding = finding.label(match holders.first() {
-        Some(holder) => format!("write `blocked_by: {}`, if it is meant", name(plan, *holder)),
-        None => "write `blocked: true`, if it is meant".to_owned(),
+        Some(holder) => format!("write `blocked_by: {}`, if this is intended", name(plan, *holder)),
+        None => "write `blocked: true`, if this is intended".to_owned(),
     });
     let key = wait.and_then(|wait| wait.key.as_deref()).unwrap_or_default();
     for holder in holders {
@@ -351,7 +351,9 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             };
             let own = name(plan, record.connection);
             let message = format!("{own}: this step cannot start, since {own} is still blocked");
-            findings.push(Finding::new(step.span, message).also(span_of(plan, record), "waits since here"));
+            findings.push(
+                Finding::new(step.span, message).also(span_of(plan, record), "blocked since this step"),
+            );
         }
         Stopped::NotReleased { record, by } => {
             let (Some(record), Some(by)) = (history.steps.get(*record), history.steps.get(*by)) else {
@@ -369,7 +371,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
                 .map_or(span_of(plan, by), |(_, span)| *span);
             let message = format!("{own}: this step must end its wait, but {own} is still blocked");
             let finding = Finding::new(span, message).label("did not unblock it");
-            findings.push(finding.also(span_of(plan, record), "waits since here"));
+            findings.push(finding.also(span_of(plan, record), "blocked since this step"));
         }
         Stopped::OverTime { limit_ms } => {
             // Of concurrent connections the first one that had not ended.
@@ -387,7 +389,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             let span = last.map_or(Span { start: 0, end: 0 }, |record| span_of(plan, record));
             let message = format!("the trial took longer than its limit of {limit_ms} ms");
             let mut finding = Finding::new(span, message)
-                .label("it was here then")
+                .label("this step had started last")
                 .also(span, "");
             let open = open.iter().filter_map(|(_, record)| {
                 let failure = record.failure.as_ref()?;
@@ -395,7 +397,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
             });
             let open: Vec<String> = open.take(OPEN_MAX).collect();
             if !open.is_empty() {
-                finding = finding.label("this is one of them");
+                finding = finding.label("one of the connections that had not ended");
                 finding.detail = Some(open.join("\n"));
             }
             findings.push(finding);

@@ -1,10 +1,10 @@
-//! JSON documents as expected values.
+//! Values of a file as data, and JSON documents as expected values.
 
 use std::str::FromStr as _;
 
 use bigdecimal::BigDecimal;
 
-use super::Reading;
+use crate::expect::kind::Reading;
 use crate::expect::template::Template;
 use crate::history::{SqlValue, Vars};
 use crate::source::{Diagnostic, Node, NodeKind};
@@ -15,16 +15,13 @@ pub(super) fn check_json(node: &Node, templates: &mut Vec<Template>, reading: &m
     match &node.kind {
         NodeKind::Seq(items) => items.iter().for_each(|item| check_json(item, templates, reading)),
         NodeKind::Map(entries) => {
-            let values = entries.iter().map(|entry| &entry.value);
-            values.for_each(|value| check_json(value, templates, reading));
-        }
-        NodeKind::Str(text) => match Template::read(text) {
-            Ok(template) => templates.push(template),
-            Err(error) => {
-                let help = "close it, or write `$${` for the two characters themselves";
-                reading.error(node, error.to_string(), help);
+            for entry in entries {
+                let key = entry.key.text().unwrap_or_default();
+                reading.plain_text(&entry.key, &key, "a key of a JSON object");
+                check_json(&entry.value, templates, reading);
             }
-        },
+        }
+        NodeKind::Str(text) => templates.extend(reading.template(node, text)),
         NodeKind::Decimal(written) => {
             let kept = json_of(node).map(|json| json.to_string()).unwrap_or_default();
             let zeros = written.contains('.') && written.ends_with('0') && !written.ends_with(".0");
@@ -42,22 +39,28 @@ pub(super) fn check_json(node: &Node, templates: &mut Vec<Template>, reading: &m
 }
 
 /// A document with its variables' values; a text that is one variable becomes the value with its type.
-pub(super) fn filled(json: &serde_json::Value, vars: &Vars) -> serde_json::Value {
+///
+/// # Errors
+/// The name of a variable that has no value.
+pub(super) fn filled(json: &serde_json::Value, vars: &Vars) -> Result<serde_json::Value, String> {
     use serde_json::Value as J;
-    match json {
-        J::String(text) => match Template::read(text).map(|template| template.value(vars)) {
-            Ok(Ok(value)) => json_of_value(&value),
-            Ok(Err(_)) | Err(_) => json.clone(),
+    Ok(match json {
+        J::String(text) => match Template::read(text) {
+            Ok(template) => json_of_value(&template.value(vars)?),
+            Err(_) => json.clone(),
         },
-        J::Array(items) => J::Array(items.iter().map(|item| filled(item, vars)).collect()),
-        J::Object(entries) => J::Object(
-            entries
+        J::Array(items) => {
+            let items = items.iter().map(|item| filled(item, vars));
+            J::Array(items.collect::<Result<_, _>>()?)
+        }
+        J::Object(entries) => {
+            let entries = entries
                 .iter()
-                .map(|(key, value)| (key.clone(), filled(value, vars)))
-                .collect(),
-        ),
+                .map(|(key, value)| Ok((key.clone(), filled(value, vars)?)));
+            J::Object(entries.collect::<Result<_, String>>()?)
+        }
         J::Null | J::Bool(_) | J::Number(_) => json.clone(),
-    }
+    })
 }
 
 fn json_of_value(value: &SqlValue) -> serde_json::Value {
@@ -69,7 +72,7 @@ fn json_of_value(value: &SqlValue) -> serde_json::Value {
         SqlValue::Float(number) => json_number(&number.to_string()),
         SqlValue::Text(text) | SqlValue::Time(text) => J::String(text.clone()),
         SqlValue::Bytes(bytes) => J::String(String::from_utf8_lossy(bytes).into_owned()),
-        SqlValue::Json(json) => json.clone(),
+        SqlValue::Json(json) => json.value().clone(),
     }
 }
 
@@ -124,9 +127,27 @@ pub(super) fn json_with(node: &Node, text: &dyn Fn(&str) -> String) -> Option<se
         NodeKind::Map(entries) => J::Object(
             entries
                 .iter()
-                .map(|entry| Some((entry.key.text()?.into_owned(), json_with(&entry.value, text)?)))
+                .map(|entry| Some((plain_text(&entry.key.text()?), json_with(&entry.value, text)?)))
                 .collect::<Option<_>>()?,
         ),
+    })
+}
+
+/// A scalar, list or mapping of a file as a value, such as for a variable or a parameter.
+#[must_use]
+pub fn value_of_node(node: &Node) -> Option<SqlValue> {
+    Some(match &node.kind {
+        NodeKind::Null => SqlValue::Null,
+        NodeKind::Bool(flag) => SqlValue::Int((*flag).into()),
+        NodeKind::Int(number) => SqlValue::Int(*number),
+        NodeKind::Decimal(text) => SqlValue::Decimal(text.clone()),
+        NodeKind::Hex(text) => {
+            let digits = text.trim_start_matches("0x").trim_start_matches("0X");
+            SqlValue::Bytes(hex::decode(digits).ok()?)
+        }
+        NodeKind::Str(text) => SqlValue::Text(text.clone()),
+        NodeKind::Binary(bytes) => SqlValue::Bytes(bytes.clone()),
+        NodeKind::Seq(_) | NodeKind::Map(_) => SqlValue::Json(json_of(node)?.into()),
     })
 }
 

@@ -1,45 +1,46 @@
 //! Reads literals and matchers.
 
 use std::cmp::Ordering;
-use std::str::FromStr as _;
 
-use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _};
-use regex::Regex;
-
+use super::compare::{number, order, order_as_times};
 use super::json::{check_json, json_of, json_with};
-use super::{BigDecimalOrText, Reading, Relation, Shape, ValuePattern};
-use crate::expect::all_of;
-use crate::expect::template::Template;
-use crate::history::{SqlValue, Vars};
-use crate::scenario::keys::{self, Form, Key};
-use crate::source::{Diagnostic, Entry, Node, NodeKind, unknown_key};
+use super::pattern::{Bound, Relation, Shape, ValuePattern};
+use super::text_pattern::TextPattern;
+use crate::expect::kind::{Reading, all_of};
+use crate::history::{SqlValue, show};
+use crate::scenario::keys::{Form, Key};
+use crate::source::{Diagnostic, Entry, Node, NodeKind};
 
 /// The keys of matchers; a mapping with other keys is a JSON object.
 pub const MATCHERS: &[Key] = &[
-    ("any", "any value, NULL too", Form::Yes),
-    ("match", "text that this regular expression finds", Form::Text),
+    ("any", "any value, including NULL", Form::Yes),
+    ("match", "text that matches this regular expression", Form::Text),
     ("gt", "more than this", Form::Bound),
-    ("ge", "this or more", Form::Bound),
+    ("ge", "at least this", Form::Bound),
     ("lt", "less than this", Form::Bound),
-    ("le", "this or less", Form::Bound),
+    ("le", "at most this", Form::Bound),
     (
         "between",
-        "from the first bound to the second, themselves included",
+        "between these two bounds, inclusive",
         Form::Exactly(2, &Form::Bound),
     ),
     ("one_of", "one of these", Form::List(1, &Form::Value)),
     ("not", "anything but this", Form::Value),
     (
         "about",
-        "this number, give or take what `within` says",
-        Form::Number,
+        "about this number; `within` is the tolerance",
+        Form::Amount,
     ),
-    ("within", "how far the number may be from `about`", Form::Number),
-    ("json", "a JSON value, compared by its structure", Form::Any),
+    (
+        "within",
+        "the largest allowed difference from `about`",
+        Form::Amount,
+    ),
+    ("json", "a JSON value, compared by structure", Form::Any),
 ];
 
 /// How other tools call their matchers: here these are keys of a JSON object.
-const OTHER_NAMES: &[(&str, &str)] = &[
+pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("eq", "the value itself"),
     ("gte", "`ge`"),
     ("lte", "`le`"),
@@ -50,7 +51,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Whether this is the key of a matcher.
-fn is_matcher(key: &str) -> bool {
+pub(super) fn is_matcher(key: &str) -> bool {
     MATCHERS.iter().any(|(known, _, _)| *known == key)
 }
 
@@ -101,23 +102,10 @@ impl ValuePattern {
     }
 
     fn read_text(text: &str, node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
-        match Template::read(text) {
-            Ok(template) if template.variables().next().is_some() => {
-                Some(Shape::Variable(template, text.to_owned()))
-            }
-            Ok(template) => {
-                // No variable in it, so it fills without any.
-                let text = template.fill(&Vars::new()).unwrap_or_default();
-                Some(Shape::Literal(SqlValue::Text(text.clone()), text))
-            }
-            Err(error) => {
-                reading.error(
-                    node,
-                    error.to_string(),
-                    "close it, or write `$${` for the two characters themselves",
-                );
-                None
-            }
+        let template = reading.template(node, text)?;
+        match template.without_variables() {
+            Some(text) => Some(Shape::Literal(SqlValue::Text(text.clone()), text)),
+            None => Some(Shape::Variable(template)),
         }
     }
 
@@ -132,96 +120,6 @@ impl ValuePattern {
             return json_with(node, &str::to_owned).map(|json| Shape::Json(json, templates));
         }
         json_of(node).map(|json| Shape::Json(json, Vec::new()))
-    }
-
-    /// Reads a value that has to be a whole number, or a matcher of numbers, or a variable.
-    pub(crate) fn read_number(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
-        let fits = match &node.kind {
-            NodeKind::Int(number) => *number >= 0,
-            NodeKind::Map(_) => true,
-            NodeKind::Str(text) => text.contains("${"),
-            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Decimal(_) | NodeKind::Hex(_) => false,
-            NodeKind::Binary(_) | NodeKind::Seq(_) => false,
-        };
-        if !fits {
-            let found = node.describe();
-            let message = format!("this is a whole number, not {found}");
-            let label = if matches!(node.kind, NodeKind::Int(_)) {
-                "it is never negative"
-            } else {
-                "such as `1` or `{gt: 0}`"
-            };
-            reading.error(node, message, label);
-            return None;
-        }
-        let unknown = |entry: &&Entry| {
-            let key = entry.key.text().unwrap_or_default();
-            !is_matcher(&key) || key == "json"
-        };
-        let entries = node.as_map().unwrap_or_default();
-        for entry in entries.iter().filter(unknown) {
-            let key = entry.key.text().unwrap_or_default();
-            let problem = match OTHER_NAMES.iter().find(|(name, _)| *name == key) {
-                Some((_, here)) => Diagnostic::error(entry.key.span, format!("unknown key `{key}`"))
-                    .label(entry.key.span, format!("here this is written {here}")),
-                None => {
-                    let matchers = keys::names(MATCHERS);
-                    unknown_key(&entry.key, &key, "a matcher of numbers", &matchers)
-                }
-            };
-            reading.problems.push(problem);
-        }
-        if entries.iter().any(|entry| unknown(&entry)) {
-            return None;
-        }
-        let pattern = Self::read(node, reading)?;
-        if let Shape::Compare(relations) = &pattern.shape {
-            let zero = BigDecimal::from(0);
-            let below = relations.iter().any(|(relation, bound)| match (relation, bound) {
-                (Relation::Lt, BigDecimalOrText::Number(bound)) => *bound <= zero,
-                (Relation::Le, BigDecimalOrText::Number(bound)) => *bound < zero,
-                (Relation::Gt | Relation::Ge, BigDecimalOrText::Number(_)) => false,
-                (_, BigDecimalOrText::Text(_)) => true,
-            });
-            if below {
-                reading.error(node, "no number is so", "this is counted, from 0 on");
-            }
-        }
-        Some(pattern)
-    }
-
-    /// At least and at most this many, where it counts.
-    pub(crate) fn range(&self) -> (Option<u64>, Option<u64>) {
-        let relations = match &self.shape {
-            Shape::Literal(SqlValue::Int(number), _) => {
-                let number = u64::try_from(*number).ok();
-                return (number, number);
-            }
-            Shape::Compare(relations) => relations.as_slice(),
-            _ => &[],
-        };
-        let (mut least, mut most) = (None, None);
-        for (relation, bound) in relations {
-            let BigDecimalOrText::Number(bound) = bound else {
-                continue;
-            };
-            let whole = |mode| bound.with_scale_round(0, mode).to_u64();
-            let (low, high) = match relation {
-                Relation::Gt => (
-                    whole(RoundingMode::Floor).map(|bound| bound.saturating_add(1)),
-                    None,
-                ),
-                Relation::Ge => (whole(RoundingMode::Ceiling), None),
-                Relation::Lt => (
-                    None,
-                    whole(RoundingMode::Ceiling).map(|bound| bound.saturating_sub(1)),
-                ),
-                Relation::Le => (None, whole(RoundingMode::Floor)),
-            };
-            least = least.max(low);
-            most = [most, high].into_iter().flatten().min();
-        }
-        (least, most)
     }
 
     fn read_matcher(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
@@ -250,16 +148,29 @@ impl ValuePattern {
             return compare(node, relations, reading);
         }
         if let (Some(about), 1..=2) = (key_of("about"), entries.len()) {
-            let within = key_of("within").map_or(Some(0.0), |within| read_float(within, reading));
             if entries.len() == 2 && key_of("within").is_none() {
                 return mixed(node, reading);
             }
-            let within = within.filter(|within| *within >= 0.0);
-            if let (None, Some(node)) = (within, key_of("within")) {
-                reading.error(node, "`within` is how far off a number may be", "zero or more");
-            }
+            let within = match key_of("within") {
+                Some(node) => {
+                    let within = read_amount(node, reading);
+                    let negative = |bound: &Bound| match bound {
+                        Bound::Plain(value) => number(value).is_some_and(|number| number < 0),
+                        Bound::Variable(_) => false,
+                    };
+                    if within.as_ref().is_some_and(negative) {
+                        reading.error(
+                            node,
+                            "`within` must be a number, the tolerance",
+                            "write a number of 0 or more",
+                        );
+                    }
+                    within
+                }
+                None => Some(Bound::Plain(SqlValue::Int(0))),
+            };
             return Some(Shape::About {
-                value: read_float(about, reading)?,
+                value: read_amount(about, reading)?,
                 within: within?,
             });
         }
@@ -270,12 +181,12 @@ impl ValuePattern {
         match entry.key.as_str() {
             Some("any") => {
                 if !matches!(value.kind, NodeKind::Bool(true)) {
-                    reading.error(value, "`any` is written `{any: true}`", "write `true`");
+                    reading.error(value, "`any` can only be `true`", "write `true`");
                     return None;
                 }
                 Some(Shape::Any)
             }
-            Some("match") => Some(Shape::Match(read_regex(value, reading)?)),
+            Some("match") => TextPattern::read(value, reading).map(Shape::Match),
             Some("between") => match value.as_seq() {
                 Some([low, high]) => {
                     let (low, high) = (read_bound(low, reading), read_bound(high, reading));
@@ -284,7 +195,7 @@ impl ValuePattern {
                 _ => {
                     reading.error(
                         value,
-                        "`between` is a list of two bounds",
+                        "`between` must be a list of two bounds",
                         "write `{between: [1, 9]}`",
                     );
                     None
@@ -292,7 +203,11 @@ impl ValuePattern {
             },
             Some("one_of") => {
                 let Some(items) = value.as_seq().filter(|items| !items.is_empty()) else {
-                    reading.error(value, "`one_of` is a list of values", "write `{one_of: [1, 2]}`");
+                    reading.error(
+                        value,
+                        "`one_of` must be a list of values",
+                        "write `{one_of: [1, 2]}`",
+                    );
                     return None;
                 };
                 all_of(items.iter().map(|item| Self::read(item, reading))).map(Shape::OneOf)
@@ -300,7 +215,11 @@ impl ValuePattern {
             Some("not") => {
                 let inner = Self::read(value, reading)?;
                 if matches!(inner.shape, Shape::Any) {
-                    reading.error(node, "no value is not any value", "this never holds");
+                    reading.error(
+                        node,
+                        "`{not: {any: true}}` never holds",
+                        "no value satisfies this",
+                    );
                 }
                 Some(Shape::Not(Box::new(inner)))
             }
@@ -311,32 +230,35 @@ impl ValuePattern {
 }
 
 /// Bounds that some value lies between.
-fn compare(
-    node: &Node,
-    relations: Vec<(Relation, BigDecimalOrText)>,
-    reading: &mut Reading<'_>,
-) -> Option<Shape> {
+fn compare(node: &Node, relations: Vec<(Relation, Bound)>, reading: &mut Reading<'_>) -> Option<Shape> {
     let strict = |relation: Relation| matches!(relation, Relation::Gt | Relation::Lt);
-    for (low, least) in relations
-        .iter()
-        .filter(|(one, _)| matches!(one, Relation::Gt | Relation::Ge))
-    {
-        for (high, most) in relations
-            .iter()
-            .filter(|(one, _)| matches!(one, Relation::Lt | Relation::Le))
-        {
-            let order = match (least, most) {
-                (BigDecimalOrText::Number(least), BigDecimalOrText::Number(most)) => least.cmp(most),
-                (BigDecimalOrText::Text(least), BigDecimalOrText::Text(most)) => least.cmp(most),
-                _ => {
-                    reading.error(node, "one bound is a number, the other text", "no value is both");
-                    return None;
-                }
+    let is_low = |relation: Relation| matches!(relation, Relation::Gt | Relation::Ge);
+    for (low, least) in relations.iter().filter(|(one, _)| is_low(*one)) {
+        for (high, most) in relations.iter().filter(|(one, _)| !is_low(*one)) {
+            let (Bound::Plain(least), Bound::Plain(most)) = (least, most) else {
+                continue;
             };
-            let none =
-                order == Ordering::Greater || (order == Ordering::Equal && (strict(*low) || strict(*high)));
-            if none {
-                let label = format!("{} {least} and {} {most}", low.sign(), high.sign());
+            let Ok(order) = order(least, most) else {
+                reading.error(
+                    node,
+                    "one bound is a number, the other text",
+                    "no value is a number and a text",
+                );
+                return None;
+            };
+            let none = |order| {
+                order == Ordering::Greater || order == Ordering::Equal && (strict(*low) || strict(*high))
+            };
+            // `9:00` and `10:00` lie in one order as text and in the other as times.
+            let as_times = order_as_times(least, most).unwrap_or(order);
+            if none(order) && none(as_times) {
+                let label = format!(
+                    "{} {} and {} {}",
+                    low.sign(),
+                    show(least),
+                    high.sign(),
+                    show(most)
+                );
                 reading.error(node, "no value lies between these bounds", label);
                 return None;
             }
@@ -355,7 +277,7 @@ fn warn_of_json(entries: &[Entry], reading: &mut Reading<'_>) {
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == key);
         let label = match other {
             Some((_, here)) => format!("here this is written {here}"),
-            None if some_match && !is_matcher(&key) => "this is no matcher".to_owned(),
+            None if some_match && !is_matcher(&key) => "this is not a matcher".to_owned(),
             None => continue,
         };
         let problem = Diagnostic::warning(entry.key.span, "this mapping is taken for a JSON object");
@@ -369,65 +291,150 @@ fn warn_of_json(entries: &[Entry], reading: &mut Reading<'_>) {
 }
 
 fn mixed(node: &Node, reading: &mut Reading<'_>) -> Option<Shape> {
-    let problem = Diagnostic::error(node.span, "these matchers do not go together")
-        .label(node.span, "one matcher is meant here")
-        .help("`gt`, `ge`, `lt` and `le` can be combined, and `about` with `within`; a JSON object with such keys is written `{json: {…}}`");
+    let problem = Diagnostic::error(node.span, "these matchers cannot be combined")
+        .label(node.span, "use one matcher here")
+        .help("only `gt`, `ge`, `lt` and `le`, or `about` and `within`, can be combined; write a JSON object with these keys as `{json: {…}}`");
     reading.problems.push(problem);
     None
 }
 
-pub(crate) fn read_regex(node: &Node, reading: &mut Reading<'_>) -> Option<Regex> {
-    let Some(text) = node.text().filter(|_| !node.is_null()) else {
-        reading.error(
-            node,
-            "a regular expression is text",
-            format!("this is {}", node.describe()),
-        );
-        return None;
+/// A number, or a variable that has one.
+fn read_amount(node: &Node, reading: &mut Reading<'_>) -> Option<Bound> {
+    let bound = match &node.kind {
+        NodeKind::Int(_) | NodeKind::Decimal(_) | NodeKind::Str(_) => read_bound(node, reading)?,
+        _ => Bound::Plain(SqlValue::Null),
     };
-    if text.is_empty() {
-        reading.error(node, "this fits any text", "`{not: null}` says so");
+    if let Bound::Plain(SqlValue::Null | SqlValue::Text(_)) = bound {
+        reading.error(node, "this must be a number", format!("not {}", node.describe()));
         return None;
     }
-    match Regex::new(&text) {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            let reason = error.to_string();
-            let reason = reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            reading.error(node, "this is no regular expression", reason);
+    Some(bound)
+}
+
+fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<Bound> {
+    match &node.kind {
+        NodeKind::Int(number) => Some(Bound::Plain(SqlValue::Int(*number))),
+        NodeKind::Decimal(text) => Some(Bound::Plain(SqlValue::Decimal(text.clone()))),
+        NodeKind::Str(text) => {
+            let template = reading.template(node, text)?;
+            Some(match template.without_variables() {
+                Some(text) => Bound::Plain(SqlValue::Text(text)),
+                None => Bound::Variable(template),
+            })
+        }
+        _ => {
+            let label = format!("this is {}", node.describe());
+            reading.error(node, "a bound must be a number or text", label);
             None
         }
     }
 }
 
-fn read_float(node: &Node, reading: &mut Reading<'_>) -> Option<f64> {
-    let number = match &node.kind {
-        NodeKind::Int(_) | NodeKind::Decimal(_) => node.text().and_then(|text| text.parse().ok()),
-        _ => None,
-    };
-    if number.is_none() {
-        reading.error(node, "this is a number", format!("not {}", node.describe()));
-    }
-    number
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Vars;
+    use crate::source::{SourceFile, parse};
 
-fn read_bound(node: &Node, reading: &mut Reading<'_>) -> Option<BigDecimalOrText> {
-    match &node.kind {
-        NodeKind::Int(number) => Some(BigDecimalOrText::Number((*number).into())),
-        NodeKind::Decimal(text) => BigDecimal::from_str(text).ok().map(BigDecimalOrText::Number),
-        NodeKind::Str(text) => Some(BigDecimalOrText::Text(text.clone())),
-        _ => {
-            reading.error(
-                node,
-                "a bound is a number or text",
-                format!("this is {}", node.describe()),
-            );
-            None
+    fn check(yaml: &str, actual: &SqlValue) -> bool {
+        let file = SourceFile::new("t.yaml", yaml);
+        let parsed = parse(&file);
+        let root = parsed.root.expect("YAML");
+        let mut problems = Vec::new();
+        let mut reading = Reading::new(&file, &mut problems);
+        let pattern = ValuePattern::read(&root, &mut reading).expect("a pattern");
+        let vars = Vars::from([("x".to_owned(), SqlValue::Int(7))]);
+        pattern.matches(actual, &vars)
+    }
+
+    fn text(text: &str) -> SqlValue {
+        SqlValue::Text(text.to_owned())
+    }
+
+    fn decimal(text: &str) -> SqlValue {
+        SqlValue::Decimal(text.to_owned())
+    }
+
+    #[test]
+    fn values_compare_by_sql_type() {
+        let json = |text: &str| SqlValue::Json(crate::history::Json::of_text(text).expect("JSON"));
+        for (yaml, actual, equal) in [
+            ("3", SqlValue::Int(3), true),
+            ("3", decimal("3.00"), true),
+            ("3", SqlValue::Int(4), false),
+            ("'3'", SqlValue::Int(3), false),
+            ("'3'", text("3"), true),
+            ("3", text("3"), true),
+            ("3", text("3.0"), false),
+            ("0123", text("123"), false),
+            ("1.10", decimal("1.1"), true),
+            ("1.10", decimal("1.11"), false),
+            ("1.5", SqlValue::Float(1.5), true),
+            ("{about: 1.5, within: 0.01}", SqlValue::Float(1.505), true),
+            ("{about: 1.5, within: 0.01}", SqlValue::Float(1.52), false),
+            ("null", SqlValue::Null, true),
+            ("null", SqlValue::Int(0), false),
+            ("null", json("null"), false),
+            ("{json: null}", json("null"), true),
+            ("{json: null}", SqlValue::Null, false),
+            ("{not: null}", json("null"), true),
+            ("''", SqlValue::Null, false),
+            ("true", SqlValue::Int(1), true),
+            ("true", SqlValue::Int(2), false),
+            ("2024-01-02", SqlValue::Time("2024-01-02".to_owned()), true),
+            ("0x6162", SqlValue::Bytes(b"ab".to_vec()), true),
+            ("0x05", SqlValue::Int(5), true),
+            ("ab", SqlValue::Bytes(b"ab".to_vec()), false),
+            ("!!binary YWI=", SqlValue::Bytes(b"ab".to_vec()), true),
+            (
+                "{a: 1, b: [true, null]}",
+                json(r#"{"b": [true, null], "a": 1.0}"#),
+                true,
+            ),
+            ("{a: 1}", json(r#"{"a": 2}"#), false),
+            ("'{\"a\": 1}'", json(r#"{"a": 1}"#), true),
+            ("{json: {any: true}}", json(r#"{"any": true}"#), true),
+            ("{any: true}", SqlValue::Null, true),
+            ("{match: \"^a\"}", text("abc"), true),
+            ("{match: \"^a\"}", text("bc"), false),
+            ("{gt: 5}", SqlValue::Int(6), true),
+            ("{gt: 5}", SqlValue::Int(5), false),
+            ("{gt: 5}", SqlValue::Null, false),
+            ("{between: [1, 9]}", SqlValue::Int(9), true),
+            ("{between: [1, 9]}", SqlValue::Int(10), false),
+            ("{one_of: [1, 2]}", SqlValue::Int(2), true),
+            ("{one_of: [1, 2]}", SqlValue::Int(3), false),
+            ("{not: null}", SqlValue::Int(3), true),
+            ("{not: null}", SqlValue::Null, false),
+            ("{not: 5}", SqlValue::Null, true),
+            ("{not: '5'}", SqlValue::Int(5), false),
+            ("{not: {gt: 5}}", SqlValue::Int(5), true),
+            ("{not: {gt: 5}}", SqlValue::Null, false),
+            ("{not: {gt: 5}}", text("4"), false),
+            ("{not: {match: a}}", SqlValue::Null, false),
+            ("{not: \"${unset}\"}", SqlValue::Int(1), false),
+            ("{not: {one_of: [1, \"${unset}\"]}}", SqlValue::Int(2), false),
+            ("{not: {json: {a: \"${unset}\"}}}", json("{}"), false),
+            ("{gt: \"${x}\"}", SqlValue::Int(8), true),
+            ("{between: [1, \"${x}\"]}", SqlValue::Int(8), false),
+            ("{about: \"${x}\", within: 1}", SqlValue::Int(8), true),
+            (
+                "{about: 9007199254740993}",
+                SqlValue::Int(9_007_199_254_740_992),
+                false,
+            ),
+            ("{match: \"^${x}$\"}", SqlValue::Int(7), true),
+            ("{match: \"a.: 1\"}", json("{\"a\": 1}"), true),
+            (
+                "{lt: \"99:00:00\"}",
+                SqlValue::Time("100:00:00".to_owned()),
+                false,
+            ),
+            ("${x}", SqlValue::Int(7), true),
+            ("${x}", SqlValue::Int(8), false),
+            ("18446744073709551615", SqlValue::Int(u64::MAX.into()), true),
+        ] {
+            assert_eq!(check(yaml, &actual), equal, "{yaml} against {actual:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the steps of a plan change, told by their texts: rows only, or more; and what they leave in their sessions.
 
 use crate::plan::{Action, TrialPlan};
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, calls, classify, names};
 
 /// The texts of all statements of the steps, as far as they are known before a run.
 fn texts(plan: &TrialPlan) -> impl Iterator<Item = Option<String>> {
@@ -59,12 +59,132 @@ pub(super) fn sessions_stay(plan: &TrialPlan) -> bool {
                     | Kind::Dml
                     | Kind::Sleep
             );
-            // User variables and LAST_INSERT_ID outlive a transaction.
-            plain && !statement.takes_user_lock() && !text.contains('@') && !mentions_last_insert_id(&text)
+            // User variables outlive a transaction, and so does what some functions tell: ROW_COUNT(), FOUND_ROWS(),
+            // LAST_INSERT_ID(), LASTVAL(). What is not known may be one of them.
+            let harmless = |name: &String| HARMLESS.contains(&name.as_str()) || name.starts_with("json_");
+            plain && !statement.takes_user_lock() && !text.contains('@') && calls(&text).iter().all(harmless)
         })
     })
 }
 
-fn mentions_last_insert_id(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("last_insert_id")
+/// Functions that tell nothing of what the session did before, and words that stand before a parenthesis.
+const HARMLESS: &[&str] = &[
+    "abs",
+    "all",
+    "and",
+    "any",
+    "as",
+    "avg",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "ceil",
+    "ceiling",
+    "char",
+    "char_length",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "convert",
+    "count",
+    "current_timestamp",
+    "date_add",
+    "date_sub",
+    "decimal",
+    "distinct",
+    "do",
+    "else",
+    "except",
+    "exists",
+    "field",
+    "floor",
+    "format",
+    "from",
+    "greatest",
+    "group_concat",
+    "having",
+    "hex",
+    "if",
+    "ifnull",
+    "in",
+    "index",
+    "instr",
+    "intersect",
+    "interval",
+    "is",
+    "isnull",
+    "join",
+    "key",
+    "lateral",
+    "least",
+    "left",
+    "length",
+    "like",
+    "limit",
+    "lower",
+    "lpad",
+    "max",
+    "md5",
+    "min",
+    "mod",
+    "not",
+    "now",
+    "nullif",
+    "of",
+    "on",
+    "or",
+    "order",
+    "over",
+    "partition",
+    "power",
+    "repeat",
+    "replace",
+    "right",
+    "round",
+    "row",
+    "row_number",
+    "rpad",
+    "select",
+    "set",
+    "sha1",
+    "sha2",
+    "sign",
+    "sleep",
+    "some",
+    "space",
+    "substr",
+    "substring",
+    "sum",
+    "then",
+    "trim",
+    "truncate",
+    "union",
+    "unix_timestamp",
+    "upper",
+    "using",
+    "value",
+    "values",
+    "when",
+    "where",
+    "with",
+    "xor",
+];
+
+/// Whether something names the hidden numbers of rows, which rows that are put back have anew.
+pub(super) fn names_row_ids(plan: &TrialPlan) -> bool {
+    let queries = plan.all_finals().flat_map(|one| &one.queries);
+    let sources = queries.map(|query| query.sql.source().to_owned());
+    let mut all = texts(plan).flatten().chain(sources);
+    all.any(|text| names(&text).contains("_tidb_rowid"))
+}
+
+/// Whether the setup or a step may make a database: its tables are not among those that are known.
+pub(super) fn makes_databases(plan: &TrialPlan) -> bool {
+    let setup = plan.setup.iter().map(|one| one.text.source().to_owned());
+    let mut all = setup.chain(texts(plan).flatten());
+    all.any(|text| {
+        let names = names(&text);
+        names.contains("create") && (names.contains("database") || names.contains("schema"))
+    })
 }

@@ -17,17 +17,17 @@ use super::interleaving::Interleaving;
 use super::scheduler::{ScheduledStep, Scheduler};
 use super::starvation::Starvation;
 use crate::coordinator::Coordinator;
-use crate::history::{History, Vars};
+use crate::history::{FailedTeardown, History, Vars};
 use crate::machine::{Command, Report};
 use crate::plan::{ControlId, TrialPlan};
 use crate::run::{
-    Controls, Driver, OnFailure, RunSettings, SessionSlot, TrialError, connect, control_statement, drop_on,
-    final_checks, prepare, server_scope, vars_with_names,
+    Controls, Driver, OnFailure, RunSettings, SessionSlot, TrialError, connect, drop_on, final_checks,
+    only_reads, prepare, server_scope, tear_down, vars_with_names,
 };
 use crate::server::Server;
 use crate::server_state::{Left, ServerState};
 use crate::sql::{Product, TransactionMode};
-use changes::{changes_rows_only, sessions_stay};
+use changes::{changes_rows_only, names_row_ids, sessions_stay};
 use tables::Tables;
 
 /// One run of the steps in an order.
@@ -85,7 +85,7 @@ impl Sandbox {
         let controls = Controls::open(server, own).await?;
         let mut sandbox = Self {
             reopen: !sessions_stay(&plan),
-            tables_change: !changes_rows_only(&plan),
+            tables_change: !changes_rows_only(&plan) || names_row_ids(&plan),
             tables: Tables::new(&plan, &settings.database),
             coordinator: coordinator(&plan, Vars::new()),
             plan,
@@ -204,6 +204,15 @@ impl Sandbox {
             }
             self.tables.read(main, history).await;
             final_checks(&self.plan, main, history).await;
+            if !self
+                .plan
+                .all_finals()
+                .flat_map(|one| &one.queries)
+                .all(only_reads)
+            {
+                // What a query changes must not reach into the next schedule.
+                self.tables.forget();
+            }
         }
         history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         Ok(execution)
@@ -337,24 +346,21 @@ impl Sandbox {
         driver.finish().await;
     }
 
-    /// Runs the teardown and drops the databases, unless they are to be left.
-    pub async fn close(mut self) {
+    /// Runs the teardown and drops the databases, unless they are to be left; returns what failed of the teardown.
+    pub async fn close(mut self) -> Vec<FailedTeardown> {
         self.close_sessions().await;
         let main = self.plan.main_control();
         let vars = vars_with_names(&self.plan, &self.settings);
-        for statement in &self.plan.teardown {
-            if let Err(error) = control_statement(&mut self.controls[main], statement, &vars).await {
-                tracing::warn!(error = error.message, "teardown");
-            }
-        }
+        let failed = tear_down(&self.plan, &mut self.controls[main], &vars).await;
         if !self.settings.keep_databases {
             drop_on(self.controls.shared(), &self.plan, &self.settings).await;
         }
         self.controls.close().await;
+        failed
     }
 }
 
 fn coordinator(plan: &TrialPlan, vars: Vars) -> Arc<Coordinator> {
     let names = plan.connections.iter().map(|connection| connection.name.as_str());
-    Arc::new(Coordinator::new(names, vars))
+    Arc::new(Coordinator::new(names, vars).with_owners(plan.owners.clone()))
 }

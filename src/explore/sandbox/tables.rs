@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::changes::makes_databases;
 use crate::history::{CheckId, CheckRecord, History, Outcome, RowSet, SqlValue};
 use crate::plan::TrialPlan;
 use crate::run::{Control, TrialError, databases};
@@ -60,7 +61,7 @@ impl Tables {
         Self {
             databases: databases(plan, database),
             further: plan.databases.clone(),
-            alone: plan.servers.is_empty() && plan.databases.is_empty(),
+            alone: plan.servers.is_empty() && plan.databases.is_empty() && !makes_databases(plan),
             tables: Vec::new(),
             tied: false,
             only_tables: false,

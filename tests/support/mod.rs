@@ -1,0 +1,28 @@
+//! What tests of the binary share.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::process::{Command, Output};
+
+/// The binary, without colours, and without what the environment says of the folder of scenarios.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
+    command.env("NO_COLOR", "1").env_remove("TIDB_SCENARIOS");
+    command
+}
+
+/// The exit code, standard output, standard error.
+pub fn answer(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the program starts");
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    (status.code(), stdout, stderr)
+}
+
+/// The exit code, and what was written: standard output, then standard error.
+pub fn told(command: &mut Command) -> (Option<i32>, String) {
+    let (code, stdout, stderr) = answer(command);
+    (code, stdout + &stderr)
+}
