@@ -11,7 +11,7 @@ mod explore;
 pub mod handler;
 pub mod harness;
 pub mod history;
-pub mod import;
+mod import;
 pub mod isolation;
 mod job;
 mod lock_wait;

@@ -62,16 +62,16 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Make scenarios of other tools' test files.
-    #[command(after_help = "docs/import.md has what becomes of each tool's constructs.")]
+    /// Convert test files of other tools into scenario files.
+    #[command(after_help = "docs/import.md says what becomes of each construct.")]
     Import {
-        /// The folder that takes the scenarios; made where it is not there.
+        /// The folder for the scenarios; created if it does not exist.
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         to: PathBuf,
-        /// isolation (PostgreSQL's specs), mysqltest, sqllogictest, hermitage, troc; auto tells by name and text.
+        /// isolation (PostgreSQL's specs), mysqltest, sqllogictest, hermitage or troc; with `auto` the file decides.
         #[arg(long, value_name = "FORMAT", default_value = "auto")]
         format: String,
-        /// Write files anew that are there.
+        /// Overwrite files that exist.
         #[arg(long)]
         force: bool,
         /// Files.

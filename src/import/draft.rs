@@ -1,8 +1,10 @@
 //! A scenario before it is written: what a format's file says, in the words of this project's language.
 
 use super::origin::Origin;
-use super::own_database::OWN;
 use crate::sql::{Kind, ServerChange, classify};
+
+/// How a scenario names the database of its trial.
+pub(super) const OWN: &str = "${database}";
 
 /// A scenario, as a file of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

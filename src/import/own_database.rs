@@ -1,9 +1,6 @@
 //! The database that mysql-tester makes for each test and names after its file: here a trial's own.
 
-use super::draft::{Action, Draft, Step, Value};
-
-/// How a scenario names the database of its trial.
-pub(super) const OWN: &str = "${database}";
+use super::draft::{Action, Draft, OWN, Step, Value};
 
 /// The database of a test in a folder below `t`: `t/ddl/sequence.test` has `ddl__sequence`. A test in `t` itself has a
 /// name that may be any word of its SQL.
