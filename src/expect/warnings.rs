@@ -68,8 +68,11 @@ impl Check for Warnings {
                 if pattern.matches(&SqlValue::Int(counted.into()), seen.vars) {
                     return Ok(());
                 }
-                let wanted = pattern.shown_with(seen.vars);
-                Err(Mismatch::new(format!("expected {wanted} warnings, got {counted}")).detail(texts()))
+                let wanted = match pattern.shown_with(seen.vars) {
+                    one if one == "1" => "1 warning".to_owned(),
+                    more => format!("{more} warnings"),
+                };
+                Err(Mismatch::new(format!("expected {wanted}, got {counted}")).detail(texts()))
             }
             Self::These(patterns) => {
                 let Some(actual) = seen.warnings else {

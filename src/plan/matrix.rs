@@ -57,7 +57,7 @@ pub(super) fn variants<'s>(scenario: &'s Scenario, problems: &mut Vec<Diagnostic
             continue;
         };
         let problem = Diagnostic::error(axis.name.span, message);
-        problems.push(problem.label(axis.name.span, "with this axis"));
+        problems.push(problem.label(axis.name.span, "with the values of this name"));
         all.truncate(1);
         break;
     }

@@ -39,7 +39,7 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
         let name = axis.name.value.as_str();
         let of_sessions = name == "isolation" || name == "txn";
         if !of_sessions && !used.contains(name) && !conditions.contains(name) {
-            unused(&axis.name, "axis", "all its trials are the same");
+            unused(&axis.name, "matrix name", "all its trials are the same");
         }
     }
     for server in &scenario.servers {
