@@ -17,10 +17,17 @@ pub(super) fn outcome_of_error(error: &mysql_async::Error) -> Outcome {
         | mysql_async::Error::Io(_)
         | mysql_async::Error::Other(_)
         | mysql_async::Error::Url(_) => Outcome::Lost {
-            message: error.to_string(),
+            message: without_repetition(&error.to_string()),
             unsent: false,
         },
     }
+}
+
+/// The driver's words: an error of an error says `Input/output error: Input/output error: …`.
+fn without_repetition(text: &str) -> String {
+    let mut parts: Vec<&str> = text.split(": ").collect();
+    parts.dedup();
+    parts.join(": ")
 }
 
 pub(super) fn driver_options(config: &ConnectionConfig, options: &ConnectionOptions) -> OptsBuilder {

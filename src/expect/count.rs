@@ -18,15 +18,18 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 
 impl Check for Count {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
-        let set = rows_of(seen, &format!("{} rows", self.pattern))?;
+        let wanted = match self.pattern.shown_with(seen.vars) {
+            one if one == "1" => "1 row".to_owned(),
+            more => format!("{more} rows"),
+        };
+        let set = rows_of(seen, &wanted)?;
         let count = SqlValue::Int(set.rows.len() as i128);
         if self.pattern.matches(&count, seen.vars) {
             return Ok(());
         }
-        let wanted = self.pattern.shown_with(seen.vars);
         let doubt = self.pattern.doubt(&count, seen.vars);
         Err(Mismatch::new(format!(
-            "expected {wanted} rows, got {}{doubt}",
+            "expected {wanted}, got {}{doubt}",
             rows_word(set.rows.len())
         ))
         .at(self.pattern.span))

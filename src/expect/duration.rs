@@ -24,7 +24,16 @@ fn read_limit(
     reading: &mut Reading<'_>,
     limit: fn(Duration) -> Limit,
 ) -> Option<Box<dyn Check>> {
-    match read::limit(node) {
+    match read::duration(node) {
+        Ok(duration) if duration.is_zero() => {
+            // Every answer takes longer, so the one never holds and the other always does.
+            let label = match limit(duration) {
+                Limit::Within(_) => "no answer comes within this",
+                Limit::AtLeast(_) => "every answer takes at least this",
+            };
+            reading.error(node, "this must be longer than 0", label);
+            None
+        }
         Ok(duration) => Some(Box::new(limit(duration))),
         Err(problem) => {
             reading.problems.push(problem);

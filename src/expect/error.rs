@@ -1,10 +1,8 @@
 //! `error`: the statement must fail, with this number, name, SQLSTATE or text, or be over its limit.
 
-use std::fmt;
-
 use super::value_pattern::TextPattern;
 use super::{Check, Mismatch, Reading, Seen};
-use crate::history::{Outcome, SqlError, Vars, describe, describe_error};
+use crate::history::{Outcome, SqlError, Vars, describe, describe_error, rows_word_u64};
 use crate::scenario::keys::{Form, Key, names};
 use crate::source::{Diagnostic, MapReader, Node, NodeKind, Span};
 use crate::sql::{by_code, by_name, nearest as nearest_name};
@@ -162,10 +160,19 @@ impl ErrorPattern {
     }
 }
 
-impl fmt::Display for ErrorPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Why a statement was not sent.
+fn why_unsent(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Lost { message, .. } => message.clone(),
+        other => describe(other),
+    }
+}
+
+impl ErrorPattern {
+    /// In words, with the values of its variables.
+    pub(super) fn shown_with(&self, vars: &Vars) -> String {
         if self.timed_out {
-            return f.write_str("no answer within its limit");
+            return "no answer within its limit".to_owned();
         }
         let mut parts = Vec::new();
         if let Some(code) = self.code {
@@ -178,12 +185,12 @@ impl fmt::Display for ErrorPattern {
             parts.push(format!("SQLSTATE {state}"));
         }
         if let Some((text, _)) = &self.text {
-            parts.push(format!("a text that matches {text}"));
+            parts.push(format!("a text that matches {}", text.shown_with(vars)));
         }
-        match parts.is_empty() {
-            true => f.write_str("an error"),
-            false => f.write_str(&parts.join(" with ")),
+        if parts.is_empty() {
+            return "an error".to_owned();
         }
+        parts.join(" with ")
     }
 }
 
@@ -198,20 +205,28 @@ impl Check for ErrorPattern {
         }
         // A statement that was not sent has no answer; that the connection is gone has to be said by its number.
         let answered = self.code.is_some() || seen.outcome.answer().is_some();
+        let wanted = self.shown_with(seen.vars);
         match seen.outcome.error() {
             Some(error) if answered && self.matches(&error, seen.vars) => Ok(()),
             Some(_) if !answered => Err(Mismatch::new(format!(
-                "expected {self}, and the statement was not sent: {}",
-                describe(seen.outcome)
+                "expected {wanted}, but the statement was not sent: {}",
+                why_unsent(seen.outcome)
             ))),
             Some(error) => Err(Mismatch::new(format!(
-                "expected {self}, got error {}",
+                "expected {wanted}, got error {}",
                 describe_error(&error)
             ))),
-            None => Err(Mismatch::new(format!(
-                "expected {self}, got {}",
-                describe(seen.outcome)
-            ))),
+            None => Err(Mismatch::new(match seen.outcome {
+                Outcome::Rows(_) => format!(
+                    "expected {wanted}, but the statement succeeded ({})",
+                    describe(seen.outcome)
+                ),
+                Outcome::Done(done) => format!(
+                    "expected {wanted}, but the statement succeeded ({} affected)",
+                    rows_word_u64(done.affected)
+                ),
+                other => format!("expected {wanted}, got {}", describe(other)),
+            })),
         }
     }
 

@@ -88,16 +88,29 @@ impl RowPattern {
         match &self.cells {
             Cells::List(cells) if cells.len() == columns.len() => Ok(cells.iter().collect()),
             Cells::Named(cells) if cells.len() == columns.len() => {
-                let mut fitted = Vec::new();
                 for (at, column) in columns.iter().enumerate() {
-                    let same = |name: &str| name.eq_ignore_ascii_case(&column.name);
-                    if columns.iter().take(at).any(|other| same(&other.name)) {
-                        let name = &column.name;
+                    let name = &column.name;
+                    if columns[..at]
+                        .iter()
+                        .any(|other| other.name.eq_ignore_ascii_case(name))
+                    {
                         return misfit(format!(
                             "the result has `{name}` twice: write the expected row as a list"
                         ));
                     }
-                    match cells.iter().find(|(name, _)| same(name)) {
+                }
+                let lacks = |(name, _): &&(String, ValuePattern)| {
+                    !columns
+                        .iter()
+                        .any(|column| column.name.eq_ignore_ascii_case(name))
+                };
+                if let Some((name, _)) = cells.iter().find(lacks) {
+                    return misfit(format!("the result has no column `{name}`"));
+                }
+                let mut fitted = Vec::new();
+                for column in columns {
+                    let mut named = cells.iter();
+                    match named.find(|(name, _)| name.eq_ignore_ascii_case(&column.name)) {
                         Some((_, pattern)) => fitted.push(pattern),
                         None => return misfit(format!("the expected row has no `{}`", column.name)),
                     }
@@ -260,24 +273,40 @@ pub(crate) fn compare_any_order(
             drawing.missing(wanted, vars);
         }
     }
-    let mut parts = Vec::new();
-    if !missing.is_empty() {
-        parts.push(format!("{} missing", rows_word(missing.len())));
-    }
-    if exactly && extra > 0 {
-        parts.push(format!("{} too many", rows_word(extra)));
-    }
-    let message = format!(
-        "expected {} in any order, got {}: {}",
-        rows_word(rows.len()),
-        rows_word(set.rows.len()),
-        parts.join(", ")
-    );
+    let message = if exactly {
+        difference(missing.len(), extra)
+    } else {
+        let (these, them) = match rows.len() {
+            1 => ("this row", "it"),
+            _ => ("these rows", "them"),
+        };
+        match (missing.len(), rows.len()) {
+            (1, 1) => format!("expected at least {these}; {them} is missing"),
+            (1, _) => format!("expected at least {these}; 1 of {them} is missing"),
+            (number, all) if number == all => format!("expected at least {these}; all of {them} are missing"),
+            (number, _) => format!("expected at least {these}; {number} of {them} are missing"),
+        }
+    };
     let mismatch = Mismatch::new(message).detail(drawing.finish());
     Err(match missing.first().and_then(|index| rows.get(*index)) {
         Some(row) => mismatch.at(row.span),
         None => mismatch,
     })
+}
+
+/// What differs between the expected rows and those that are there.
+fn difference(missing: usize, extra: usize) -> String {
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what} row is"),
+        more => format!("{more} {what} rows are"),
+    };
+    let missing = (missing > 0).then(|| format!("{} missing", count(missing, "expected")));
+    let extra = (extra > 0).then(|| format!("{} there", count(extra, "other")));
+    missing
+        .into_iter()
+        .chain(extra)
+        .collect::<Vec<_>>()
+        .join(", and ")
 }
 
 /// Pairs each actual row with a pattern that it matches, as many as can be (augmenting paths), since a

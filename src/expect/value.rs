@@ -18,13 +18,11 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
 
 impl Check for Value {
     fn check(&self, seen: &Seen<'_>) -> Result<(), Mismatch> {
-        let set = rows_of(seen, &self.pattern.to_string())?;
+        let wanted = self.pattern.shown_with(seen.vars);
+        let set = rows_of(seen, &wanted)?;
         let ([column], [row]) = (set.columns.as_slice(), set.rows.as_slice()) else {
             let got = describe(seen.outcome);
-            return Err(Mismatch::new(format!(
-                "expected one value, {}, got {got}",
-                self.pattern
-            )));
+            return Err(Mismatch::new(format!("expected one value, {wanted}, got {got}")));
         };
         let Some(actual) = row.first() else {
             return Err(Mismatch::new("expected one value, got a row without columns"));
@@ -32,8 +30,9 @@ impl Check for Value {
         if self.pattern.matches(actual, seen.vars) {
             return Ok(());
         }
-        let wanted = self.pattern.shown_with(seen.vars);
+        // What is wrong with the pattern itself stands in its words already.
         let reason = self.pattern.reason(actual, seen.vars);
+        let reason = reason.filter(|why| !wanted.contains(why.as_str()));
         let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
         let message = format!(
             "expected {wanted}, got {} ({}){reason}",

@@ -4,8 +4,9 @@ use super::error::{ErrorPattern, TIMED_OUT};
 use super::kind::all_of;
 use super::value_pattern::ValuePattern;
 use super::{Check, Mismatch, Needs, Reading, Seen};
-use crate::history::{Outcome, SqlValue, describe, describe_error};
+use crate::history::{Outcome, SqlError, SqlValue, describe, describe_error};
 use crate::source::{Entry, Node, NodeKind, Span};
+use crate::sql::by_code;
 
 #[derive(Debug)]
 enum Warnings {
@@ -29,6 +30,14 @@ pub(super) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Box<dyn Che
     }
     let pattern = ValuePattern::read_number(node, reading)?;
     Some(Box::new(Warnings::Count(pattern)))
+}
+
+/// A warning as `1292 (ER_TRUNCATED_WRONG_VALUE)`.
+fn number_and_name(warning: &SqlError) -> String {
+    match by_code(warning.code) {
+        Some(entry) => format!("{} ({})", warning.code, entry.name),
+        None => warning.code.to_string(),
+    }
 }
 
 fn names_state(entries: &[Entry]) -> bool {
@@ -76,13 +85,18 @@ impl Check for Warnings {
                 }
                 let wanted = patterns
                     .iter()
-                    .map(ToString::to_string)
+                    .map(|pattern| {
+                        pattern
+                            .shown_with(seen.vars)
+                            .trim_start_matches("error ")
+                            .to_owned()
+                    })
                     .collect::<Vec<_>>()
                     .join(", ");
-                Err(
-                    Mismatch::new(format!("expected warnings [{wanted}], got {}", actual.len()))
-                        .detail(texts()),
-                )
+                let got: Vec<String> = actual.iter().map(number_and_name).collect();
+                let got = got.join(", ");
+                let message = format!("expected warnings [{wanted}], got [{got}]");
+                Err(Mismatch::new(message).detail(texts()))
             }
         }
     }

@@ -117,10 +117,10 @@ impl Context<'_> {
     ) {
         for (number, state, span) in named {
             if state == BLOCKED && self.scenario.is_concurrent() {
-                let message = "concurrent connections block nondeterministically";
+                let message = "`blocked` cannot be expected of connections with `states`";
                 let problem = Diagnostic::error(*span, message);
                 self.problems
-                    .push(problem.label(*span, "only `steps` and `permutations` have the state `blocked`"));
+                    .push(problem.label(*span, "which of them is blocked differs from run to run"));
                 continue;
             }
             if LIFECYCLE.contains(&state.as_str()) || state == BLOCKED {

@@ -116,7 +116,7 @@ impl Context<'_> {
                 "first here",
             ),
             (None, Some(any)) => (
-                format!("`{}` is unreachable", word.value),
+                format!("`{}` is unreachable, because `any` comes before it", word.value),
                 "write this trigger before `any`",
                 any,
                 "`any` matches every error, and the first match is used",

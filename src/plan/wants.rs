@@ -165,7 +165,7 @@ impl Context<'_> {
                 .map(|own| own.name.value.as_str())
                 .collect();
             let message = match nearest(who, known.iter().copied()) {
-                Some(near) => format!("unknown connection `{who}`; did you mean `{near}.{state}`?"),
+                Some(near) => format!("unknown connection `{who}`; did you mean `{near}`?"),
                 None => format!("unknown connection `{who}`"),
             };
             let label = format!("this scenario has {}", known.join(", "));

@@ -114,11 +114,16 @@ impl Reader<'_> {
                 })
             }
             _ => {
-                self.error(
-                    node,
-                    "`count` must be a whole number",
-                    format!("from 1 to {}", keys::CONNECTIONS_MAX),
+                let message = format!(
+                    "`count` must be a whole number from 1 to {}",
+                    keys::CONNECTIONS_MAX
                 );
+                let label = match node.kind {
+                    NodeKind::Int(count) if count < 1 => "this is too small".to_owned(),
+                    NodeKind::Int(_) => "this is too large".to_owned(),
+                    _ => format!("this is {}", node.describe()),
+                };
+                self.error(node, message, label);
                 None
             }
         });

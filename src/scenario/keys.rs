@@ -167,8 +167,8 @@ pub const TOP: &[Key] = &[
     ),
     (
         "seed",
-        "the seed of everything random, such as the pause before a retry; by default it comes from the trial's \
-         name",
+        "the seed of what is random: the pauses before retries (by default it comes from the trial's name), and the \
+         choice of `sample` and `most` (by default it comes from the text of `scenario`)",
         Whole(0, u32::MAX),
     ),
 ];
@@ -191,7 +191,7 @@ pub const PERMUTATIONS: &[Key] = &[
     ),
     (
         "seed",
-        "the seed for `sample` and `most`; by default it comes from the scenario's title",
+        "the seed for `sample` and `most`; by default it comes from the text of `scenario`",
         Whole(0, u32::MAX),
     ),
     (
@@ -269,7 +269,7 @@ pub const CONNECTION: &[Key] = &[
     ),
     (
         "user",
-        "the user to connect as, in place of the server's default",
+        "the user to connect as, in place of the server's default; `setup` creates it, if the server does not have it",
         Text,
     ),
     (
@@ -279,7 +279,7 @@ pub const CONNECTION: &[Key] = &[
     ),
     (
         "database",
-        "a further database of the trial; ${database.NAME} is its real name",
+        "a further database of the trial, in which this connection begins; ${database.NAME} is its real name",
         Text,
     ),
     ("server", "one of the scenario's `servers`", Text),
@@ -499,7 +499,7 @@ pub const WAITING: &[Key] = &[
     ),
     (
         "blocked_by",
-        "the connection that holds the lock for which the statement waits",
+        "the connection that holds the lock for which the statement waits; of a list, each must hold it",
         OneOrMany(&Text),
     ),
     (

@@ -235,8 +235,13 @@ impl Reader<'_> {
         match node.kind {
             NodeKind::Int(seed) if (0..=i128::from(u32::MAX)).contains(&seed) => u64::try_from(seed).ok(),
             _ => {
-                let label = format!("from 0 to {}", u32::MAX);
-                self.error(node, "`seed` must be a whole number", label);
+                let message = format!("`seed` must be a whole number from 0 to {}", u32::MAX);
+                let label = match node.kind {
+                    NodeKind::Int(seed) if seed < 0 => "this is too small".to_owned(),
+                    NodeKind::Int(_) => "this is too large".to_owned(),
+                    _ => format!("this is {}", node.describe()),
+                };
+                self.error(node, message, label);
                 None
             }
         }

@@ -298,7 +298,10 @@ pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> 
     let entries = match &node.kind {
         NodeKind::Map(entries) if !entries.is_empty() => entries,
         _ => {
-            let problem = Diagnostic::error(node.span, "`when` must be a mapping of axes to values");
+            let problem = Diagnostic::error(
+                node.span,
+                "`when` must be a mapping of names of the `matrix` to values",
+            );
             problems.push(problem.label(node.span, "write `when: {isolation: read committed}`"));
             return None;
         }
@@ -316,7 +319,7 @@ pub(super) fn when(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<When> 
         if !single {
             let problem = Diagnostic::error(
                 entry.value.span,
-                "`when` has a value of the axis, or a list of them",
+                "`when` needs a value of this name of the `matrix`, or a list of values",
             );
             let label = format!("such as `{name}: value`");
             problems.push(problem.label(entry.value.span, label));

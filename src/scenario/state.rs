@@ -159,9 +159,9 @@ impl Reader<'_> {
             return false;
         };
         if keys::names(keys::WAITING).contains(&key) {
-            let message = format!("`{key}` needs `steps`: concurrent states block nondeterministically");
-            let problem =
-                Diagnostic::error(entry.key.span, message).label(entry.key.span, "not allowed here");
+            let message = format!("`{key}` cannot be expected of connections with `states`");
+            let label = "which of them is blocked differs from run to run";
+            let problem = Diagnostic::error(entry.key.span, message).label(entry.key.span, label);
             self.problems
                 .push(problem.help("write `steps`, or order the connections with `wait_for` and `signal`"));
         } else if key == "as" {

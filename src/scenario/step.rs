@@ -165,10 +165,11 @@ impl Reader<'_> {
                 );
                 None
             }
-            [(_, first), (_, second), ..] => {
+            [(one, first), (other, second), ..] => {
+                let message = format!("{what} has one action, and this one has `{one}` and `{other}`");
                 self.problems.push(
-                    Diagnostic::error(second.span, format!("{what} does one thing"))
-                        .label(first.span, "one thing")
+                    Diagnostic::error(second.span, message)
+                        .label(first.span, "one action")
                         .label(second.span, "and another")
                         .help(format!("make two {}s of it", what.trim_start_matches("a "))),
                 );

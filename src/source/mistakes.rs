@@ -213,14 +213,13 @@ fn indentation(file: &SourceFile, line: usize) -> Option<Diagnostic> {
     let len = |text: &str| text.trim_start_matches([' ', '-']).find(':').unwrap_or(1);
     let here = Span::new(start, start + len(text));
     let there = Span::new(other, other + len(sibling));
+    let name = |span: Span| file.slice(span).split(':').next().unwrap_or_default().to_owned();
+    let (key, sibling) = (name(here), name(there));
+    let message = format!("`{key}` must begin in the same column as `{sibling}`");
     Some(
-        Diagnostic::error(here, "this key is not indented like its sibling")
-            .label(here, format!("indented {mine}"))
-            .label(there, format!("its sibling {theirs}"))
-            .help(match theirs {
-                0 => "indent neither".to_owned(),
-                theirs => format!("indent both by {theirs}"),
-            }),
+        Diagnostic::error(here, message)
+            .label(here, format!("column {}", mine + 1))
+            .label(there, format!("column {}", theirs + 1)),
     )
 }
 

@@ -119,12 +119,15 @@ pub(super) fn judge_one(plan: &TrialPlan, one: &Final, end: &AtEnd<'_>, findings
             None => answers(end.history).count(),
         };
         if !pattern.matches(&SqlValue::Int(count as i128), &end.vars) {
-            let which = code.map_or("error of any number".to_owned(), |code| format!("error {code}"));
             let wanted = pattern.shown_with(&end.vars);
-            findings.push(Finding::new(
-                *span,
-                format!("expected {wanted} × {which}, got {count}"),
-            ));
+            let wanted = match (code, wanted.as_str()) {
+                (None, "0") => "no errors".to_owned(),
+                (None, "1") => "1 error".to_owned(),
+                (None, wanted) => format!("{wanted} errors"),
+                (Some(code), "0") => format!("no error {code}"),
+                (Some(code), wanted) => format!("{wanted} × error {code}"),
+            };
+            findings.push(Finding::new(*span, format!("expected {wanted}, got {count}")));
         }
     }
     if let (Some(span), Some(first)) = (one.no_errors, all.first()) {
@@ -146,14 +149,23 @@ fn check_query(
     let wants_error = query.expectations.iter().any(|one| one.check.wants_error());
     let unanswered = matches!(seen.outcome, Outcome::Unanswered { .. });
     if seen.outcome.is_error() && (!wants_error || unanswered) {
-        let got = crate::history::describe(seen.outcome);
-        findings
-            .push(Finding::new(query.span, format!("{}: got {got}", query.label)).label("this query failed"));
+        let (got, label) = match seen.outcome {
+            Outcome::Unanswered { reason } => (reason.clone(), "the server was not asked"),
+            outcome => (
+                format!("expected a result, got {}", crate::history::describe(outcome)),
+                "this query failed",
+            ),
+        };
+        findings.push(Finding::new(query.span, format!("{}: {got}", query.label)).label(label));
         return;
     }
     for expectation in &query.expectations {
         if let Err(mismatch) = expectation.check.check(seen) {
             let mut finding = of_mismatch(expectation, mismatch, &format!("{}: ", query.label));
+            // Rows that stand right below a table's name: the file has no `unordered`.
+            if expectation.key == "unordered" && expectation.span == query.span {
+                finding = finding.label(format!("{} does not have these rows", query.label));
+            }
             if let Some(step) = after.flatten().and_then(|number| plan.steps.get(number)) {
                 finding = finding.also(step.span, "after this step");
             }

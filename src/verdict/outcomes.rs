@@ -39,7 +39,12 @@ pub fn outcome(plan: &TrialPlan, number: usize, history: &History) -> Vec<Findin
         };
         for expectation in &saw.expectations {
             if let Err(mismatch) = expectation.check.check(&seen) {
-                findings.push(of_mismatch(expectation, mismatch, &format!("{name}: ")));
+                let mut finding = of_mismatch(expectation, mismatch, &format!("{name}: "));
+                // A value or rows right below the step's name: the file has no key for them.
+                if expectation.span == saw.span {
+                    finding = finding.label("the step did not see this");
+                }
+                findings.push(finding);
             }
         }
     }

@@ -42,6 +42,13 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
         let statement = statement_span(step, end).unwrap_or(step.span);
         let (message, label) = match &end.outcome {
             Outcome::Unanswered { reason } => (format!("{name}: {reason}"), "the server was not asked"),
+            Outcome::Lost {
+                message,
+                unsent: true,
+            } => (
+                format!("{name}: the statement was not sent: {message}"),
+                "the server was not asked",
+            ),
             outcome => (
                 format!("{name}: expected success, got {}", describe(outcome)),
                 "this statement failed",

@@ -9,7 +9,7 @@ use crate::expect::kind::Reading;
 use crate::expect::template::Template;
 use crate::history::SqlValue;
 use crate::scenario::keys;
-use crate::source::{Diagnostic, Entry, Node, NodeKind, unknown_key};
+use crate::source::{Diagnostic, Entry, Node, NodeKind, shortened, unknown_key};
 
 impl ValuePattern {
     /// Reads a value that has to be a whole number, or a matcher of numbers, or a variable.
@@ -24,12 +24,18 @@ impl ValuePattern {
             NodeKind::Binary(_) | NodeKind::Seq(_) => false,
         };
         if !fits {
-            let found = node.describe();
-            let message = format!("this must be a whole number, not {found}");
-            let label = if matches!(node.kind, NodeKind::Int(_)) {
-                "it cannot be negative"
-            } else {
-                "such as `1` or `{gt: 0}`"
+            let negative = matches!(node.kind, NodeKind::Int(_));
+            let message = match node
+                .text()
+                .filter(|text| !node.is_null() && !text.trim().is_empty())
+            {
+                Some(text) if negative => format!("this must be a number of 0 or more, not `{text}`"),
+                Some(text) => format!("this must be a whole number, not `{}`", shortened(&text)),
+                None => format!("this must be a whole number, not {}", node.describe()),
+            };
+            let label = match negative {
+                true => "it cannot be negative",
+                false => "such as `1` or `{gt: 0}`",
             };
             reading.error(node, message, label);
             return None;

@@ -137,7 +137,10 @@ impl ValuePattern {
 
     /// The same in brackets, with a space before them; nothing where it can be told.
     pub(crate) fn doubt(&self, actual: &SqlValue, vars: &Vars) -> String {
+        // What is wrong with the pattern itself stands in its words already.
+        let shown = self.shown_with(vars);
         let reason = self.reason(actual, vars);
+        let reason = reason.filter(|why| !shown.contains(why.as_str()));
         reason.map(|why| format!(" ({why})")).unwrap_or_default()
     }
 
@@ -209,6 +212,7 @@ impl ValuePattern {
                 format!("one of {}", choices.collect::<Vec<_>>().join(", "))
             }
             Shape::Not(inner) => format!("not {}", inner.shown_with(vars)),
+            Shape::Match(pattern) => pattern.shown_with(vars),
             Shape::About { value, within } => {
                 let (value, within) = (value.shown_with(vars), within.shown_with(vars));
                 format!("about {value} (within {within})")

@@ -57,14 +57,29 @@ impl TextPattern {
             return Ok(regex.is_match(text));
         }
         let filled = self
-            .template
-            .fill_with(|name| {
-                vars.get(name)
-                    .map(|value| regex::escape(&super::compare::plain(value)))
-            })
+            .filled(vars)
             .map_err(|name| format!("`{name}` has no value"))?;
         let regex = Regex::new(&filled).map_err(|error| error.to_string())?;
         Ok(regex.is_match(text))
+    }
+
+    /// The regular expression; a variable matches its own text only. The error is the name of one without a value.
+    fn filled(&self, vars: &Vars) -> Result<String, String> {
+        self.template.fill_with(|name| {
+            let value = vars.get(name)?;
+            Some(regex::escape(&super::compare::plain(value)))
+        })
+    }
+
+    /// As a person reads it, with the values of its variables.
+    pub fn shown_with(&self, vars: &Vars) -> String {
+        if self.fixed.is_some() {
+            return self.to_string();
+        }
+        match self.filled(vars) {
+            Ok(filled) => format!("/{filled}/ (from `{}`)", self.template.source()),
+            Err(name) => format!("{self} (`{name}` has no value)"),
+        }
     }
 
     /// The names of its variables.
