@@ -184,6 +184,7 @@ fn relation(
     let schema = Schema {
         tables: &sandbox.tables(),
         tied: sandbox.is_tied(),
+        timed: &sandbox.timed(),
         mode: sandbox.txn_mode(),
     };
     DependencyRelation::of_plan(plan, schema)

@@ -69,6 +69,8 @@ pub struct Schema<'t> {
     pub tables: &'t [String],
     /// Whether foreign keys make statements touch more tables than they name.
     pub tied: bool,
+    /// Those that take the time into their rows by themselves.
+    pub timed: &'t [String],
     /// What the server begins transactions with, where that is known.
     pub mode: Option<TransactionMode>,
 }

@@ -25,7 +25,7 @@
 use super::footprint::Schema;
 use super::footprints::footprints;
 use crate::plan::TrialPlan;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, classify, names};
 
 /// Which pairs of steps depend on each other.
 #[derive(Debug, Clone, Default)]
@@ -53,11 +53,23 @@ impl DependencyRelation {
     pub fn of_plan(plan: &TrialPlan, schema: Schema<'_>) -> Self {
         // `always` looks at every state on the way, and a schema change makes tables that nobody could name before.
         let beyond = |text: &str| {
-            let small = text.to_ascii_lowercase();
-            classify(text).kind == Kind::Ddl || ["_schema", "mysql."].iter().any(|word| small.contains(word))
+            let names = names(text);
+            let of_server =
+                |name: &String| name.ends_with("_schema") || ["mysql", "sys"].contains(&name.as_str());
+            classify(text).kind == Kind::Ddl || names.iter().any(of_server)
         };
+        let filled: Option<Vec<String>> = plan
+            .statements()
+            .map(|one| one.text.fill(&plan.vars).ok())
+            .collect();
+        let told: Vec<String> = plan
+            .statements()
+            .map(|one| one.text.source().to_owned())
+            .collect();
+        let known = filled.as_deref().unwrap_or(&told);
         if plan.all_finals().any(|one| !one.always.is_empty())
-            || plan.statements().any(|one| beyond(one.text.source()))
+            || known.iter().chain(&told).any(|text| beyond(text))
+            || limits_rest(plan, known)
         {
             return Self::everything(plan.steps.len());
         }
@@ -114,6 +126,21 @@ impl DependencyRelation {
     }
 }
 
+/// Whether sessions may be ended since they rest while somebody takes time: then the time matters to all.
+fn limits_rest(plan: &TrialPlan, texts: &[String]) -> bool {
+    const LIMITS: [&str; 3] = [
+        "wait_timeout",
+        "interactive_timeout",
+        "tidb_idle_transaction_timeout",
+    ];
+    let is_limit = |name: &str| LIMITS.contains(&name.to_ascii_lowercase().as_str());
+    let mut of_sessions = plan.connections.iter().flat_map(|own| &own.vars);
+    of_sessions.any(|(name, _)| is_limit(name))
+        || texts
+            .iter()
+            .any(|text| names(text).iter().any(|name| is_limit(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -132,6 +159,7 @@ mod tests {
         let schema = Schema {
             tables: &["t", "u"].map(str::to_owned),
             tied: false,
+            timed: &[],
             mode: Some(TransactionMode::Pessimistic),
         };
         let relation = DependencyRelation::of_plan(&plan, schema);

@@ -240,6 +240,8 @@ impl<'p> Sequence<'p> {
         if self.schema.tied || touched.is_empty() {
             touched = (0..self.schema.tables.len()).collect();
         }
+        let timed = |table: &usize| self.schema.timed.contains(&self.schema.tables[*table]);
+        footprint.clock |= touched.iter().any(timed);
         footprint.reads.extend(&touched);
         footprint.locks.extend(&touched);
         let Some(begun) = &mut self.open else {

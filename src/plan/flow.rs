@@ -4,6 +4,7 @@ use super::connections::ConnectionPlan;
 use super::context::Context;
 use super::{Action, Step};
 use crate::source::Diagnostic;
+use crate::sql::{Kind, classify};
 
 impl Context<'_> {
     /// Follows who is blocked through the script. A blocked step that expects an error may end by itself
@@ -48,7 +49,7 @@ impl Context<'_> {
                 && let Some(slot) = blocked.get_mut(target)
                 && slot
                     .and_then(|earlier| steps.get(earlier))
-                    .is_some_and(Step::wants_error)
+                    .is_some_and(|earlier| earlier.wants_error() && ends_by_kill(earlier))
             {
                 *slot = None;
             }
@@ -68,4 +69,15 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Whether a KILL ends the wait of this step for certain. TiDB goes on waiting for a user-level lock, and with a schema
+/// change: the step that ends such a wait may say `unblocks`.
+fn ends_by_kill(step: &Step) -> bool {
+    let statements = step.action.statements();
+    statements.iter().all(|one| {
+        let statement = classify(one.text.source());
+        let goes_on = matches!(statement.kind, Kind::Ddl | Kind::Execute | Kind::Other);
+        !goes_on && !statement.takes_user_lock()
+    })
 }

@@ -1,11 +1,11 @@
 //! Whether a step is blocked, and by whom: as the server shows it, with the trial's own names.
 
 use super::driver::Driver;
-use crate::history::{Stopped, Wait, WaitRule};
+use crate::history::{SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait::{self, LockView, SchemaWait};
 use crate::machine::vars_of;
 use crate::plan::ControlId;
-use crate::sql::{Kind, Product, Statement, classify};
+use crate::sql::{Kind, Product, Statement, UserLockFunction, classify, user_lock_in};
 
 /// What holds a step back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,14 @@ impl Blocked {
     pub fn is_by_trial(&self) -> bool {
         !self.holders.is_empty() || self.rule == WaitRule::InnoDb
     }
+}
+
+/// Which user-level locks a statement asks for.
+enum Asked {
+    /// These, as its text has them.
+    These(Vec<String>),
+    /// Its text does not tell.
+    Unknown,
 }
 
 impl Driver<'_> {
@@ -96,31 +104,84 @@ impl Driver<'_> {
             || self.wait_of(record).is_some_and(otherwise)
     }
 
-    /// A wait for a user-level lock. The server shows which lock is waited for, not which session does; but only those
-    /// of this trial use the lock now, and they know who took it.
+    /// A wait for a user-level lock. The server shows which lock is waited for, not which session waits, nor which one has
+    /// it; but only those of this trial use the lock now. So it is known where all that may ask for the lock are among the
+    /// waiters, and where one alone can have it; otherwise it is not known, and no wait.
     fn user_lock_wait(&self, view: &LockView, connection: usize, record: usize) -> Option<Blocked> {
-        let statement = self.statement(record);
-        let unknown = matches!(statement.kind, Kind::Execute | Kind::Other);
-        if !unknown && !statement.takes_user_lock() {
+        let Asked::These(own) = self.asked_user_locks(record) else {
+            return None;
+        };
+        let awaited = |name: &str| {
+            let waiters = view.awaited_user_locks();
+            waiters.filter(|other| other.eq_ignore_ascii_case(name)).count()
+        };
+        let name = own.into_iter().find(|name| awaited(name) > 0)?;
+        let running = self.sessions.iter().filter_map(|slot| slot.running);
+        let may_wait = |record: &usize| match self.asked_user_locks(*record) {
+            Asked::These(names) => names.contains(&name),
+            Asked::Unknown => true,
+        };
+        if running.filter(may_wait).count() > awaited(&name) {
             return None;
         }
-        let may_wait_for = |name: &str| match &statement.kind {
-            Kind::GetLock { name: Some(own) } => own.eq_ignore_ascii_case(name),
-            _ => true,
+        let others = || (0..self.sessions.len()).filter(|number| *number != connection);
+        let has = |number: &usize, certain: bool| {
+            let database = self.database_of(*number);
+            let is = |told: &str| user_lock_in(told, &database).is_none_or(|held| held == name);
+            let transaction = &self.sessions[*number].transaction;
+            match certain {
+                true => transaction.has_user_lock(is),
+                false => transaction.may_hold_user_lock(is),
+            }
         };
-        view.awaited_user_locks()
-            .filter(|name| may_wait_for(name))
-            .find_map(|name| {
-                let holders = (0..self.sessions.len()).filter(|number| *number != connection);
-                let holders: Vec<usize> = holders
-                    .filter(|number| self.sessions[*number].transaction.holds_user_lock(Some(name)))
-                    .collect();
-                (!holders.is_empty()).then(|| Blocked {
-                    rule: WaitRule::UserLock,
-                    holders,
-                    key: Some(format!("user-level lock {name}")),
-                })
-            })
+        let mut holders: Vec<usize> = others().filter(|number| has(number, true)).collect();
+        if holders.is_empty() {
+            holders = others().filter(|number| has(number, false)).collect();
+        }
+        (holders.len() == 1).then(|| Blocked {
+            rule: WaitRule::UserLock,
+            holders,
+            key: Some(format!("user-level lock {name}")),
+        })
+    }
+
+    /// The database that a connection begins in.
+    fn database_of(&self, connection: usize) -> String {
+        let vars = vars_of(&self.plan, &self.coordinator, Some(connection));
+        let name = match &self.plan.connections[connection].database {
+            Some(own) => format!("database.{own}"),
+            None => "database".to_owned(),
+        };
+        match vars.get(&name) {
+            Some(SqlValue::Text(real)) => real.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// The user-level locks that a running step's statement asks for, in lower case.
+    fn asked_user_locks(&self, record: usize) -> Asked {
+        let text = self.statement_text(record);
+        let connection = self.connection_of(record);
+        let executed = self.sessions[connection].transaction.executed(&text);
+        let statement = classify(executed.unwrap_or(&text));
+        let mut names = Vec::new();
+        for call in statement.user_locks() {
+            if call.function != UserLockFunction::Get {
+                continue;
+            }
+            let name = call
+                .name
+                .told()
+                .map(|told| user_lock_in(told, &self.database_of(connection)));
+            match name.flatten() {
+                Some(name) => names.push(name),
+                None => return Asked::Unknown,
+            }
+        }
+        match executed {
+            None if statement.is_execute() => Asked::Unknown,
+            _ => Asked::These(names),
+        }
     }
 
     /// Whether a step's statement may be a schema change.

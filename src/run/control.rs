@@ -45,6 +45,20 @@ impl Control {
         })
     }
 
+    /// A session as good as new, in this database.
+    pub async fn renew(&mut self, database: &str) -> Result<(), TrialError> {
+        let connection = Connection::open(&self.config, &self.options)
+            .await
+            .map_err(|error| TrialError::connect("the control connection", &error))?;
+        std::mem::replace(&mut self.connection, connection).close().await;
+        let outcome = self.execute(&format!("use `{database}`")).await;
+        if outcome.is_error() {
+            let got = crate::history::describe(&outcome);
+            return Err(TrialError::new(format!("use {database}: {got}")));
+        }
+        Ok(())
+    }
+
     /// Asks for the mode that sessions begin transactions with.
     pub async fn ask_txn_mode(&mut self) {
         if self.connection.product() != Product::TiDb {

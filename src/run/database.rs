@@ -7,6 +7,7 @@ use super::settings::RunSettings;
 use crate::history::{FailedTeardown, SqlValue, Vars};
 use crate::plan::{ControlId, Statement, TrialPlan};
 use crate::server::Server;
+use crate::sql::{Kind, classify};
 
 /// The names of the trial's databases: its own and those that connections name.
 #[must_use]
@@ -91,6 +92,15 @@ async fn control_statement(
     Ok(())
 }
 
+/// Whether a statement may leave something in its session.
+fn stays_in_session(sql: &str) -> bool {
+    let plain = matches!(
+        classify(sql).kind,
+        Kind::Ddl | Kind::Dml | Kind::Select { .. } | Kind::Sleep
+    );
+    !plain || sql.contains('@')
+}
+
 /// Makes the trial's databases and runs its setup; returns the variables.
 pub(crate) async fn prepare(
     plan: &TrialPlan,
@@ -128,10 +138,26 @@ pub(crate) async fn prepare(
             control_statement(&mut controls[control], statement, &vars).await?;
         }
     }
-    // A `use` in the setup must not move the final queries.
-    controls[main]
-        .execute(&format!("use `{}`", settings.database))
-        .await;
+    // What the setup leaves in its session (a transaction, variables, temporary tables, a `use`) must not reach the final
+    // tables and queries.
+    for control in controls.ids().collect::<Vec<_>>() {
+        let setup = match control.server {
+            Some(number) => plan
+                .servers
+                .get(number)
+                .map_or(&[][..], |own| own.setup.as_slice()),
+            None => &[],
+        };
+        let setup = if control == main {
+            plan.setup.as_slice()
+        } else {
+            setup
+        };
+        let text = |one: &Statement| one.text.fill(&vars).unwrap_or_default();
+        if setup.iter().any(|one| stays_in_session(&text(one))) {
+            controls[control].renew(&settings.database).await?;
+        }
+    }
     clock.ends("setup");
     Ok(vars)
 }

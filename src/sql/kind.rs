@@ -68,8 +68,18 @@ pub enum Kind {
     Other,
 }
 
+/// So many statements within a statement are looked into; deeper, it can be anything.
+const DEPTH_MAX: usize = 8;
+
 /// Tells the kind of one statement.
 pub(super) fn kind(cursor: &Cursor<'_>) -> Kind {
+    kind_within(cursor, 0)
+}
+
+fn kind_within(cursor: &Cursor<'_>, depth: usize) -> Kind {
+    if depth > DEPTH_MAX {
+        return Kind::Execute;
+    }
     let Some(verb) = cursor.verb() else {
         return Kind::Other;
     };
@@ -87,9 +97,11 @@ pub(super) fn kind(cursor: &Cursor<'_>) -> Kind {
         "release" if cursor.word(1, "savepoint") => Kind::ReleaseSavepoint,
         "set" => set::targets(cursor).map_or(Kind::Other, Kind::Set),
         "select" | "table" | "values" | "do" => select_kind(cursor),
-        "with" => within(cursor).unwrap_or_else(|| select_kind(cursor)),
-        "explain" | "desc" | "describe" if cursor.word(1, "analyze") => within(cursor).unwrap_or(Kind::Other),
-        "trace" => within(cursor).unwrap_or(Kind::Other),
+        "with" => within(cursor, depth).unwrap_or_else(|| select_kind(cursor)),
+        "explain" | "desc" | "describe" if cursor.word(1, "analyze") => {
+            within(cursor, depth).unwrap_or(Kind::Other)
+        }
+        "trace" => within(cursor, depth).unwrap_or(Kind::Other),
         "insert" | "update" | "delete" | "replace" | "batch" => Kind::Dml,
         "load" if cursor.any_word(1, &["data", "xml"]) => Kind::Dml,
         // TiDB carries these out inside the session: they commit nothing.
@@ -112,7 +124,7 @@ pub(super) fn kind(cursor: &Cursor<'_>) -> Kind {
 }
 
 /// What a statement runs that begins with something else: the main part after WITH, EXPLAIN ANALYZE, TRACE.
-fn within(cursor: &Cursor<'_>) -> Option<Kind> {
+fn within(cursor: &Cursor<'_>, depth: usize) -> Option<Kind> {
     const MAIN: &[&str] = &[
         "select", "update", "delete", "insert", "replace", "table", "batch", "values",
     ];
@@ -125,7 +137,7 @@ fn within(cursor: &Cursor<'_>) -> Option<Kind> {
                 .any(|token| token.is_word("select"))
                 .then(|| select_kind(cursor))
         }
-        Some(main) => Some(kind(&main)),
+        Some(main) => Some(kind_within(&main, depth + 1)),
     }
 }
 

@@ -33,5 +33,5 @@ pub use split::{Piece, SplitError, split, statement_count};
 pub use statement::{Statement, classify, placeholders, verb};
 pub use tables::{named_tables, names};
 pub use transaction_change::TransactionChange;
-pub use user_lock::{UserLockCall, UserLockFunction, UserLockName};
+pub use user_lock::{UserLockCall, UserLockFunction, UserLockName, user_lock_in};
 pub use whole_server::{ACCOUNT_TABLES, ServerChange};

@@ -30,6 +30,34 @@ pub enum UserLockName {
     Unknown,
 }
 
+impl UserLockName {
+    /// What tells this name from others, where the text does: a literal, or an expression of the database.
+    #[must_use]
+    pub fn told(&self) -> Option<&str> {
+        match self {
+            Self::Literal(name) | Self::OfDatabase(name) => Some(name),
+            Self::Parameter(_) | Self::Unknown => None,
+        }
+    }
+}
+
+/// The name of a lock that a text tells as [`UserLockName::told`], in a session of this database. Nothing for an expression
+/// that only the server computes.
+#[must_use]
+pub fn user_lock_in(told: &str, database: &str) -> Option<String> {
+    if ["database()", "schema()"].contains(&told) {
+        return Some(database.to_lowercase());
+    }
+    match told.strip_prefix("concat(database(),'") {
+        Some(rest) => {
+            let rest = rest.strip_suffix("')").filter(|rest| !rest.contains('\''))?;
+            Some(format!("{}{rest}", database.to_lowercase()))
+        }
+        None if told.contains("database(") || told.contains("schema(") => None,
+        None => Some(told.to_lowercase()),
+    }
+}
+
 /// One call in a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserLockCall {

@@ -49,22 +49,8 @@ pub const ACCOUNT_TABLES: &[&str] = &[
     "role_edges",
     "password_history",
 ];
-/// Tables of `mysql` that hold settings of the server.
-const SERVER_TABLES: &[&str] = &[
-    "procs_priv",
-    "roles_mapping",
-    "proxies_priv",
-    "global_variables",
-    "tidb",
-    "bind_info",
-    "opt_rule_blacklist",
-    "expr_pushdown_blacklist",
-    "plugin",
-    "func",
-    "servers",
-    "capture_plan_baselines_blacklist",
-    "tidb_runaway_watch",
-];
+/// Tables of `mysql` whose rows are of single jobs: a trial may write those of its own.
+const OF_TRIALS: &[&str] = &["tidb_import_jobs"];
 
 /// What a statement changes of the whole server, whatever databases there are.
 pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
@@ -116,7 +102,19 @@ pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
         "query" => when(any(&["watch"]), Lasting),
         "lock" | "unlock" => when(any(&["instance"]), Passing),
         "start" => when(any(&["slave", "replica", "group_replication", "all"]), Lasting),
-        "load" => when(any(&["index"]), Passing),
+        "load" if any(&["index"]) => Passing,
+        "load" | "batch" => when(names_server_table(cursor), Lasting),
+        // What stands within is what is run.
+        "with" | "explain" | "desc" | "describe" | "trace" => {
+            const WRITES: &[&str] = &["insert", "update", "delete", "replace"];
+            let runs = verb == "with" || verb == "trace" || any(&["analyze"]);
+            let within = WRITES.iter().any(|word| cursor.has_word(word));
+            match runs && within && names_server_table(cursor) {
+                true if names_accounts(cursor) => Objects,
+                true => Lasting,
+                false => None,
+            }
+        }
         "plan" => when(cursor.has_word("load"), Lasting),
         "insert" | "update" | "delete" | "replace" => match target_table(cursor) {
             Some((Some(database), table)) if database.eq_ignore_ascii_case("mysql") => {
@@ -124,13 +122,39 @@ pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
                 if ACCOUNT_TABLES.contains(&table.as_str()) {
                     Objects
                 } else {
-                    when(SERVER_TABLES.contains(&table.as_str()), Lasting)
+                    when(!OF_TRIALS.contains(&table.as_str()), Lasting)
+                }
+            }
+            // UPDATE and DELETE of several tables.
+            _ if ["update", "delete"].contains(&verb.as_str()) && names_server_table(cursor) => {
+                match names_accounts(cursor) {
+                    true => Objects,
+                    false => Lasting,
                 }
             }
             _ => None,
         },
         verb => when(LASTING_VERBS.contains(&verb), Lasting),
     }
+}
+
+/// The tables that a statement names with `mysql` before them.
+fn server_tables<'c>(cursor: &'c Cursor<'_>) -> impl Iterator<Item = String> + 'c {
+    let named = (0..cursor.tokens.len()).filter_map(|at| match cursor.qualified_name(at) {
+        Some((Some(database), table)) if database.eq_ignore_ascii_case("mysql") => {
+            Some(table.to_ascii_lowercase())
+        }
+        _ => None,
+    });
+    named.filter(|table| !OF_TRIALS.contains(&table.as_str()))
+}
+
+fn names_server_table(cursor: &Cursor<'_>) -> bool {
+    server_tables(cursor).next().is_some()
+}
+
+fn names_accounts(cursor: &Cursor<'_>) -> bool {
+    server_tables(cursor).any(|table| ACCOUNT_TABLES.contains(&table.as_str()))
 }
 
 /// Whether a KILL names its session by a number.
@@ -184,6 +208,11 @@ pub(super) fn changed_databases(cursor: &Cursor<'_>) -> Vec<String> {
     .contains(&verb.as_str())
     {
         return Vec::new();
+    }
+    if verb == "alter" && (cursor.has_word("rename") || cursor.has_word("exchange")) {
+        // ALTER TABLE a RENAME TO b.c; ALTER TABLE a EXCHANGE PARTITION p WITH TABLE b.c.
+        let names = (0..cursor.tokens.len()).filter_map(|at| cursor.qualified_name(at)?.0);
+        return names.collect();
     }
     // The word that says what is made or changed, before any name.
     let what = cursor.tokens.iter().position(|token| {

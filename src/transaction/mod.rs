@@ -118,9 +118,21 @@ impl Transaction {
         self.open || !self.autocommit
     }
 
-    /// Whether this user-level lock is held, or may be.
-    pub fn holds_user_lock(&self, name: Option<&str>) -> bool {
-        self.user_locks.may_hold(name)
+    /// Whether a user-level lock of which this is so is held, or may be; names are as [`UserLockName::told`] tells them.
+    ///
+    /// [`UserLockName::told`]: crate::sql::UserLockName::told
+    pub fn may_hold_user_lock(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.user_locks.may_hold(is)
+    }
+
+    /// The same for certain: its call returned 1.
+    pub fn has_user_lock(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.user_locks.has(is)
+    }
+
+    /// What EXECUTE runs, where the session prepared it and the text is known.
+    pub fn executed(&self, sql: &str) -> Option<&str> {
+        self.prepared.executed(sql)
     }
 
     /// Takes note of a statement, its outcome, and what the server said of the session then. Returns the number of the

@@ -1,13 +1,15 @@
 //! The user-level locks that a session holds, or may hold, as far as its own statements tell.
 
 use crate::history::{Outcome, RowSet, SqlValue};
-use crate::sql::{Kind, Statement, UserLockCall, UserLockFunction, UserLockName};
+use crate::sql::{Kind, Statement, UserLockCall, UserLockFunction};
 
 /// The locks of one session. One that is got twice is released twice, as the server has it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UserLocks {
     /// For each time that one was got, or may have been: its name in lower case, where the text has it.
     held: Vec<Option<String>>,
+    /// Those of which a call returned 1, which has not been released since.
+    certain: Vec<String>,
 }
 
 impl UserLocks {
@@ -15,12 +17,14 @@ impl UserLocks {
         self.held.is_empty()
     }
 
-    /// Whether this one is held, or may be; `None` is one of a name that is not known.
-    pub fn may_hold(&self, name: Option<&str>) -> bool {
-        self.held.iter().any(|held| match (held, name) {
-            (Some(held), Some(name)) => *held == name.to_lowercase(),
-            (None, _) | (_, None) => true,
-        })
+    /// Whether one of which this is so is held, or may be: one whose name is not known may be any.
+    pub fn may_hold(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.held.iter().any(|held| held.as_deref().is_none_or(&is))
+    }
+
+    /// Whether one of which this is so is held for certain.
+    pub fn has(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.certain.iter().any(|held| is(held))
     }
 
     /// Takes note of a statement and what came of it. `known` tells that it is what the server ran, and no EXECUTE of
@@ -30,7 +34,7 @@ impl UserLocks {
             Outcome::Rows(rows) => (Some(rows), true),
             Outcome::Done(_) => (None, true),
             Outcome::Lost { .. } => {
-                self.held.clear();
+                *self = Self::default();
                 return;
             }
             Outcome::Refused(_) if is_single(statement) => return,
@@ -58,16 +62,26 @@ impl UserLocks {
             // Not got, or nothing to release.
             return;
         }
-        let name = match &call.name {
-            UserLockName::Literal(name) => Some(name.clone()),
-            UserLockName::OfDatabase(_) | UserLockName::Parameter(_) | UserLockName::Unknown => None,
-        };
+        let name = call.name.told().map(str::to_owned);
         match call.function {
-            UserLockFunction::Get => self.held.push(name),
+            UserLockFunction::Get => {
+                if returned == Some(&SqlValue::Int(1)) {
+                    self.certain.extend(name.iter().map(|name| name.to_lowercase()));
+                }
+                self.held.push(name);
+            }
             UserLockFunction::Look => {}
             _ if !complete => {}
-            UserLockFunction::ReleaseAll => self.held.clear(),
+            UserLockFunction::ReleaseAll => *self = Self::default(),
             UserLockFunction::Release => {
+                match name.as_ref().map(|name| name.to_lowercase()) {
+                    Some(name) => {
+                        if let Some(at) = self.certain.iter().rposition(|held| *held == name) {
+                            self.certain.remove(at);
+                        }
+                    }
+                    None => self.certain.clear(),
+                }
                 // Of several of one name one is released. Where the name is not known, any may be.
                 let at = self.held.iter().rposition(|held| *held == name);
                 if let Some(at) = at.filter(|_| name.is_some() || self.held.len() == 1) {

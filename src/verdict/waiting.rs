@@ -67,7 +67,13 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
                 None => "it was not seen to wait".to_owned(),
             };
             let finding = Finding::new(blocked.span, format!("{own}: expected to be blocked, but {got}"));
-            findings.push(finding.label("expected here").also(step.span, "this step"));
+            let finding = finding.also(step.span, "this step");
+            findings.push(finding.label(match names_its_locks(&record.text) {
+                true => "expected here",
+                false => {
+                    "the name of the user-level lock is not a literal, so the server does not show who waits for it"
+                }
+            }));
         }
         (Some(blocked), Some(_)) => {
             for (by, span) in &blocked.by {
@@ -130,6 +136,13 @@ enum EndedBy {
     OwnLimit,
     /// Its session or its statement was killed.
     Kill,
+}
+
+/// Whether the text tells which user-level locks it asks for.
+fn names_its_locks(text: &str) -> bool {
+    let statement = classify(text);
+    let mut asked = statement.user_locks().iter();
+    !asked.any(|call| call.function == UserLockFunction::Get && call.name.told().is_none())
 }
 
 /// Whether a statement does nothing but ask for user-level locks, and has not got them.

@@ -188,3 +188,21 @@ pub(super) fn makes_databases(plan: &TrialPlan) -> bool {
         names.contains("create") && (names.contains("database") || names.contains("schema"))
     })
 }
+
+/// Whether something reads rows as they were some time ago: rows of the schedule before must not be among them.
+pub(super) fn reads_the_past(plan: &TrialPlan) -> bool {
+    const SETTINGS: [&str; 5] = [
+        "tidb_read_staleness",
+        "tidb_snapshot",
+        "tidb_external_ts",
+        "tidb_enable_external_ts_read",
+        "tx_read_ts",
+    ];
+    let is_setting = |name: &str| SETTINGS.contains(&name.to_ascii_lowercase().as_str());
+    let mut of_sessions = plan.connections.iter().flat_map(|own| &own.vars);
+    of_sessions.any(|(name, _)| is_setting(name))
+        || texts(plan).flatten().any(|text| {
+            let names = names(&text);
+            names.iter().any(|name| is_setting(name)) || (names.contains("as") && names.contains("of"))
+        })
+}

@@ -27,7 +27,7 @@ use crate::run::{
 use crate::server::Server;
 use crate::server_state::{Left, ServerState};
 use crate::sql::{Product, TransactionMode};
-use changes::{changes_rows_only, names_row_ids, sessions_stay};
+use changes::{changes_rows_only, names_row_ids, reads_the_past, sessions_stay};
 use tables::Tables;
 
 /// One run of the steps in an order.
@@ -85,7 +85,7 @@ impl Sandbox {
         let controls = Controls::open(server, own).await?;
         let mut sandbox = Self {
             reopen: !sessions_stay(&plan),
-            tables_change: !changes_rows_only(&plan) || names_row_ids(&plan),
+            tables_change: !changes_rows_only(&plan) || names_row_ids(&plan) || reads_the_past(&plan),
             tables: Tables::new(&plan, &settings.database),
             coordinator: coordinator(&plan, Vars::new()),
             plan,
@@ -125,6 +125,12 @@ impl Sandbox {
     #[must_use]
     pub fn is_tied(&self) -> bool {
         self.tables.are_tied()
+    }
+
+    /// Tables that take the time into their rows by themselves.
+    #[must_use]
+    pub fn timed(&self) -> Vec<String> {
+        self.tables.timed().to_vec()
     }
 
     /// What the server begins transactions with, where that is known.

@@ -30,7 +30,7 @@ struct Snapshot {
     columns: Vec<String>,
     /// Their values.
     rows: Vec<Vec<SqlValue>>,
-    /// All columns, as they are read.
+    /// All columns, in the order in which they are read: that, too, is part of what the setup left.
     whole: Vec<Vec<SqlValue>>,
 }
 
@@ -47,6 +47,8 @@ pub(super) struct Tables {
     tables: Vec<Table>,
     /// Whether a foreign key ties tables to each other.
     tied: bool,
+    /// Tables that take the time into their rows by themselves.
+    timed: Vec<String>,
     /// Whether there are no views and sequences.
     only_tables: bool,
     /// The tables as the setup left them, where they can be put back.
@@ -64,6 +66,7 @@ impl Tables {
             alone: plan.servers.is_empty() && plan.databases.is_empty() && !makes_databases(plan),
             tables: Vec::new(),
             tied: false,
+            timed: Vec::new(),
             only_tables: false,
             snapshot: None,
             now: Vec::new(),
@@ -81,6 +84,11 @@ impl Tables {
 
     pub fn are_tied(&self) -> bool {
         self.tied
+    }
+
+    /// Tables that take the time into their rows by themselves: a column's default, or ON UPDATE.
+    pub fn timed(&self) -> &[String] {
+        &self.timed
     }
 
     /// Whether rows can be put back.
@@ -170,6 +178,26 @@ impl Tables {
         )
         .await?;
         self.tied = ties.rows.iter().flatten().any(|cell| *cell != SqlValue::Int(0));
+        let timed = ask(
+            control,
+            &format!(
+                "select distinct table_name from information_schema.columns where table_schema = '{}' and \
+                 (lower(extra) like '%on update%' or lower(column_default) like '%current_timestamp%' or \
+                 lower(column_default) like '%now(%' or lower(column_default) like '%uuid%' or \
+                 lower(column_default) like '%date%')",
+                self.databases[0]
+            ),
+        )
+        .await?;
+        self.timed = timed
+            .rows
+            .into_iter()
+            .flatten()
+            .filter_map(|cell| match cell {
+                SqlValue::Text(name) => Some(name),
+                _ => None,
+            })
+            .collect();
         self.snapshot = None;
         if plain && self.alone && keep {
             self.keep_rows(control).await?;
@@ -206,12 +234,12 @@ impl Tables {
             let rows = ask(control, &select).await?.rows;
             let whole = ask(control, &table.select).await?.rows;
             count += rows.len();
-            *now = Some(sorted(&whole));
+            *now = Some(whole.clone());
             snapshot.push(Snapshot {
                 name: name.clone(),
                 columns,
                 rows,
-                whole: sorted(&whole),
+                whole: whole.clone(),
             });
         }
         self.snapshot = Some(snapshot).filter(|_| count <= ROWS_KEPT_MAX);
@@ -225,7 +253,7 @@ impl Tables {
             let started = Instant::now();
             let outcome = control.execute(&table.select).await;
             *now = match &outcome {
-                Outcome::Rows(set) => Some(sorted(&set.rows)),
+                Outcome::Rows(set) => Some(set.rows.clone()),
                 _ => None,
             };
             history.asked.push((table.select.clone(), history.checks.len()));
@@ -261,7 +289,7 @@ impl Tables {
         }
         for number in differ {
             let rows = ask(control, &select_all(&snapshot[number].name)).await?.rows;
-            self.now[number] = Some(sorted(&rows));
+            self.now[number] = Some(rows.clone());
         }
         Ok((0..snapshot.len()).all(|number| self.now[number].as_ref() == Some(&snapshot[number].whole)))
     }
@@ -307,10 +335,4 @@ fn escaped(text: &str) -> String {
 /// As the final expectations read a table, too.
 fn select_all(name: &str) -> String {
     format!("select * from {}", quoted(name))
-}
-
-fn sorted(rows: &[Vec<SqlValue>]) -> Vec<Vec<SqlValue>> {
-    let mut keyed: Vec<(String, &Vec<SqlValue>)> = rows.iter().map(|row| (format!("{row:?}"), row)).collect();
-    keyed.sort_by(|one, other| one.0.cmp(&other.0));
-    keyed.into_iter().map(|(_, row)| row.clone()).collect()
 }
