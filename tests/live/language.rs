@@ -190,6 +190,7 @@ fn leftovers(kind: &str, files: &[PathBuf]) -> Vec<String> {
 /// known, databases, the server and its log.
 fn stable(text: &str) -> String {
     let regex = |pattern: &str| Regex::new(pattern).expect("a pattern");
+    let moment = regex(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}");
     let timeline = regex(r"^ *(\d+\.\d ms|end)? +│ ");
     let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
     let spaces = regex(r" +│");
@@ -244,6 +245,7 @@ fn stable(text: &str) -> String {
         } else {
             line.to_string()
         };
+        let line = moment.replace_all(&line, "A MOMENT");
         let line = looks.replace(&line, "N $1");
         let line = job.replace(&line, |found: &Captures<'_>| match found.get(1) {
             Some(kind) => format!("{} job N", kind.as_str()),
