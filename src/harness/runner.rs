@@ -351,6 +351,7 @@ impl Runner {
 
     /// Stops the run's server; no trial can be run after it.
     pub async fn stop(&self) {
+        self.servers.leave_to_signal().await;
         self.servers.stop().await;
     }
 

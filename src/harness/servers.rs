@@ -19,6 +19,9 @@ const TERMINATED: u8 = 143;
 /// How long it may take to end by oneself.
 const GENTLY_MAX: Duration = Duration::from_secs(20);
 
+/// Longer than what is done after a signal may take.
+const SIGNAL_MAX: Duration = Duration::from_secs(30);
+
 pub(super) struct Servers {
     pub settings: ServerSettings,
     choice: OnceCell<Result<Choice, String>>,
@@ -28,6 +31,8 @@ pub(super) struct Servers {
     pub turns: Turns,
     /// To what the run's server is to be set back.
     pub undo: Mutex<Option<Undo>>,
+    /// Whether a signal is ending the process.
+    interrupted: AtomicBool,
     run: String,
     next: AtomicU64,
 }
@@ -50,6 +55,7 @@ impl Servers {
             given_up: Mutex::new(Vec::new()),
             turns: Turns::default(),
             undo: Mutex::new(None),
+            interrupted: AtomicBool::new(false),
             run: format!("tsc_{:x}_{random:08x}", std::process::id()),
             next: AtomicU64::new(1),
         }
@@ -137,6 +143,14 @@ impl Servers {
         }
     }
 
+    /// Does not return where a signal is ending the process: whoever has nothing more to do must not end it first, with
+    /// another code and before the server is set back.
+    pub async fn leave_to_signal(&self) {
+        if self.interrupted.load(Ordering::SeqCst) {
+            tokio::time::sleep(SIGNAL_MAX).await;
+        }
+    }
+
     /// Stops the run's server, and removes what is left of those that were given up.
     pub async fn stop(&self) {
         let server = self.shared.lock().await.take().and_then(Result::ok);
@@ -184,6 +198,7 @@ impl Servers {
                     () = tokio::time::sleep(GENTLY_MAX) => code,
                 };
             }
+            servers.interrupted.store(true, Ordering::SeqCst);
             super::output::say("interrupted: stopping the server");
             // What a trial has changed of a server that stays comes first.
             drop(tokio::time::timeout(Duration::from_secs(10), servers.set_back_now()).await);
