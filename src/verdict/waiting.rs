@@ -110,8 +110,14 @@ fn holder(
         return;
     }
     let finding = if wait.holders.is_empty() {
-        let message = format!("{own}: it is blocked, but not by {wanted}");
-        Finding::new(span, message).label("a session outside of this trial holds what it waits for")
+        let message = match wait.rule {
+            WaitRule::InnoDb => format!("{own}: it is blocked, and by whom is not shown"),
+            _ => format!("{own}: it is blocked, but not by {wanted}"),
+        };
+        Finding::new(span, message).label(match wait.rule {
+            WaitRule::InnoDb => "InnoDB does not say who holds what it waits for: write `blocked: true`",
+            _ => "a session outside of this trial holds what it waits for",
+        })
     } else {
         let actual = names(plan, &wait.holders);
         let message =

@@ -174,7 +174,7 @@ steps:
   - alice: begin
   - alice: update t set n = 1 where id = 1
   - bob: update t set n = n + 1 where id = 1
-    blocked_by: alice
+    blocked: true
   - alice: commit
     unblocks: bob
 expect: {tables: {t: [[1, 2]]}}
@@ -233,13 +233,13 @@ fn the_same_orders_on_tidb_and_mariadb() {
     assert_eq!(code, Some(0), "{out}{err}");
     has(
         &format!("{out}{err}"),
-        &["InnoDB's status or the list of processes showed"],
+        &["InnoDB's status or the list of processes shows"],
     );
     let wrong = file(
         folder.path(),
         "wrong.yaml",
         &SCRIPT
-            .replace("    blocked_by: alice\n", "")
+            .replace("    blocked: true\n", "")
             .replace("    unblocks: bob\n", ""),
     );
     let (code, out, err) = run(&["run", &wrong], Some(&maria.url()));
