@@ -224,11 +224,9 @@ impl Connection {
     pub async fn execute(&mut self, sql: &str) -> Outcome {
         let count = statement_count(sql);
         if count > 1 {
-            return Outcome::Refused(SqlError {
-                code: 1105,
-                sqlstate: "HY000".to_owned(),
-                message: format!("this text has {count} statements, and was not sent: run them one by one"),
-            });
+            return Outcome::Unanswered {
+                reason: format!("this text has {count} statements, and was not sent: run them one by one"),
+            };
         }
         if let Some(outcome) = self.by_script(|| Sent::Text(sql.to_owned())) {
             return outcome;

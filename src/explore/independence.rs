@@ -24,7 +24,7 @@
 
 use super::footprint::Schema;
 use super::footprints::footprints;
-use crate::plan::TrialPlan;
+use crate::plan::{Statement, TrialPlan};
 use crate::sql::{Kind, classify, names};
 
 /// Which pairs of steps depend on each other.
@@ -58,18 +58,14 @@ impl DependencyRelation {
                 |name: &String| name.ends_with("_schema") || ["mysql", "sys"].contains(&name.as_str());
             classify(text).kind == Kind::Ddl || names.iter().any(of_server)
         };
-        let filled: Option<Vec<String>> = plan
-            .statements()
-            .map(|one| one.text.fill(&plan.vars).ok())
-            .collect();
-        let told: Vec<String> = plan
-            .statements()
-            .map(|one| one.text.source().to_owned())
-            .collect();
-        let known = filled.as_deref().unwrap_or(&told);
+        let text = |one: &Statement| {
+            let source = one.text.source();
+            one.text.fill(&plan.vars).unwrap_or_else(|_| source.to_owned())
+        };
+        let texts: Vec<String> = plan.statements().map(text).collect();
         if plan.all_finals().any(|one| !one.always.is_empty())
-            || known.iter().chain(&told).any(|text| beyond(text))
-            || limits_rest(plan, known)
+            || texts.iter().any(|text| beyond(text))
+            || limits_rest(plan, &texts)
         {
             return Self::everything(plan.steps.len());
         }

@@ -77,7 +77,7 @@ mod tests {
     fn a_test_below_a_folder_has_a_database_of_its_own_name() {
         let own = |path| own_database(path);
         assert_eq!(
-            own("/home/me/t/planner/core/cbo.test").as_deref(),
+            own("/tests/t/planner/core/cbo.test").as_deref(),
             Some("planner__core__cbo")
         );
         assert_eq!(own("t/cbo.test"), None);

@@ -141,20 +141,11 @@ pub(crate) async fn prepare(
     // What the setup leaves in its session (a transaction, variables, temporary tables, a `use`) must not reach the final
     // tables and queries.
     for control in controls.ids().collect::<Vec<_>>() {
-        let setup = match control.server {
-            Some(number) => plan
-                .servers
-                .get(number)
-                .map_or(&[][..], |own| own.setup.as_slice()),
-            None => &[],
-        };
-        let setup = if control == main {
-            plan.setup.as_slice()
-        } else {
-            setup
-        };
+        let of_server = control.server.and_then(|number| plan.servers.get(number));
+        let of_server = of_server.into_iter().flat_map(|own| &own.setup);
+        let of_trial = plan.setup.iter().filter(|_| control == main);
         let text = |one: &Statement| one.text.fill(&vars).unwrap_or_default();
-        if setup.iter().any(|one| stays_in_session(&text(one))) {
+        if of_trial.chain(of_server).any(|one| stays_in_session(&text(one))) {
             controls[control].renew(&settings.database).await?;
         }
     }

@@ -6,10 +6,16 @@ use crate::sql::{Kind, Statement, UserLockCall, UserLockFunction};
 /// The locks of one session. One that is got twice is released twice, as the server has it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UserLocks {
-    /// For each time that one was got, or may have been: its name in lower case, where the text has it.
-    held: Vec<Option<String>>,
-    /// Those of which a call returned 1, which has not been released since.
-    certain: Vec<String>,
+    /// For each time that one was got, or may have been.
+    held: Vec<Held>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    /// As [`UserLockName::told`](crate::sql::UserLockName::told) tells it, where the text does.
+    name: Option<String>,
+    /// Whether its call returned 1.
+    certain: bool,
 }
 
 impl UserLocks {
@@ -19,12 +25,13 @@ impl UserLocks {
 
     /// Whether one of which this is so is held, or may be: one whose name is not known may be any.
     pub fn may_hold(&self, is: impl Fn(&str) -> bool) -> bool {
-        self.held.iter().any(|held| held.as_deref().is_none_or(&is))
+        self.held.iter().any(|held| held.name.as_deref().is_none_or(&is))
     }
 
     /// Whether one of which this is so is held for certain.
     pub fn has(&self, is: impl Fn(&str) -> bool) -> bool {
-        self.certain.iter().any(|held| is(held))
+        let certain = self.held.iter().filter(|held| held.certain);
+        certain.filter_map(|held| held.name.as_deref()).any(is)
     }
 
     /// Takes note of a statement and what came of it. `known` tells that it is what the server ran, and no EXECUTE of
@@ -43,7 +50,10 @@ impl UserLocks {
             Outcome::Refused(_) | Outcome::TimedOut { .. } => (None, false),
         };
         if !known {
-            self.held.push(None);
+            self.held.push(Held {
+                name: None,
+                certain: false,
+            });
         }
         for call in statement.user_locks() {
             self.note_call(call, rows, complete);
@@ -65,25 +75,18 @@ impl UserLocks {
         let name = call.name.told().map(str::to_owned);
         match call.function {
             UserLockFunction::Get => {
-                if returned == Some(&SqlValue::Int(1)) {
-                    self.certain.extend(name.iter().map(|name| name.to_lowercase()));
-                }
-                self.held.push(name);
+                let certain = returned == Some(&SqlValue::Int(1));
+                self.held.push(Held { name, certain });
             }
             UserLockFunction::Look => {}
             _ if !complete => {}
             UserLockFunction::ReleaseAll => *self = Self::default(),
             UserLockFunction::Release => {
-                match name.as_ref().map(|name| name.to_lowercase()) {
-                    Some(name) => {
-                        if let Some(at) = self.certain.iter().rposition(|held| *held == name) {
-                            self.certain.remove(at);
-                        }
-                    }
-                    None => self.certain.clear(),
+                if name.is_none() {
+                    self.held.iter_mut().for_each(|held| held.certain = false);
                 }
                 // Of several of one name one is released. Where the name is not known, any may be.
-                let at = self.held.iter().rposition(|held| *held == name);
+                let at = self.held.iter().rposition(|held| held.name == name);
                 if let Some(at) = at.filter(|_| name.is_some() || self.held.len() == 1) {
                     self.held.remove(at);
                 }
@@ -133,7 +136,9 @@ mod tests {
             transaction.note(sql, outcome, None);
         }
         let names = transaction.user_locks.held.into_iter();
-        names.map(|name| name.unwrap_or_else(|| "?".to_owned())).collect()
+        names
+            .map(|held| held.name.unwrap_or_else(|| "?".to_owned()))
+            .collect()
     }
 
     #[test]

@@ -86,8 +86,7 @@ fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     command
         .args(args)
         .current_dir(folder)
-        .env("TIDB_PROVIDER", "embedded")
-        .env("NO_COLOR", "1");
+        .env("TIDB_PROVIDER", "embedded");
     for name in ["TIDB_URL", "TIDB_SCENARIOS_KEEP_DB", "RUST_LOG"] {
         command.env_remove(name);
     }

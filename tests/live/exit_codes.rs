@@ -9,10 +9,7 @@ use std::process::{Command, Stdio};
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = support::binary();
-    command
-        .args(args)
-        .env("NO_COLOR", "1")
-        .env_remove("TIDB_SCENARIOS");
+    command.args(args);
     for (name, value) in env {
         command.env(name, value);
     }
@@ -137,7 +134,6 @@ fn a_server_that_dies_fails_its_trial_with_its_log_and_the_next_trial_gets_anoth
             "--test-threads",
             "1",
         ])
-        .env("NO_COLOR", "1")
         .env("TIDB_PROVIDER", "embedded")
         .env("TMPDIR", folder.path())
         .env("RUST_LOG", "tidb_scenarios=debug")

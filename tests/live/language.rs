@@ -114,12 +114,7 @@ fn ordered(file: &Path, text: &str) -> String {
 }
 
 fn run(args: &[&str]) -> Output {
-    support::binary()
-        .args(args)
-        .env_remove("TIDB_SCENARIOS")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the binary starts")
+    support::binary().args(args).output().expect("the binary starts")
 }
 
 fn stdout(output: &Output) -> String {

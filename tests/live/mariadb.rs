@@ -110,8 +110,6 @@ fn run(args: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
     let mut command = support::binary();
     command
         .args(args)
-        .env("NO_COLOR", "1")
-        .env_remove("TIDB_SCENARIOS")
         .env_remove("TIDB_PROVIDER")
         .env_remove("TIDB_URL");
     match url {
@@ -234,6 +232,15 @@ fn the_same_orders_on_tidb_and_mariadb() {
     has(
         &format!("{out}{err}"),
         &["InnoDB's status or the list of processes shows"],
+    );
+    // InnoDB's status names no holder, so that nothing can show this.
+    let by = SCRIPT.replace("blocked: true", "blocked_by: alice");
+    let by = file(folder.path(), "by.yaml", &by);
+    let (code, out, err) = run(&["run", &by], Some(&maria.url()));
+    assert_eq!(code, Some(101), "{out}{err}");
+    has(
+        &format!("{out}{err}"),
+        &["it is blocked, and by whom is not shown"],
     );
     let wrong = file(
         folder.path(),

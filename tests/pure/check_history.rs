@@ -8,11 +8,7 @@ use std::path::Path;
 
 fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = support::binary();
-    command
-        .arg("check-history")
-        .args(args)
-        .current_dir(folder)
-        .env("NO_COLOR", "1");
+    command.arg("check-history").args(args).current_dir(folder);
     support::answer(&mut command)
 }
 

@@ -1,4 +1,5 @@
-//! Scenarios whose outcomes pruning once lost, or which saw what another schedule had left: one file for each.
+//! Scenarios whose outcomes pruning once lost: one file for each. What one interleaving leaves to the next stands in the
+//! corpus (`tests/language/valid/orders_*`): there pruned and full would be wrong in the same way.
 
 use std::path::PathBuf;
 
