@@ -78,7 +78,7 @@ impl Worker {
         sql: String,
         run: impl AsyncFnOnce(&mut Connection, &str) -> Outcome,
     ) -> Acted {
-        let pass = match may_write(&sql) {
+        let pass = match self.gate.is_some() && may_write(&sql) {
             true => self.pass().await,
             false => None,
         };

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::acted::Answer;
 use crate::history::Outcome;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, classified};
 
 /// A statement may have changed something: whoever ran it runs no other one until this was looked at.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ impl Held {
 
 /// Whether a statement may change something, so that nobody looks while it runs. One that only reads holds nobody up.
 pub(super) fn may_write(sql: &str) -> bool {
-    match classify(sql).kind {
+    match classified(sql).kind {
         Kind::Select { locking: false } | Kind::Sleep | Kind::Use(_) => false,
         Kind::Select { locking: true }
         | Kind::Begin(_)
@@ -198,7 +198,7 @@ pub(super) fn may_show(answer: &Answer, was_open: bool) -> bool {
         // Whether it took effect is unknown.
         Outcome::TimedOut { .. } | Outcome::Lost { .. } => return true,
     }
-    let statement = classify(&answer.sql);
+    let statement = classified(&answer.sql);
     if statement.changes_whole_server() {
         return true;
     }

@@ -1,11 +1,13 @@
 //! Whether a step is blocked, and by whom: as the server shows it, with the trial's own names.
 
+use std::sync::Arc;
+
 use super::driver::Driver;
 use crate::history::{SqlValue, Stopped, Wait, WaitRule};
 use crate::lock_wait::{self, LockView, SchemaWait};
 use crate::machine::vars_of;
 use crate::plan::ControlId;
-use crate::sql::{Kind, Product, Statement, UserLockFunction, classify, user_lock_in};
+use crate::sql::{Kind, Product, Statement, UserLockFunction, classified, user_lock_in};
 
 /// What holds a step back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +165,7 @@ impl Driver<'_> {
         let text = self.statement_text(record);
         let connection = self.connection_of(record);
         let executed = self.sessions[connection].transaction.executed(&text);
-        let statement = classify(executed.unwrap_or(&text));
+        let statement = classified(executed.unwrap_or(&text));
         let mut names = Vec::new();
         for call in statement.user_locks() {
             if call.function != UserLockFunction::Get {
@@ -214,8 +216,8 @@ impl Driver<'_> {
     }
 
     /// The statement that a step runs, as far as it is known before it returns.
-    pub fn statement(&self, record: usize) -> Statement {
-        classify(&self.statement_text(record))
+    fn statement(&self, record: usize) -> Arc<Statement> {
+        classified(&self.statement_text(record))
     }
 
     fn statement_text(&self, record: usize) -> String {

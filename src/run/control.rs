@@ -11,7 +11,7 @@ use crate::connection::{Connection, ConnectionConfig, ConnectionOptions};
 use crate::history::{Outcome, SqlValue};
 use crate::plan::ControlId;
 use crate::server::Server;
-use crate::sql::{Kind, Product, TransactionMode, classify};
+use crate::sql::{Kind, Product, TransactionMode, classified};
 use crate::transaction::mode_of;
 
 /// A control connection with the endpoint that it is on.
@@ -74,7 +74,7 @@ impl Control {
     /// One statement within [`CONTROL_MAX`]. A schema change waits for its turn before.
     pub async fn execute(&mut self, sql: &str) -> Outcome {
         let turns = self.schema_changes.as_ref();
-        let _turn = match turns.filter(|_| classify(sql).kind == Kind::Ddl) {
+        let _turn = match turns.filter(|_| classified(sql).kind == Kind::Ddl) {
             Some(turns) => tokio::time::timeout(TURN_MAX, turns.lock()).await.ok(),
             None => None,
         };

@@ -7,7 +7,7 @@ use super::settings::RunSettings;
 use crate::history::{FailedTeardown, SqlValue, Vars};
 use crate::plan::{ControlId, Statement, TrialPlan};
 use crate::server::Server;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, classified};
 
 /// The names of the trial's databases: its own and those that connections name.
 #[must_use]
@@ -95,7 +95,7 @@ async fn control_statement(
 /// Whether a statement may leave something in its session.
 fn stays_in_session(sql: &str) -> bool {
     let plain = matches!(
-        classify(sql).kind,
+        classified(sql).kind,
         Kind::Ddl | Kind::Dml | Kind::Select { .. } | Kind::Sleep
     );
     !plain || sql.contains('@')

@@ -7,7 +7,7 @@ use super::driver::Driver;
 use super::limits::POLL_EVERY;
 use crate::history::Stopped;
 use crate::plan::Action;
-use crate::sql::{Kind, classify};
+use crate::sql::{Kind, classified};
 
 /// How long TiDB may take to end a wait by KILL: it looks once a second.
 const KILL_SHOWS_MAX: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ impl Driver<'_> {
             return Some(target);
         }
         let text = self.text_of(record);
-        if classify(&text).kind != Kind::Kill {
+        if classified(&text).kind != Kind::Kill {
             return None;
         }
         let session: u64 = text

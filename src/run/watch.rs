@@ -61,7 +61,6 @@ impl Driver<'_> {
             step.action,
             Action::Sql(_) | Action::Prepared(..) | Action::Load { .. }
         );
-        let changes_schema = asks && self.may_change_schema(record);
         let sent = Instant::now();
         let limit = sent + timeout;
         let mut next_poll = sent + self.first_poll(connection, confidence);
@@ -82,7 +81,10 @@ impl Driver<'_> {
                 Err(stopped) => return StepProgress::Aborted(stopped),
             };
             let mut blocked = self.in_view(&view, record);
-            if blocked.is_none() && changes_schema && schema_asked.elapsed() >= SCHEMA_CHANGES_EVERY {
+            if blocked.is_none()
+                && schema_asked.elapsed() >= SCHEMA_CHANGES_EVERY
+                && self.may_change_schema(record)
+            {
                 blocked = self.schema_wait(record).await;
                 schema_asked = Instant::now();
             }

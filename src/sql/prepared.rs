@@ -19,6 +19,9 @@ pub struct Prepared {
 impl Prepared {
     /// Takes note of a statement that succeeded.
     pub fn note(&mut self, sql: &str) {
+        if !may_prepare(sql) {
+            return;
+        }
         let cursor = Cursor::new(sql);
         let verb = cursor.verb().unwrap_or_default().to_ascii_lowercase();
         match verb.as_str() {
@@ -57,6 +60,9 @@ impl Prepared {
     /// The text that EXECUTE runs, if this is one and it can be told.
     #[must_use]
     pub fn executed(&self, sql: &str) -> Option<&str> {
+        if self.statements.is_empty() {
+            return None;
+        }
         let cursor = Cursor::new(sql);
         if !cursor.word(0, "execute") {
             return None;
@@ -64,6 +70,13 @@ impl Prepared {
         let name = cursor.tokens.get(1)?.name()?;
         self.statements.get(&name.to_lowercase())?.as_deref()
     }
+}
+
+/// Whether a text may prepare a statement or give a user variable a value: only then is it read by its words.
+fn may_prepare(sql: &str) -> bool {
+    const WORD: &[u8] = b"prepare";
+    let mut windows = sql.as_bytes().windows(WORD.len());
+    sql.contains('@') || windows.any(|window| window.eq_ignore_ascii_case(WORD))
 }
 
 /// What a PREPARE takes its statement from.

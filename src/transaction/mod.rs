@@ -4,7 +4,8 @@ mod user_locks;
 
 use crate::history::{Outcome, SessionFlags};
 use crate::sql::{
-    Kind, Prepared, Statement, TXN_MODE, TransactionEffect, TransactionMode, classify, effect_on_transaction,
+    Kind, Prepared, Statement, TXN_MODE, TransactionEffect, TransactionMode, classified,
+    effect_on_transaction,
 };
 use user_locks::UserLocks;
 
@@ -139,7 +140,7 @@ impl Transaction {
     /// transaction that it was part of, see [`StepRecord::txn`](crate::history::StepRecord::txn).
     pub fn note(&mut self, sql: &str, outcome: &Outcome, flags: Option<SessionFlags>) -> Option<u32> {
         let executed = self.prepared.executed(sql).map(str::to_owned);
-        let statement = classify(executed.as_deref().unwrap_or(sql));
+        let statement = classified(executed.as_deref().unwrap_or(sql));
         let known = executed.is_some() || !statement.is_execute();
         let was_open = self.open;
         self.user_locks.note(&statement, known, outcome);
