@@ -69,7 +69,7 @@ impl<'d> Interleaving<'d> {
                     break;
                 };
                 self.starvation.await_end(&mut self.driver, record).await?;
-                self.drain_unblocked().await?;
+                self.drain_unblocked(None).await?;
                 continue;
             }
             let Some(connection) = scheduler.next(&enabled) else {
@@ -110,34 +110,40 @@ impl<'d> Interleaving<'d> {
     async fn step(&mut self, connection: usize, step: usize) -> Result<(), Stopped> {
         debug_assert_eq!(self.plan.steps[step].connection, connection);
         let record = self.driver.start(step);
-        if let StepProgress::Aborted(stopped) = self.driver.watch(record, Confidence::Exploring).await {
-            return Err(stopped);
-        }
+        let just_seen = match self.driver.watch(record, Confidence::Exploring).await {
+            StepProgress::Returned => None,
+            StepProgress::Blocked => Some(record),
+            StepProgress::Aborted(stopped) => return Err(stopped),
+        };
         if self.driver.is_done(record) {
             // What returned before anybody did anything was not blocked by anybody: a deadlock's victim, say.
             self.driver.forget_wait(record);
         }
         self.driver.settle_kill(record).await?;
-        self.drain_unblocked().await?;
+        self.drain_unblocked(just_seen).await?;
         self.driver.always(Some(step)).await;
         Ok(())
     }
 
     /// Waits for all that comes of a step for those who are blocked: whoever is not any more returns, or is blocked by
     /// somebody else; a session whose step got an error that nobody expected rolls back, which may unblock others.
-    async fn drain_unblocked(&mut self) -> Result<(), Stopped> {
+    /// `just_seen` is the record of the last step, if the server has just shown that it is blocked.
+    async fn drain_unblocked(&mut self, mut just_seen: Option<usize>) -> Result<(), Stopped> {
         loop {
             self.driver.drain();
             if self.roll_back_failed().await {
+                just_seen = None;
                 continue;
             }
             let mut moves = false;
             let running = self.driver.running();
-            for connection in running.iter().copied() {
-                let Some(record) = self.driver.sessions[connection].running else {
-                    continue;
-                };
-                match self.driver.is_blocked(record).await? {
+            let known = just_seen.take();
+            let records = running
+                .iter()
+                .filter_map(|number| self.driver.sessions[*number].running);
+            let records: Vec<usize> = records.filter(|record| Some(*record) != known).collect();
+            for (record, blocked) in self.driver.are_blocked(&records).await? {
+                match blocked {
                     Some(blocked) if blocked.is_by_trial() => self.driver.note_held(record, &blocked),
                     Some(_) | None => moves |= !self.is_over_limit(record),
                 }

@@ -52,12 +52,27 @@ impl Driver<'_> {
 
     /// Whether the server shows that a step is blocked.
     pub async fn is_blocked(&mut self, record: usize) -> Result<Option<Blocked>, Stopped> {
-        let control = self.sessions[self.connection_of(record)].control;
-        let view = self.view(control).await?;
-        match self.in_view(&view, record) {
-            None if self.may_change_schema(record) => Ok(self.schema_wait(record).await),
-            blocked => Ok(blocked),
+        let blocked = self.are_blocked(&[record]).await?;
+        Ok(blocked.into_iter().find_map(|(_, blocked)| blocked))
+    }
+
+    /// The same of several steps, by one look at each server.
+    pub async fn are_blocked(&mut self, records: &[usize]) -> Result<Vec<(usize, Option<Blocked>)>, Stopped> {
+        let mut views: Vec<(ControlId, LockView)> = Vec::new();
+        let mut all = Vec::with_capacity(records.len());
+        for record in records.iter().copied() {
+            let control = self.sessions[self.connection_of(record)].control;
+            if !views.iter().any(|(asked, _)| *asked == control) {
+                views.push((control, self.view(control).await?));
+            }
+            let view = views.iter().find(|(asked, _)| *asked == control);
+            let blocked = match view.and_then(|(_, view)| self.in_view(view, record)) {
+                None if self.may_change_schema(record) => self.schema_wait(record).await,
+                blocked => blocked,
+            };
+            all.push((record, blocked));
         }
+        Ok(all)
     }
 
     /// Whether a view shows that a step is blocked by locks of rows, or by a user-level lock.

@@ -20,9 +20,10 @@ pub(super) async fn run(driver: &mut Driver<'_>) {
 async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
     let plan = Arc::clone(&driver.plan);
     driver.always(None).await;
+    let mut just_seen = None;
     for (number, step) in plan.steps.iter().enumerate() {
         driver.drain();
-        check_waiting(driver, number).await?;
+        check_waiting(driver, number, just_seen.take()).await?;
         await_free(driver, number, step.connection).await?;
         if let Some(reason) = driver.sessions[step.connection].failed.clone() {
             driver.skipped.push(Skipped { step: number, reason });
@@ -34,7 +35,8 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
             None => Confidence::Unexpected,
         };
         match driver.watch(record, confidence).await {
-            StepProgress::Returned | StepProgress::Blocked => {}
+            StepProgress::Returned => {}
+            StepProgress::Blocked => just_seen = Some(record),
             StepProgress::Aborted(stopped) => return Err(stopped),
         }
         driver.settle_kill(record).await?;
@@ -59,12 +61,20 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
 }
 
 /// Before each step: every connection that is blocked must be so still. Whoever is not any more returns first, so that
-/// it is known which step ended its wait.
-async fn check_waiting(driver: &mut Driver<'_>, number: usize) -> Result<(), Stopped> {
+/// it is known which step ended its wait. `just_seen` is the record of the step before, if the server has just shown that
+/// it is blocked: nothing has run since.
+async fn check_waiting(
+    driver: &mut Driver<'_>,
+    number: usize,
+    just_seen: Option<usize>,
+) -> Result<(), Stopped> {
     for connection in driver.running() {
         let Some(record) = driver.sessions[connection].running else {
             continue;
         };
+        if just_seen == Some(record) {
+            continue;
+        }
         let deadline = Instant::now() + RETURN_MAX;
         loop {
             let blocked = driver.is_blocked(record).await?;
