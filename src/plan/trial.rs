@@ -120,6 +120,7 @@ impl Context<'_> {
                 connections: &connections,
                 has_own_main: main_server(&servers).is_some(),
                 vars: &vars,
+                free,
             };
             self.check_filled(&parts, &servers);
             (self.check_server(&parts), UserLocks::of(&parts))

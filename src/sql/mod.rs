@@ -18,6 +18,7 @@ mod tables;
 mod transaction_change;
 mod user_lock;
 mod whole_server;
+mod written;
 
 pub use error::{
     LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TRANSACTION_ENDING,
