@@ -25,10 +25,10 @@ impl ServerChange {
     /// What it changes to write rows of this table of the database `mysql`.
     #[must_use]
     pub fn of_system_table(table: &str) -> Self {
-        let is = |one: &&str| one.eq_ignore_ascii_case(table);
-        match ACCOUNT_TABLES.iter().any(|one| is(&one)) {
+        let is = |one: &str| one.eq_ignore_ascii_case(table);
+        match ACCOUNT_TABLES.iter().any(|one| is(one)) {
             true => Self::Objects,
-            false if OF_TRIALS.iter().any(|one| is(&one)) => Self::None,
+            false if OF_TRIALS.iter().any(|one| is(one)) => Self::None,
             false => Self::Lasting,
         }
     }
