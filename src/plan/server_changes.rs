@@ -55,6 +55,8 @@ pub(super) struct OnServer<'a> {
     pub params: &'a [super::Value],
     /// Whether its session is a new one since the statement before, in the connection's own database.
     pub fresh: bool,
+    /// Whether it is the last one of a step that expects an error: then it changes nothing of its session.
+    pub refused: bool,
 }
 
 /// All statements of a trial that go to the server that other trials use as well.
@@ -95,6 +97,7 @@ impl<'a> Parts<'a> {
             connection: None,
             params: &[],
             fresh: false,
+            refused: false,
         };
         if !self.has_own_main {
             let finals = self
@@ -116,13 +119,16 @@ impl<'a> Parts<'a> {
                     Action::Prepared(_, params) => params.as_slice(),
                     _ => &[],
                 };
-                found.extend(step.action.statements().iter().map(|one| OnServer {
+                let last = step.action.statements().len().saturating_sub(1);
+                let numbered = step.action.statements().iter().enumerate();
+                found.extend(numbered.map(|(place, one)| OnServer {
                     span: one.span,
                     template: &one.text,
                     text: as_told(&one.text, &known, Some(connection)),
                     connection: Some(number),
                     params,
                     fresh: std::mem::take(&mut fresh),
+                    refused: place == last && step.wants_error(),
                 }));
             }
         }
@@ -226,7 +232,7 @@ impl Context<'_> {
                 }
                 None => {}
             }
-            if let Kind::Use(name) = &statement.kind {
+            if let (Kind::Use(name), false) = (&statement.kind, one.refused) {
                 used.note(one.connection, name, parts.free);
             }
             let elsewhere = used.elsewhere(one.connection, &statement);
