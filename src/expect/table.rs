@@ -3,7 +3,7 @@
 use super::kind::all_of;
 use super::value_pattern::ValuePattern;
 use super::{Mismatch, Reading};
-use crate::history::{Column, RowSet, SqlValue, Vars, columns_word, rows_word, show};
+use crate::history::{Column, RowSet, SqlValue, Vars, columns_word, cut_long, cut_pair, rows_word, show};
 use crate::source::{Diagnostic, Node, NodeKind, Span};
 
 /// At most this many rows of a table are shown around a difference.
@@ -357,16 +357,22 @@ impl Drawing {
     }
 
     fn equal(&mut self, row: &[SqlValue]) {
-        self.lines.push((' ', row.iter().map(show).collect()));
+        self.lines
+            .push((' ', row.iter().map(|value| cut_long(&show(value))).collect()));
     }
 
     fn extra(&mut self, row: &[SqlValue]) {
-        self.lines.push(('+', row.iter().map(show).collect()));
+        self.lines
+            .push(('+', row.iter().map(|value| cut_long(&show(value))).collect()));
     }
 
     fn missing(&mut self, row: &[&ValuePattern], vars: &Vars) {
-        self.lines
-            .push(('-', row.iter().map(|pattern| pattern.shown_with(vars)).collect()));
+        self.lines.push((
+            '-',
+            row.iter()
+                .map(|pattern| cut_long(&pattern.shown_with(vars)))
+                .collect(),
+        ));
     }
 
     fn differing(&mut self, wanted: &[&ValuePattern], actual: &[SqlValue], vars: &Vars) {
@@ -376,15 +382,11 @@ impl Drawing {
             .zip(actual)
             .map(|(w, a)| !w.matches(a, vars))
             .collect();
-        let wanted = wanted
-            .iter()
-            .zip(&differs)
-            .map(|(w, differs)| mark(*differs, w.shown_with(vars)));
-        let actual = actual
-            .iter()
-            .zip(&differs)
-            .map(|(a, differs)| mark(*differs, show(a)));
-        let (wanted, actual) = (wanted.collect(), actual.collect());
+        let cells = wanted.iter().zip(actual).zip(&differs).map(|((w, a), differs)| {
+            let (wanted, actual) = cut_pair(&w.shown_with(vars), &show(a));
+            (mark(*differs, wanted), mark(*differs, actual))
+        });
+        let (wanted, actual) = cells.unzip();
         self.lines.push(('-', wanted));
         self.lines.push(('+', actual));
     }

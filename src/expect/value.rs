@@ -3,7 +3,7 @@
 use super::check::rows_of;
 use super::value_pattern::ValuePattern;
 use super::{Check, Mismatch, Reading, Seen, Shape};
-use crate::history::{describe, show};
+use crate::history::{cut_pair, describe, show};
 use crate::source::{Node, Span};
 
 #[derive(Debug)]
@@ -34,11 +34,8 @@ impl Check for Value {
         let reason = self.pattern.reason(actual, seen.vars);
         let reason = reason.filter(|why| !wanted.contains(why.as_str()));
         let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
-        let message = format!(
-            "expected {wanted}, got {} ({}){reason}",
-            show(actual),
-            column.sql_type
-        );
+        let (wanted, got) = cut_pair(&wanted, &show(actual));
+        let message = format!("expected {wanted}, got {got} ({}){reason}", column.sql_type);
         Err(Mismatch::new(message).at(self.pattern.span))
     }
 

@@ -1,20 +1,27 @@
 //! The footprints of all steps of a plan: each connection's by its texts, and what they have to do with each other.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::footprint::{Footprint, Schema};
 use super::sequence::Sequence;
 use crate::history::Vars;
 use crate::plan::TrialPlan;
+use crate::sql::names;
+
+/// A limit of a step that is shorter is one that statements may exceed.
+const SHORT: Duration = Duration::from_secs(10);
 
 /// The footprints of all steps.
 pub(super) fn footprints(plan: &TrialPlan, schema: Schema<'_>) -> Vec<Footprint> {
     let mut all = vec![Footprint::default(); plan.steps.len()];
     let vars = constants(plan);
+    let timed = limits_waits(plan);
     let mut together: Vec<BTreeSet<usize>> = Vec::new();
     let mut anywhere = 0;
     for own in 0..plan.connections.len() {
         let mut sequence = Sequence::new(plan, own, schema, &vars, &mut all);
+        sequence.is_timed = timed;
         let mine = plan.steps.iter().enumerate();
         for (number, step) in mine.filter(|(_, step)| step.connection == own) {
             sequence.step(number, step);
@@ -40,6 +47,35 @@ pub(super) fn footprints(plan: &TrialPlan, schema: Schema<'_>) -> Vec<Footprint>
     }
     merge(&mut all, schema.tables.len(), &together, anywhere);
     all
+}
+
+/// Whether waits may end by a limit that is shorter than most statements could be long, or are expected to take so
+/// long: then a statement that may take long matters to whoever waits meanwhile.
+fn limits_waits(plan: &TrialPlan) -> bool {
+    const LIMITS: [&str; 4] = [
+        "innodb_lock_wait_timeout",
+        "max_execution_time",
+        "tidb_idle_transaction_timeout",
+        "wait",
+    ];
+    let is_limit = |name: &str| LIMITS.iter().any(|limit| limit.eq_ignore_ascii_case(name));
+    let settings = plan.connections.iter().flat_map(|own| &own.vars);
+    let of_servers = plan
+        .servers
+        .iter()
+        .flat_map(|own| own.vars.iter().chain(&own.flags));
+    let servers = plan.servers.iter().flat_map(|own| &own.setup);
+    let mut statements = plan.setup.iter().chain(servers).chain(plan.statements());
+    settings.chain(of_servers).any(|(name, _)| is_limit(name))
+        || statements.any(|one| {
+            let text = one.text.fill(&plan.vars);
+            let names = names(text.as_deref().unwrap_or(one.text.source()));
+            names.iter().any(|name| is_limit(name))
+        })
+        || plan.steps.iter().any(|step| {
+            let mut expected = step.expectations.iter();
+            step.timeout < SHORT || expected.any(|one| ["within", "at_least"].contains(&one.key))
+        })
 }
 
 /// The variables that have the same value from the first step to the last.

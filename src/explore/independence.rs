@@ -15,6 +15,8 @@
 //! - after an error that is expected and may end the transaction, what follows may commit by itself: it counts as both;
 //! - what takes time or tells the time (SLEEP, NOW(6)) depends on all that lock and release: limits go on meanwhile, and
 //!   a time that is saved may be read AS OF;
+//! - where a limit shorter than that of most steps is set, so does a statement that may take long: a join, a query within
+//!   another, REPEAT;
 //! - what is not understood depends on everything, and so do the BEGIN and the end of the transaction that it is in;
 //! - where there is `always`, a schema change, or a look at the server's own tables, nothing is left out;
 //! - a connection that gets an error that nobody expected rolls back, and releases its locks: where that comes of a
@@ -238,6 +240,36 @@ mod tests {
             ),
         ] {
             assert_eq!(pairs(one, other), wanted, "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_statement_that_may_take_long_depends_on_whoever_waits_up_to_a_limit() {
+        let depends = |of_b: &str, of_c: &str| {
+            let a = "  a: {states: [{sql: begin}, {sql: update t set n = 1}, {sql: commit}]}\n";
+            let c = format!("  c: {{states: [{{sql: \"{of_c}\"}}]}}\n");
+            let (_, relation) = relation(&format!("{a}  b: {of_b}\n{c}"));
+            // Its own wait, and the COMMIT that ends it.
+            [relation.depends(3, 4), relation.depends(2, 4)]
+        };
+        let join = "select count(*) from u x, u y";
+        for (of_b, of_c, wanted) in [
+            ("{states: [{sql: update t set n = 2}]}", join, false),
+            (
+                "{vars: {innodb_lock_wait_timeout: 1}, states: [{sql: update t set n = 2}]}",
+                join,
+                true,
+            ),
+            ("{states: [{sql: select n from t for update wait 1}]}", join, true),
+            ("{states: [{sql: update t set n = 2, timeout: 1s}]}", join, true),
+            ("{states: [{sql: update t set n = 2, within: 2s}]}", join, true),
+            (
+                "{vars: {innodb_lock_wait_timeout: 1}, states: [{sql: update t set n = 2}]}",
+                "select n from u",
+                false,
+            ),
+        ] {
+            assert_eq!(depends(of_b, of_c), [wanted, wanted], "{of_b} and {of_c}");
         }
     }
 

@@ -7,8 +7,8 @@ use crate::coordinator::Owners;
 use crate::history::{Outcome, SqlError, Vars};
 use crate::plan::{Action, LoadContent, Statement, Step, TrialPlan, Value};
 use crate::sql::{
-    Kind, Prepared, TRANSACTION_ENDING, TXN_MODE, TransactionChange, TransactionMode, classify, named_tables,
-    reads_clock,
+    Kind, Prepared, TRANSACTION_ENDING, TXN_MODE, TransactionChange, TransactionMode, classify,
+    may_take_long, named_tables, reads_clock,
 };
 use crate::transaction::Transaction;
 
@@ -42,6 +42,8 @@ pub(super) struct Sequence<'p> {
     uncertain: bool,
     /// What EXECUTE runs.
     prepared: Prepared,
+    /// Whether what takes long may let somebody's limit pass.
+    pub is_timed: bool,
 }
 
 impl<'p> Sequence<'p> {
@@ -66,6 +68,7 @@ impl<'p> Sequence<'p> {
             open: None,
             uncertain: false,
             prepared: Prepared::default(),
+            is_timed: false,
         }
     }
 
@@ -179,7 +182,7 @@ impl<'p> Sequence<'p> {
             Kind::Savepoint | Kind::ReleaseSavepoint | Kind::RollbackToSavepoint
         );
         footprint.unknown |= (before || self.uncertain) && !savepoint;
-        footprint.clock |= reads_clock(&text);
+        footprint.clock |= reads_clock(&text) || self.is_timed && may_take_long(&text);
         match &statement.kind {
             _ if statement.takes_user_lock() || statement.changes_whole_server() => footprint.unknown = true,
             Kind::Begin(mode) => {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
+use super::environment::history_folder;
 use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
@@ -39,7 +40,7 @@ struct CommandLine {
     history: Option<PathBuf>,
     /// Write TiDB's timestamps of each step into the history: its session is asked for them after each statement, so that
     /// row_count() and the like tell of that question
-    #[arg(long, display_order = 0, requires = "history")]
+    #[arg(long, display_order = 0)]
     timestamps: bool,
     /// Run trials with `permutations` in this order only, such as "alice bob alice bob".
     #[arg(long, display_order = 0, value_name = "ORDER")]
@@ -83,7 +84,16 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
     let parser = parser(command);
     let parsed = parser
         .try_get_matches_from(args)
-        .and_then(|mut matches| CommandLine::from_arg_matches_mut(&mut matches));
+        .and_then(|mut matches| CommandLine::from_arg_matches_mut(&mut matches))
+        .and_then(|line| {
+            // The folder may come from the environment.
+            if line.timestamps && line.history.is_none() && history_folder().is_none() {
+                let message = "`--timestamps` needs `--history FOLDER`, or TIDB_SCENARIOS_HISTORY: the timestamps stand \
+                    in the history";
+                return Err(self::parser(command).error(clap::error::ErrorKind::MissingRequiredArgument, message));
+            }
+            Ok(line)
+        });
     match parsed {
         Ok(CommandLine {
             keep_db,

@@ -20,7 +20,9 @@ pub(crate) use json::json_text;
 pub use outcome::{Column, Done, Outcome, RowSet, SERVER_LOST, SqlError, SqlValue, Vars, is_number};
 pub use session::{SessionFlags, Timestamps};
 pub use step::{Skipped, StepEnd, StepRecord, Went};
-pub(crate) use text::{columns_word, float_text, rows_word, rows_word_u64, why_not_satisfied};
+pub(crate) use text::{
+    columns_word, cut_long, cut_pair, float_text, rows_word, rows_word_u64, why_not_satisfied,
+};
 pub use text::{describe, describe_error, show};
 pub use wait::{Wait, WaitFailure, WaitRule};
 

@@ -85,6 +85,40 @@ pub fn show(value: &SqlValue) -> String {
     }
 }
 
+/// A value that is longer, as it is shown, is cut in the texts of failures; the JSON record has the whole.
+const SHOWN_MAX: usize = 400;
+/// So much of a long one is shown from the first place that matters, and so much before it.
+const SHOWN_FROM: usize = 120;
+const SHOWN_BEFORE: usize = 30;
+
+/// A value as it is shown, cut if it is long.
+pub(crate) fn cut_long(shown: &str) -> String {
+    cut_at(shown, 0)
+}
+
+/// Two values as they are shown, cut if they are long: from a little before the first place where they differ.
+pub(crate) fn cut_pair(one: &str, other: &str) -> (String, String) {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    (cut_at(one, same), cut_at(other, same))
+}
+
+fn cut_at(shown: &str, place: usize) -> String {
+    if shown.len() <= SHOWN_MAX {
+        return shown.to_owned();
+    }
+    let from = place.saturating_sub(SHOWN_BEFORE);
+    let before = match from {
+        0 => String::new(),
+        from => format!("…({from} characters) "),
+    };
+    let kept: String = shown.chars().skip(from).take(SHOWN_FROM).collect();
+    let length = match shown.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(inner) if !inner.contains('\\') => format!("{} bytes", inner.len()),
+        _ => format!("{} characters as it is shown", shown.chars().count()),
+    };
+    format!("{before}{kept}… ({length})")
+}
+
 /// Why a wait was not satisfied, line by line; a deadlock cycle is drawn.
 pub(crate) fn why_not_satisfied(reasons: &[String], cycle: &[String]) -> Vec<String> {
     if cycle.is_empty() {
@@ -106,5 +140,28 @@ pub(crate) fn float_text(number: f64) -> String {
         format!("{number:e}")
     } else {
         number.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_where_they_differ() {
+        let text = |tail: &str| show(&SqlValue::Text(format!("{}{tail}", "x".repeat(1_048_576))));
+        let (one, other) = cut_pair(&text("a"), &text("b"));
+        assert!(one.contains("xa'… (1048577 bytes)"), "{one}");
+        assert!(other.contains("xb'… (1048577 bytes)"), "{other}");
+        let (one, other) = cut_pair(&text(""), "'xy'");
+        assert!(
+            one.starts_with("'xxx") && one.ends_with("x… (1048576 bytes)"),
+            "{one}"
+        );
+        assert_eq!(other, "'xy'");
+        assert!(cut_long(&text("")).len() < SHOWN_MAX);
+        let bytes = show(&SqlValue::Bytes(vec![7; 1_000]));
+        assert!(cut_long(&bytes).ends_with("… (2002 characters as it is shown)"));
+        assert_eq!(cut_long("'short'"), "'short'");
     }
 }

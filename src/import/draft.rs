@@ -53,8 +53,9 @@ impl Draft {
             let sql = sql.replace(&format!("{OWN}."), "");
             let statement = classify(&sql);
             elsewhere |= !sql.contains(OWN) && matches!(statement.kind, Kind::Use(_));
-            let others = !statement.changed_databases().is_empty()
-                || elsewhere && statement.kind == Kind::Ddl
+            let written = statement.written();
+            let others = written.iter().any(|one| one.database.is_some())
+                || elsewhere && !written.is_empty()
                 || statement.kills_by_number();
             match statement.server_change() {
                 ServerChange::Lasting => Alone::OwnServer,

@@ -7,6 +7,7 @@ mod chosen;
 mod connections;
 mod context;
 mod control;
+mod elsewhere;
 mod file;
 mod finals;
 mod flow;

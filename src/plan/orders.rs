@@ -1,5 +1,8 @@
 //! Steps that are run in many orders: each connection's own order is kept.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use super::context::Context;
 use super::names::Scope;
 use super::pattern::{BLOCKED, LIFECYCLE};
@@ -28,7 +31,7 @@ pub struct OrdersPlan {
     /// any of them will do.
     pub outcomes: Vec<(usize, Span)>,
     /// The labels of all orders that the file lists, where it does: each is a trial of its own.
-    pub listed: Vec<String>,
+    pub listed: Arc<[String]>,
     /// Steps that are left out, by their numbers: of one order that `--without` has made shorter.
     pub without: Vec<usize>,
 }
@@ -48,6 +51,9 @@ pub enum OrderChoice {
     /// This one: the connections by their numbers.
     One(Vec<usize>),
 }
+
+/// One trial's order, with its label if the file lists orders.
+pub(super) type LabelledOrder = (Option<String>, OrdersPlan);
 
 impl Context<'_> {
     /// The steps of connections, one connection after another, in the order of each.
@@ -155,7 +161,7 @@ impl Context<'_> {
         steps: &[Step],
         outcomes: &[OutcomePlan],
         seed: u64,
-    ) -> Vec<(Option<String>, OrdersPlan)> {
+    ) -> Vec<LabelledOrder> {
         let seed = decl.seed.unwrap_or(seed);
         let plan = |choice| OrdersPlan {
             span: decl.span,
@@ -164,7 +170,7 @@ impl Context<'_> {
             seed,
             prune: decl.prune,
             outcomes: Vec::new(),
-            listed: Vec::new(),
+            listed: Arc::default(),
             without: Vec::new(),
         };
         let list = match &decl.chosen {
@@ -175,26 +181,30 @@ impl Context<'_> {
             ChosenOrders::List(list) => list,
         };
         let mut found: Vec<(String, OrdersPlan)> = Vec::new();
-        let mut places: Vec<Span> = Vec::new();
+        let mut places: HashMap<String, Span> = HashMap::new();
+        let mut step_names: HashMap<String, usize> = HashMap::new();
+        for number in (0..steps.len()).rev() {
+            step_names.insert(step_name(number, connections, steps), number);
+        }
+        let outcomes_in_file = self.names_of_outcomes();
         self.check_outcomes_are_named(list, outcomes);
         for listed in list {
             let order = &listed.picks;
-            let Some(picks) = self.order(order, connections, steps) else {
+            let Some(picks) = self.order(order, connections, steps, &step_names) else {
                 continue;
             };
             let label = order_label(&picks, connections);
-            if found.iter().any(|(other, _)| *other == label) {
+            if let Some(first) = places.get(&label) {
                 let problem = Diagnostic::error(order.span, "this interleaving is listed twice");
-                let first = places.iter().zip(&found).find(|(_, (other, _))| *other == label);
-                let problem = match first {
-                    Some((first, _)) => problem.label(*first, "first here"),
-                    None => problem,
-                };
-                self.problems.push(problem.label(order.span, "again here"));
+                self.problems.push(
+                    problem
+                        .label(*first, "first here")
+                        .label(order.span, "again here"),
+                );
                 continue;
             }
-            places.push(order.span);
-            let named = self.outcomes_of_order(listed, outcomes);
+            places.insert(label.clone(), order.span);
+            let named = self.outcomes_of_order(listed, outcomes, &outcomes_in_file);
             found.push((
                 label,
                 OrdersPlan {
@@ -203,17 +213,21 @@ impl Context<'_> {
                 },
             ));
         }
-        let listed: Vec<String> = found.iter().map(|(label, _)| label.clone()).collect();
+        let listed: Arc<[String]> = found.iter().map(|(label, _)| label.clone()).collect();
         let with_list = |(label, plan)| {
-            let listed = listed.clone();
+            let listed = Arc::clone(&listed);
             (Some(label), OrdersPlan { listed, ..plan })
         };
         found.into_iter().map(with_list).collect()
     }
 
     /// The outcomes that an order names, by their numbers.
-    fn outcomes_of_order(&mut self, listed: &ListedOrder, outcomes: &[OutcomePlan]) -> Vec<(usize, Span)> {
-        let in_file: Vec<String> = self.names_of_outcomes();
+    fn outcomes_of_order(
+        &mut self,
+        listed: &ListedOrder,
+        outcomes: &[OutcomePlan],
+        in_file: &[String],
+    ) -> Vec<(usize, Span)> {
         let mut found: Vec<(usize, Span)> = Vec::new();
         for (at, name) in listed.outcomes.iter().enumerate() {
             let mut before = listed.outcomes[..at].iter();
@@ -235,7 +249,7 @@ impl Context<'_> {
                     Some(near) => format!("there is no outcome `{}`; did you mean `{near}`?", name.value),
                     None => format!("there is no outcome `{}`", name.value),
                 };
-                let label = match in_file.as_slice() {
+                let label = match in_file {
                     [] => "`expect` has no `outcomes`".to_owned(),
                     names => format!("there are {}", names.join(", ")),
                 };
@@ -270,10 +284,9 @@ impl Context<'_> {
     /// Where each order says what it comes to, an outcome that none of them names is never looked for.
     fn check_outcomes_are_named(&mut self, list: &[ListedOrder], outcomes: &[OutcomePlan]) {
         let free = list.iter().filter(|listed| listed.outcomes.is_empty()).count();
-        let named = |outcome: &&OutcomePlan| {
-            let mut names = list.iter().flat_map(|listed| &listed.outcomes);
-            names.any(|name| name.value == outcome.name)
-        };
+        let names = list.iter().flat_map(|listed| &listed.outcomes);
+        let names: HashSet<&str> = names.map(|name| name.value.as_str()).collect();
+        let named = |outcome: &&OutcomePlan| names.contains(outcome.name.as_str());
         if free == 0 {
             for outcome in outcomes.iter().filter(|outcome| !named(outcome)) {
                 let message = format!("no listed interleaving has the outcome `{}`", outcome.name);
@@ -309,14 +322,14 @@ impl Context<'_> {
         order: &Located<Vec<Located<String>>>,
         connections: &[ConnectionPlan],
         steps: &[Step],
+        step_names: &HashMap<String, usize>,
     ) -> Option<Vec<usize>> {
         let mut picks = Vec::new();
         let mut done = vec![0_usize; connections.len()];
         for word in &order.value {
             let by_name = connections.iter().position(|own| own.name == word.value);
             // `alice.select.2`, as outcomes and reports name a step.
-            let by_step =
-                (0..steps.len()).find(|number| step_name(*number, connections, steps) == word.value);
+            let by_step = step_names.get(&word.value).copied();
             let number = match (by_name, by_step, word.value.rsplit_once('.')) {
                 (Some(number), ..) => number,
                 (None, Some(step), _) => steps.get(step)?.connection,
@@ -428,4 +441,44 @@ pub fn number_of_orders(connections: &[ConnectionPlan]) -> u128 {
         }
     }
     orders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::time::{Duration, Instant};
+
+    use crate::plan::{PlanInput, plan};
+    use crate::source::SourceFile;
+
+    /// Of so many steps of a and of b, `count` interleavings.
+    fn listed(steps: usize, count: usize) -> String {
+        let mut list = String::new();
+        let all = (0_u32..1 << (2 * steps)).filter(|bits| bits.count_ones() as usize == steps);
+        for bits in all.take(count) {
+            let picks = (0..2 * steps).map(|at| if bits >> at & 1 == 1 { "a" } else { "b" });
+            writeln!(list, "    - {}", picks.collect::<Vec<_>>().join(" ")).expect("a line");
+        }
+        list
+    }
+
+    #[test]
+    fn many_listed_interleavings_are_planned_in_little_time() {
+        let (steps, count) = (9, 20_000);
+        let states = ["{sql: select 1}"; 9].join(", ");
+        let text = format!(
+            "scenario: x\nconnections:\n  a: {{states: [{states}]}}\n  b: {{states: [{states}]}}\npermutations:\n  list:\n{}",
+            listed(steps, count)
+        );
+        let begun = Instant::now();
+        let planned = plan(
+            std::sync::Arc::new(SourceFile::new("t.yaml", text)),
+            &PlanInput::default(),
+        );
+        let took = begun.elapsed();
+        assert_eq!(planned.problems.len(), 0, "{:?}", planned.problems.first());
+        assert_eq!(planned.trials.len(), count);
+        // Each name in each trial alone would be 400 million texts.
+        assert!(took < Duration::from_secs(60), "{took:?}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
+use super::elsewhere::Elsewhere;
 use super::statement::{FillError, Statement, fill};
 use super::{Action, Final, Step, TrialPlan};
 use crate::expect::Template;
@@ -24,7 +25,7 @@ pub struct ServerChanges {
     pub globals: BTreeMap<String, Span>,
     /// Whether they make, change or drop accounts, rights, resource groups, placement policies or global bindings.
     pub objects: bool,
-    /// Databases of others in which they make something, or that they make or drop.
+    /// Databases of others in which they change something, or that they make or drop.
     pub databases: BTreeSet<String>,
     /// What those statements name, in lower case.
     pub names: BTreeSet<String>,
@@ -52,6 +53,10 @@ pub(super) struct OnServer<'a> {
     pub connection: Option<usize>,
     /// The parameters of a prepared one.
     pub params: &'a [super::Value],
+    /// Whether its session is a new one since the statement before, in the connection's own database.
+    pub fresh: bool,
+    /// Whether it is the last one of a step that expects an error: then it changes nothing of its session.
+    pub refused: bool,
 }
 
 /// All statements of a trial that go to the server that other trials use as well.
@@ -63,18 +68,36 @@ pub(super) struct Parts<'a> {
     pub connections: &'a [super::ConnectionPlan],
     pub has_own_main: bool,
     pub vars: &'a Vars,
+    /// Whether connections run by themselves: then the order of the file is not that of the run.
+    pub free: bool,
 }
 
 impl<'a> Parts<'a> {
+    /// The variables that steps give their values.
+    fn given(&self) -> BTreeSet<&'a str> {
+        let mut given: BTreeSet<&str> = BTreeSet::new();
+        for step in self.steps {
+            given.extend(step.save.iter().map(|one| one.name.as_str()));
+            given.extend(step.set.iter().map(|(name, _)| name.as_str()));
+        }
+        given
+    }
+
     /// Those of the control connection and of the connections, each one's in the order of the file.
     pub fn statements(&self) -> Vec<OnServer<'a>> {
         let mut found = Vec::new();
+        // What a step gives a value has any.
+        let given = self.given();
+        let mut known = self.vars.clone();
+        known.retain(|name, _| !given.contains(name.as_str()));
         let control = |span: Span, template: &'a Template| OnServer {
             span,
             template,
-            text: as_told(template, self.vars, None),
+            text: as_told(template, &known, None),
             connection: None,
             params: &[],
+            fresh: false,
+            refused: false,
         };
         if !self.has_own_main {
             let finals = self
@@ -89,17 +112,23 @@ impl<'a> Parts<'a> {
             if connection.server.is_some() {
                 continue;
             }
+            let mut fresh = true;
             for step in self.steps.iter().filter(|step| step.connection == number) {
+                fresh |= matches!(step.action, Action::Reconnect);
                 let params = match &step.action {
                     Action::Prepared(_, params) => params.as_slice(),
                     _ => &[],
                 };
-                found.extend(step.action.statements().iter().map(|one| OnServer {
+                let last = step.action.statements().len().saturating_sub(1);
+                let numbered = step.action.statements().iter().enumerate();
+                found.extend(numbered.map(|(place, one)| OnServer {
                     span: one.span,
                     template: &one.text,
-                    text: as_told(&one.text, self.vars, Some(connection)),
+                    text: as_told(&one.text, &known, Some(connection)),
                     connection: Some(number),
                     params,
+                    fresh: std::mem::take(&mut fresh),
+                    refused: place == last && step.wants_error(),
                 }));
             }
         }
@@ -140,11 +169,7 @@ pub(super) fn is_unknown(name: &str) -> bool {
 impl Context<'_> {
     /// Statements that are several once their variables have their values.
     pub(super) fn check_filled(&mut self, parts: &Parts<'_>, own: &[super::ServerPlan]) {
-        let mut given: BTreeSet<&str> = BTreeSet::new();
-        for step in parts.steps {
-            given.extend(step.save.iter().map(|one| one.name.as_str()));
-            given.extend(step.set.iter().map(|(name, _)| name.as_str()));
-        }
+        let given = parts.given();
         let finals = parts
             .finals
             .iter()
@@ -158,7 +183,7 @@ impl Context<'_> {
             if template.variables().any(|(name, _)| given.contains(name)) {
                 continue;
             }
-            if let Err(error @ FillError::Several { .. }) = fill(template, parts.vars) {
+            if let Err(error @ FillError::Several { .. }) = fill(template, parts.vars, true) {
                 let problem = Diagnostic::error(span, error.to_string());
                 self.problems.push(
                     problem
@@ -179,20 +204,26 @@ impl Context<'_> {
                 .any(|step| matches!(step.action, Action::Handler(_))),
             ..ServerChanges::default()
         };
-        let mut used: BTreeMap<Option<usize>, String> = BTreeMap::new();
+        let mut used = Used::default();
+        if parts.free {
+            used.note_all(&statements);
+        }
         let mut prepared: BTreeMap<Option<usize>, Prepared> = BTreeMap::new();
         for (number, one) in statements.iter().enumerate() {
             // After the setup the control connection is in the trial's database again.
             if number == parts.setup.len() {
-                used.remove(&None);
+                used.begin(None);
+            }
+            if one.fresh && !parts.free {
+                used.begin(one.connection);
             }
             let mut statement = classify(&one.text);
             let session = prepared.entry(one.connection).or_default();
             session.note(&one.text);
             match statement.prepares() {
                 Some(Source::Variable(_)) => match session.last() {
-                    Some(text) => statement = classify(text),
-                    None => drop(changes.unknown.get_or_insert(one.span)),
+                    Some(text) if !is_unknown(text) => statement = classify(text),
+                    _ => drop(changes.unknown.get_or_insert(one.span)),
                 },
                 Some(Source::Text(_)) => {}
                 // CALL and its like; EXECUTE is what was prepared.
@@ -201,8 +232,16 @@ impl Context<'_> {
                 }
                 None => {}
             }
-            let elsewhere = self.elsewhere(one, &statement, &mut used);
-            let change = statement.server_change();
+            if let (Kind::Use(name), false) = (&statement.kind, one.refused) {
+                used.note(one.connection, name, parts.free);
+            }
+            let elsewhere = used.elsewhere(one.connection, &statement);
+            let filled = verb(&one.text).is_some_and(|verb| is_unknown(&verb));
+            if filled && used.is_elsewhere(one.connection) {
+                changes.unknown.get_or_insert(one.span);
+            }
+            let within = elsewhere.as_ref().map_or(ServerChange::None, |one| one.server);
+            let change = statement.server_change().max(within);
             if change > ServerChange::Passing || elsewhere.is_some() {
                 changes.first.get_or_insert(one.span);
                 changes.names.extend(names(&one.text));
@@ -210,12 +249,12 @@ impl Context<'_> {
             for name in statement.globals().iter().filter(|name| !is_unknown(name)) {
                 changes.globals.entry(name.clone()).or_insert(one.span);
             }
-            let filled = verb(&one.text).is_some_and(|verb| is_unknown(&verb));
             changes.unnamed |= filled || statement.globals().iter().any(|name| is_unknown(name));
             changes.objects |= change == ServerChange::Objects;
-            changes.databases.extend(elsewhere.clone());
+            let databases = elsewhere.iter().flat_map(|one| one.databases.iter().cloned());
+            changes.databases.extend(databases);
             self.problems
-                .extend(self.problem_of(one, &statement, elsewhere.as_deref()));
+                .extend(self.problem_of(one, &statement, change, elsewhere.as_ref()));
         }
         changes
     }
@@ -224,10 +263,12 @@ impl Context<'_> {
         &self,
         one: &OnServer<'_>,
         statement: &crate::sql::Statement,
-        elsewhere: Option<&str>,
+        change: ServerChange,
+        elsewhere: Option<&Elsewhere>,
     ) -> Option<Diagnostic> {
         let alone = self.scenario.serial;
-        Some(match (statement.server_change(), elsewhere) {
+        let database = elsewhere.and_then(|one| one.databases.first());
+        Some(match (change, database) {
             (ServerChange::Lasting, _) => {
                 Diagnostic::error(one.span, "this changes the whole server, and nothing can undo it after the trial")
                     .label(one.span, "other trials would run on a changed server")
@@ -256,30 +297,49 @@ impl Context<'_> {
             (ServerChange::None, None) => return None,
         })
     }
+}
 
-    /// The database of others in which a schema change makes something, or that it makes or drops.
-    fn elsewhere(
-        &self,
-        one: &OnServer<'_>,
-        statement: &crate::sql::Statement,
-        used: &mut BTreeMap<Option<usize>, String>,
-    ) -> Option<String> {
-        let foreign = |name: &String| !is_own(name) && !is_unknown(name);
-        if let Kind::Use(name) = &statement.kind {
-            used.insert(one.connection, name.clone());
+/// The databases of others that the sessions are in.
+#[derive(Debug, Default)]
+struct Used(BTreeMap<Option<usize>, BTreeSet<String>>);
+
+impl Used {
+    /// Connections that run by themselves may go through their statements in any order.
+    fn note_all(&mut self, statements: &[OnServer<'_>]) {
+        for one in statements.iter().filter(|one| one.connection.is_some()) {
+            if let Kind::Use(name) = classify(&one.text).kind {
+                self.note(one.connection, &name, true);
+            }
         }
-        let named = statement.changed_databases();
-        if let Some(name) = named.iter().find(|name| foreign(name)) {
-            return Some(name.clone());
-        }
-        let verb = crate::sql::verb(&one.text).unwrap_or_default();
-        let makes = ["create", "alter", "drop", "truncate", "rename"].contains(&verb.as_str());
-        let here =
-            makes && named.is_empty() && statement.kind == Kind::Ddl && !statement.changes_whole_server();
-        used.get(&one.connection)
-            .filter(|name| here && foreign(name))
-            .cloned()
     }
+
+    fn note(&mut self, connection: Option<usize>, name: &str, any: bool) {
+        let of_session = self.0.entry(connection).or_default();
+        if !any || connection.is_none() {
+            of_session.clear();
+        }
+        of_session.insert(name.to_owned());
+    }
+
+    fn begin(&mut self, connection: Option<usize>) {
+        self.0.remove(&connection);
+    }
+
+    fn is_elsewhere(&self, connection: Option<usize>) -> bool {
+        self.0
+            .get(&connection)
+            .is_some_and(|names| names.iter().any(|name| is_foreign(name)))
+    }
+
+    fn elsewhere(&self, connection: Option<usize>, statement: &crate::sql::Statement) -> Option<Elsewhere> {
+        let none = BTreeSet::new();
+        let current = self.0.get(&connection).unwrap_or(&none);
+        Elsewhere::of(statement, current, is_foreign)
+    }
+}
+
+fn is_foreign(name: &str) -> bool {
+    !is_own(name) && !is_unknown(name)
 }
 
 impl TrialPlan {

@@ -1,9 +1,10 @@
 //! One statement of the file, and what becomes of it when its variables have their values.
 
+use super::elsewhere::foreign_in_a_run;
 use crate::expect::Template;
 use crate::history::Vars;
 use crate::source::Span;
-use crate::sql::{classify, statement_count};
+use crate::sql::{Kind, classify, statement_count};
 
 /// A statement with its place.
 #[derive(Debug, Clone)]
@@ -38,6 +39,18 @@ pub enum FillError {
         /// The variables in it.
         names: Vec<String>,
     },
+    /// With the values it changes a database of others, or goes to one, and the trial does not run alone.
+    #[error(
+        "with the {} this {} the database `{database}`, which other trials may use, too: `${{database}}` is the trial's own; or write `serial: true`, to run alone", variables(.names), if *.uses { "goes to" } else { "changes" }
+    )]
+    OtherDatabase {
+        /// The variables in it.
+        names: Vec<String>,
+        /// The database.
+        database: String,
+        /// Whether it is a USE: what follows may change anything there.
+        uses: bool,
+    },
 }
 
 fn variables(names: &[String]) -> String {
@@ -50,15 +63,9 @@ impl Statement {
     /// Its text with the values of its variables. `alone` tells that it may change the whole server.
     ///
     /// # Errors
-    /// [`FillError`] where a variable has no value, where values bring further statements with them, and where they
-    /// make it one that changes the whole server.
+    /// Those of [`fill`].
     pub fn fill(&self, vars: &Vars, alone: bool) -> Result<String, FillError> {
-        let text = fill(&self.text, vars)?;
-        let names = names(&self.text);
-        if !alone && !names.is_empty() && classify(&text).changes_whole_server() {
-            return Err(FillError::WholeServer { names });
-        }
-        Ok(text)
+        fill(&self.text, vars, alone)
     }
 }
 
@@ -72,21 +79,34 @@ fn names(template: &Template) -> Vec<String> {
     names
 }
 
-/// The text of one statement with the values of its variables.
+/// The text of one statement with the values of its variables. `alone` tells that it may change the whole server.
 ///
 /// # Errors
-/// [`FillError`] where a variable has no value, and where values bring further statements with them.
-pub fn fill(template: &Template, vars: &Vars) -> Result<String, FillError> {
+/// [`FillError`] where a variable has no value, where values bring further statements with them, and where they make it
+/// one that changes the whole server, or a database of others.
+pub fn fill(template: &Template, vars: &Vars, alone: bool) -> Result<String, FillError> {
     let text = template.fill(vars).map_err(FillError::NoValue)?;
-    let count = match template.variables().next() {
-        Some(_) => statement_count(&text),
-        None => 1,
-    };
-    if count <= 1 {
+    if template.variables().next().is_none() {
         return Ok(text);
     }
-    Err(FillError::Several {
-        names: names(template),
-        count,
-    })
+    let names = names(template);
+    let count = statement_count(&text);
+    if count > 1 {
+        return Err(FillError::Several { names, count });
+    }
+    if alone {
+        return Ok(text);
+    }
+    let statement = classify(&text);
+    if statement.changes_whole_server() {
+        return Err(FillError::WholeServer { names });
+    }
+    match foreign_in_a_run(&statement, vars) {
+        Some(database) => Err(FillError::OtherDatabase {
+            names,
+            database,
+            uses: matches!(statement.kind, Kind::Use(_)),
+        }),
+        None => Ok(text),
+    }
 }

@@ -7,6 +7,7 @@ use super::connections::Connections;
 use super::context::{Context, Variant, label};
 use super::control::main_server;
 use super::names::Scope;
+use super::orders::LabelledOrder;
 use super::server_changes::Parts;
 use super::states::States;
 use super::user_locks::UserLocks;
@@ -25,7 +26,8 @@ pub(super) fn plan_variant(
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<TrialPlan> {
     let mut trials = Vec::new();
-    // Each order that is listed is a trial of its own; what a plan holds cannot be shared.
+    // Each order that is listed is a trial of its own; what a plan holds cannot be shared. The list itself is read once.
+    let mut listed = None;
     let mut more = 1;
     while trials.len() < more {
         let mut context = Context {
@@ -37,16 +39,20 @@ pub(super) fn plan_variant(
             waits_are_clear: scenario.steps_are_whole,
             problems,
         };
-        let (trial, count) = context.trial(used, trials.len());
-        more = count;
-        trials.push(trial);
+        trials.push(context.trial(used, trials.len(), &mut listed));
+        more = listed.as_ref().map_or(1, |orders: &Vec<_>| orders.len().max(1));
     }
     trials
 }
 
 impl Context<'_> {
-    /// The trial of this variant, or of one of its listed orders; how many there are comes with it.
-    fn trial(&mut self, used: &mut BTreeSet<String>, which: usize) -> (TrialPlan, usize) {
+    /// The trial of this variant, or of one of its orders, which `listed` has once they are known.
+    fn trial(
+        &mut self,
+        used: &mut BTreeSet<String>,
+        which: usize,
+        listed: &mut Option<Vec<LabelledOrder>>,
+    ) -> TrialPlan {
         let variant: Vec<(String, String)> = self
             .variant
             .values
@@ -120,6 +126,7 @@ impl Context<'_> {
                 connections: &connections,
                 has_own_main: main_server(&servers).is_some(),
                 vars: &vars,
+                free,
             };
             self.check_filled(&parts, &servers);
             (self.check_server(&parts), UserLocks::of(&parts))
@@ -140,21 +147,17 @@ impl Context<'_> {
         used.extend(all_used);
         secrets.retain(|secret| !secret.is_empty());
         let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
-        let mut orders = match permutations {
-            Some(decl) => {
-                self.check_orders(decl, &steps);
-                // Of the title, so that a file that goes elsewhere has the same orders.
-                let seed = self
-                    .scenario
-                    .seed
-                    .unwrap_or_else(|| seed_of(&self.scenario.title.value));
-                self.orders(decl, &connections, &steps, &outcomes, seed)
-            }
-            None => Vec::new(),
-        };
-        let count = orders.len().max(1);
-        let chosen = (which < orders.len()).then(|| orders.swap_remove(which));
-        let (label, orders) = chosen.unzip();
+        if let Some(decl) = permutations {
+            self.check_orders(decl, &steps);
+        }
+        let orders = listed.get_or_insert_with(|| {
+            // Of the title, so that a file that goes elsewhere has the same orders.
+            let seed = self.scenario.seed;
+            let seed = seed.unwrap_or_else(|| seed_of(&self.scenario.title.value));
+            let found = permutations.map(|decl| self.orders(decl, &connections, &steps, &outcomes, seed));
+            found.unwrap_or_default()
+        });
+        let (label, orders) = orders.get(which).cloned().unzip();
         if let Some(label) = label.flatten() {
             name.push_str(&format!("::order={label}"));
         }
@@ -163,7 +166,7 @@ impl Context<'_> {
             None if free => Mode::Concurrent(ConcurrentPlan { barriers }),
             None => Mode::Scripted,
         };
-        let trial = TrialPlan {
+        TrialPlan {
             mode,
             seed,
             name,
@@ -187,8 +190,7 @@ impl Context<'_> {
             main_server: main_server(&servers),
             servers,
             secrets,
-        };
-        (trial, count)
+        }
     }
 
     /// The variables of the file, then those of the matrix.

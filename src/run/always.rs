@@ -218,7 +218,8 @@ impl Always {
             after,
         };
         let vars = vars_of(&plan, &self.coordinator, None);
-        let record = query_record(&mut controls[plan.main_control()], query, check, &vars).await;
+        let control = &mut controls[plan.main_control()];
+        let record = query_record(&plan, control, query, check, &vars).await;
         // What held once more is not kept: there may be thousands of them.
         let mut others = self.checks.iter();
         if !others.any(|other| other.check == record.check && other.outcome == record.outcome) {

@@ -22,7 +22,7 @@ pub(super) async fn always(
                 check: (number, index),
                 after,
             };
-            records.push(query_record(control, query, check, vars).await);
+            records.push(query_record(plan, control, query, check, vars).await);
         }
     }
     records
@@ -33,11 +33,19 @@ pub(crate) async fn final_checks(plan: &TrialPlan, control: &mut Control, histor
     let vars = plan.owners.view_of_history(&history.vars);
     for (number, one) in plan.all_finals().enumerate() {
         for (index, query) in one.tables.iter().enumerate() {
-            table_check(control, query, CheckId::Table(number, index), &vars, history).await;
+            table_check(
+                plan,
+                control,
+                query,
+                CheckId::Table(number, index),
+                &vars,
+                history,
+            )
+            .await;
         }
         for (index, query) in one.queries.iter().enumerate() {
             let check = CheckId::Query(number, index);
-            let record = query_record(control, query, check, &vars).await;
+            let record = query_record(plan, control, query, check, &vars).await;
             if !only_reads(query) {
                 history.asked.clear();
             }
@@ -53,6 +61,7 @@ pub(crate) fn only_reads(query: &Query) -> bool {
 
 /// Reads a table, unless it has been read since anything could change: outcomes look at the same ones.
 async fn table_check(
+    plan: &TrialPlan,
     control: &mut Control,
     query: &Query,
     check: CheckId,
@@ -70,7 +79,7 @@ async fn table_check(
             check,
             ..record.clone()
         },
-        None => query_record(control, query, check, vars).await,
+        None => query_record(plan, control, query, check, vars).await,
     };
     if plain && !sql.is_empty() {
         history.asked.push((sql, history.checks.len()));
@@ -80,6 +89,7 @@ async fn table_check(
 
 /// Runs a query of the control connection.
 pub(super) async fn query_record(
+    plan: &TrialPlan,
     control: &mut Control,
     query: &Query,
     check: CheckId,
@@ -92,14 +102,14 @@ pub(super) async fn query_record(
         .fold(crate::expect::Needs::default(), |all, one| {
             all.and(one.check.needs())
         });
-    let outcome = match fill(&query.sql, vars) {
+    let outcome = match fill(&query.sql, vars, plan.may_change_server(None)) {
         Ok(sql) => control.execute(&sql).await,
         Err(error) => Outcome::Unanswered {
             reason: error.to_string(),
         },
     };
     let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let plan = if needs.plan && !outcome.is_error() {
+    let shown = if needs.plan && !outcome.is_error() {
         let mut observer = Observer::new(control.config.clone(), control.options.clone());
         let plan = observer.plan_of(control.connection.session_id()).await;
         observer.close().await;
@@ -117,6 +127,6 @@ pub(super) async fn query_record(
         outcome,
         took_us,
         warnings,
-        plan,
+        plan: shown,
     }
 }

@@ -57,8 +57,10 @@ pub(crate) async fn drop_on(control: &mut Control, plan: &TrialPlan, settings: &
 /// Runs the whole teardown; returns what failed of it.
 pub(crate) async fn tear_down(plan: &TrialPlan, control: &mut Control, vars: &Vars) -> Vec<FailedTeardown> {
     let mut failed = Vec::new();
+    // Steps may have given the variables their values.
+    let alone = plan.may_change_server(None);
     for (number, statement) in plan.teardown.iter().enumerate() {
-        if let Err(error) = control_statement(control, statement, vars).await {
+        if let Err(error) = control_statement(control, statement, vars, alone).await {
             tracing::warn!(error = error.message, "teardown");
             failed.push(FailedTeardown {
                 statement: number,
@@ -73,14 +75,14 @@ async fn control_statement(
     control: &mut Control,
     statement: &Statement,
     vars: &Vars,
+    alone: bool,
 ) -> Result<(), TrialError> {
     let fail = |message: String| TrialError {
         span: Some(statement.span),
         message,
     };
-    // What changes the whole server was found before the run: these variables have their first values.
     let sql = statement
-        .fill(vars, true)
+        .fill(vars, alone)
         .map_err(|error| fail(error.to_string()))?;
     let outcome = control.execute(&sql).await;
     if outcome.is_error() {
@@ -130,12 +132,13 @@ pub(crate) async fn prepare(
     clock.ends("create");
     let vars = vars_with_names(plan, settings);
     for statement in &plan.setup {
-        control_statement(&mut controls[main], statement, &vars).await?;
+        // What changes the whole server was found before the run: these variables have their first values.
+        control_statement(&mut controls[main], statement, &vars, true).await?;
     }
     for (number, own) in plan.servers.iter().enumerate() {
         let control = ControlId { server: Some(number) };
         for statement in &own.setup {
-            control_statement(&mut controls[control], statement, &vars).await?;
+            control_statement(&mut controls[control], statement, &vars, true).await?;
         }
     }
     // What the setup leaves in its session (a transaction, variables, temporary tables, a `use`) must not reach the final

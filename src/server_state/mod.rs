@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answers;
+mod contents;
 mod journal;
 mod left;
 mod objects;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{ask, text};
 use super::left::Left;
+use super::{contents, contents::literal, contents::quoted};
 use crate::connection::Connection;
 use crate::history::Outcome;
 use crate::sql::Product;
@@ -73,10 +74,6 @@ impl Kind {
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 async fn list(session: &mut Connection, kind: Kind, sql: &str) -> Result<Listing, String> {
     let rows = ask(session, sql).await?;
     let found = rows.into_iter().filter_map(|row| {
@@ -117,41 +114,50 @@ pub(super) async fn read(session: &mut Connection) -> Result<Vec<Listing>, Strin
     ])
 }
 
-/// The databases of a server, and what stands in those that are named. Those of trials are others' business.
+/// The databases of a server, and what stands in those that are named; of what a statement names also its definition
+/// and its rows. Those of trials are others' business.
 pub(super) async fn read_databases(
     session: &mut Connection,
     named: &BTreeSet<String>,
+    names: Option<&BTreeSet<String>>,
 ) -> Result<Vec<Listing>, String> {
     let mut found = vec![
         list(
             session,
             Kind::Database,
-            "select schema_name from information_schema.schemata where schema_name not like 'tsc\\_%'",
+            "select schema_name, default_character_set_name, default_collation_name \
+             from information_schema.schemata where schema_name not like 'tsc\\_%'",
         )
         .await?,
     ];
-    let names: Vec<String> = named
-        .iter()
-        .map(|name| {
-            format!(
-                "'{}'",
-                name.to_lowercase().replace('\\', "\\\\").replace('\'', "''")
-            )
-        })
-        .collect();
+    if named.is_empty() {
+        return Ok(found);
+    }
+    let databases: Vec<String> = named.iter().map(|name| literal(&name.to_lowercase())).collect();
     for (kind, of_type) in [
         (Kind::Table, "BASE TABLE"),
         (Kind::View, "VIEW"),
         (Kind::Sequence, "SEQUENCE"),
     ] {
         let sql = format!(
-            "select concat(table_schema, '.', table_name) from information_schema.tables \
+            "select table_schema, table_name from information_schema.tables \
              where lower(table_schema) in ({}) and table_type = '{of_type}'",
-            names.join(", ")
+            databases.join(", ")
         );
-        if !names.is_empty() {
-            found.push(list(session, kind, &sql).await?);
+        let mut all = BTreeMap::new();
+        for row in ask(session, &sql).await? {
+            let [database, name] = row.as_slice() else {
+                continue;
+            };
+            let (database, name) = (text(database), text(name));
+            let is_named = names.is_none_or(|names| names.contains(&name.to_lowercase()));
+            let told = match is_named {
+                true => contents::tell(session, &database, &name, kind == Kind::Table).await?,
+                false => String::new(),
+            };
+            all.insert(format!("{database}.{name}"), told);
         }
+        found.push(Listing { kind, found: all });
     }
     Ok(found)
 }

@@ -44,7 +44,7 @@ impl ServerState {
             objects = objects::read(session).await?;
         }
         if !scope.databases.is_empty() {
-            databases = objects::read_databases(session, &scope.databases).await?;
+            databases = objects::read_databases(session, &scope.databases, scope.names.as_ref()).await?;
         }
         Ok(Self {
             variables: variables::read(session).await?,
@@ -92,7 +92,7 @@ impl ServerState {
             }
         }
         if !self.databases.is_empty() {
-            match objects::read_databases(session, &self.named).await {
+            match objects::read_databases(session, &self.named, names).await {
                 Ok(now) => done.add(
                     "databases",
                     Ok(objects::set_back(session, &self.databases, &now, names).await),

@@ -76,6 +76,61 @@ pub(crate) fn reads_clock(text: &str) -> bool {
     CLOCK.iter().any(|word| names.contains(*word))
 }
 
+/// Functions that take time with the numbers or the texts that they are given.
+const REPEATS: &[&str] = &[
+    "lpad",
+    "repeat",
+    "rpad",
+    "space",
+    "regexp_replace",
+    "regexp_like",
+    "regexp_substr",
+];
+
+/// Whether a statement may take long whatever the clock says, by what its text tells: it joins tables, or has queries
+/// within, or repeats something. One of a single table looks at each row once. Rather too often than too rarely.
+#[must_use]
+pub(crate) fn may_take_long(text: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "join",
+        "straight_join",
+        "recursive",
+        "with",
+        "union",
+        "over",
+        "lateral",
+    ];
+    let called = calls(text);
+    let (tokens, _) = tokens(text);
+    let mut depth = 0_usize;
+    let mut in_from = None;
+    let mut queries = 0;
+    for token in tokens.iter().filter(|token| token.is_code()) {
+        match token.kind {
+            TokenKind::Symbol('(') => depth += 1,
+            TokenKind::Symbol(')') => {
+                depth = depth.saturating_sub(1);
+                in_from = in_from.filter(|from| *from <= depth);
+            }
+            TokenKind::Symbol(',') if in_from == Some(depth) => return true,
+            TokenKind::Word => {
+                let is = |words: &[&str]| words.iter().any(|word| token.is_word(word));
+                if is(&WORDS) {
+                    return true;
+                }
+                queries += usize::from(is(&["select", "table"]));
+                if is(&["from", "update"]) {
+                    in_from = Some(depth);
+                } else if is(&["where", "group", "order", "limit", "set", "having", "values"]) {
+                    in_from = None;
+                }
+            }
+            _ => {}
+        }
+    }
+    queries > 1 || REPEATS.iter().any(|word| called.contains(*word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +168,32 @@ mod tests {
             "select unknown from t",
         ] {
             assert!(!reads_clock(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_looks_at_one_table_once_is_short() {
+        for text in [
+            "select n, m from t where id in (1, 2) order by n, m",
+            "update t set n = 1, m = 2 where id = 1",
+            "insert into t (id, n) values (1, 2), (3, 4)",
+            "delete from t where id = 1",
+            "select concat(n, m) from t for update",
+            "begin",
+        ] {
+            assert!(!may_take_long(text), "{text}");
+        }
+        for text in [
+            "select count(*) from t a, t b",
+            "select count(*) from (t a), t b where a.id = 1",
+            "update t a, t b set a.n = 1",
+            "select 1 from t join u",
+            "select n from t where id in (select id from u)",
+            "with recursive r as (select 1) select * from r",
+            "insert into t select * from u union select * from v",
+            "select repeat('x', 100000000)",
+        ] {
+            assert!(may_take_long(text), "{text}");
         }
     }
 }

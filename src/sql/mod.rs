@@ -19,12 +19,13 @@ mod tables;
 mod transaction_change;
 mod user_lock;
 mod whole_server;
+mod written;
 
 pub use error::{
     LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, QUERY_INTERRUPTED, QUERY_TIMEOUT, RetryClass, TRANSACTION_ENDING,
     TransactionEffect, by_code, by_name, effect_on_transaction, nearest, retry_class,
 };
-pub(crate) use functions::{calls, reads_clock};
+pub(crate) use functions::{calls, may_take_long, reads_clock};
 pub use kind::{Kind, TransactionMode};
 pub(crate) use mistake::is_mistake;
 pub use prepared::{Prepared, Source};

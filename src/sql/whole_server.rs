@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::kind::Kind;
 use super::lexer::TokenKind;
+use super::written::target_table;
 
 /// What a statement changes of the server beyond databases and tables, and whether that can be set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -20,6 +21,19 @@ pub enum ServerChange {
     Lasting,
 }
 
+impl ServerChange {
+    /// What it changes to write rows of this table of the database `mysql`.
+    #[must_use]
+    pub fn of_system_table(table: &str) -> Self {
+        let is = |one: &str| one.eq_ignore_ascii_case(table);
+        match ACCOUNT_TABLES.iter().any(|one| is(one)) {
+            true => Self::Objects,
+            false if OF_TRIALS.iter().any(|one| is(one)) => Self::None,
+            false => Self::Lasting,
+        }
+    }
+}
+
 /// What CREATE, ALTER and DROP can name that is the whole server's and can be set back.
 const OBJECTS: &[&str] = &["user", "role", "resource", "placement"];
 /// What they can name that cannot.
@@ -35,6 +49,7 @@ const LASTING_VERBS: &[&str] = &[
     "purge",
     "stop",
     "restore",
+    "backup",
     "traffic",
 ];
 /// Tables of `mysql` that hold accounts and rights.
@@ -61,6 +76,10 @@ pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
     let any = |words: &[&str]| cursor.any_word(1, words);
     let when = |holds: bool, change: ServerChange| if holds { change } else { None };
     let verb = verb.to_ascii_lowercase();
+    // A file of the server's, which nothing removes.
+    if cursor.has_sequence(&["into", "outfile"]) || cursor.has_sequence(&["into", "dumpfile"]) {
+        return Lasting;
+    }
     match verb.as_str() {
         "set" => match kind {
             Kind::Set(targets) => when(!targets.global.is_empty(), Variables),
@@ -115,15 +134,11 @@ pub(super) fn server_change(cursor: &Cursor<'_>, kind: &Kind) -> ServerChange {
                 false => None,
             }
         }
-        "plan" => when(cursor.has_word("load"), Lasting),
+        // PLAN REPLAYER: DUMP and CAPTURE leave files on the server.
+        "plan" => Lasting,
         "insert" | "update" | "delete" | "replace" => match target_table(cursor) {
             Some((Some(database), table)) if database.eq_ignore_ascii_case("mysql") => {
-                let table = table.to_ascii_lowercase();
-                if ACCOUNT_TABLES.contains(&table.as_str()) {
-                    Objects
-                } else {
-                    when(!OF_TRIALS.contains(&table.as_str()), Lasting)
-                }
+                ServerChange::of_system_table(&table)
             }
             // UPDATE and DELETE of several tables.
             _ if ["update", "delete"].contains(&verb.as_str()) && names_server_table(cursor) => {
@@ -164,99 +179,4 @@ pub(super) fn names_a_session(cursor: &Cursor<'_>) -> bool {
 
 fn is_number(token: &super::lexer::Token<'_>) -> bool {
     token.kind == TokenKind::Word && token.text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The table that INSERT, UPDATE, DELETE or REPLACE names first.
-fn target_table(cursor: &Cursor<'_>) -> Option<(Option<String>, String)> {
-    const BEFORE: &[&str] = &[
-        "insert",
-        "update",
-        "delete",
-        "replace",
-        "into",
-        "from",
-        "ignore",
-        "low_priority",
-        "high_priority",
-        "delayed",
-        "quick",
-        "only",
-    ];
-    let at = cursor
-        .tokens
-        .iter()
-        .position(|token| !BEFORE.iter().any(|word| token.is_word(word)))?;
-    cursor.qualified_name(at)
-}
-
-/// The databases that a schema change makes, drops or makes tables in, as far as it names them.
-pub(super) fn changed_databases(cursor: &Cursor<'_>) -> Vec<String> {
-    let Some(verb) = cursor.verb() else {
-        return Vec::new();
-    };
-    let verb = verb.to_ascii_lowercase();
-    if ![
-        "create",
-        "alter",
-        "drop",
-        "truncate",
-        "rename",
-        "recover",
-        "flashback",
-        "repair",
-    ]
-    .contains(&verb.as_str())
-    {
-        return Vec::new();
-    }
-    if verb == "alter" && (cursor.has_word("rename") || cursor.has_word("exchange")) {
-        // ALTER TABLE a RENAME TO b.c; ALTER TABLE a EXCHANGE PARTITION p WITH TABLE b.c.
-        let names = (0..cursor.tokens.len()).filter_map(|at| cursor.qualified_name(at)?.0);
-        return names.collect();
-    }
-    // The word that says what is made or changed, before any name.
-    let what = cursor.tokens.iter().position(|token| {
-        [
-            "database", "schema", "table", "tables", "view", "sequence", "index",
-        ]
-        .iter()
-        .any(|word| token.is_word(word))
-    });
-    let mut at = match what {
-        Some(at) => at,
-        None if verb == "truncate" => 0,
-        None => return Vec::new(),
-    };
-    let of_database = cursor.any_word(at, &["database", "schema"]);
-    if cursor.word(at, "index") {
-        // CREATE INDEX i ON t.
-        let on = cursor
-            .tokens
-            .iter()
-            .skip(at)
-            .position(|token| token.is_word("on"));
-        let Some(on) = on else { return Vec::new() };
-        at += on;
-    }
-    at += 1;
-    while cursor.any_word(at, &["if", "not", "exists"]) {
-        at += 1;
-    }
-    let mut names = Vec::new();
-    loop {
-        match cursor.qualified_name(at) {
-            Some((None, name)) if of_database => names.push(name),
-            Some((Some(database), _)) => names.push(database),
-            Some(_) | None => {}
-        }
-        // DROP TABLE a, b.c; RENAME TABLE a TO b.c, d TO e.
-        let next = cursor.tokens.iter().enumerate().skip(at + 1).find(|(_, token)| {
-            token.is_symbol(',') || token.is_symbol('(') || token.is_word("to") || token.is_word("as")
-        });
-        let many = matches!(verb.as_str(), "drop" | "rename");
-        match next {
-            Some((found, token)) if many && (token.is_symbol(',') || token.is_word("to")) => at = found + 1,
-            _ => return names,
-        }
-    }
 }

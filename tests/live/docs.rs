@@ -351,3 +351,103 @@ fn names_of_tests_recipes_and_files_in_the_docs_are_there() {
         }
     }
 }
+
+/// Where each number of the table of limits stands in the code: in the order of the rows, and of the numbers in a row.
+const LIMITS: &[(&str, &[(&str, &str)])] = &[
+    ("a trial;", &[("src/plan/mod.rs", "TRIAL_TIMEOUT")]),
+    ("a step;", &[("src/plan/mod.rs", "STEP_TIMEOUT")]),
+    ("a statement of `setup`", &[("src/run/limits.rs", "CONTROL_MAX")]),
+    ("retries of a state", &[("src/plan/machine.rs", "RETRIES_MAX")]),
+    ("the pause between", &[("src/plan/machine.rs", "LOOK_EVERY")]),
+    ("interleavings |", &[("src/plan/orders.rs", "ORDERS_MAX")]),
+    (
+        "interleavings at the same",
+        &[("src/explore/exploration.rs", "SANDBOXES")],
+    ),
+    (
+        "a failing interleaving is",
+        &[("src/harness/runner.rs", "SHRINK_MAX")],
+    ),
+    (
+        "failing interleavings that",
+        &[("src/explore/summary.rs", "FAILING_MAX")],
+    ),
+    (
+        "rows that are restored",
+        &[("src/explore/sandbox/tables.rs", "ROWS_KEPT_MAX")],
+    ),
+    ("beginnings of", &[("src/explore/work.rs", "DIVERGED_MAX")]),
+    ("a lock of a session", &[("src/run/watch.rs", "HELD_OUTSIDE_MIN")]),
+    ("a wait that `unblocks`", &[("src/run/limits.rs", "RELEASE_MAX")]),
+    ("a wait that ended", &[("src/run/limits.rs", "RETURN_MAX")]),
+    ("a KILL of", &[("src/run/killed.rs", "KILL_SHOWS_MAX")]),
+    ("a statement that runs", &[("src/run/limits.rs", "IDLE_MAX")]),
+    ("variants of a file", &[("src/plan/mod.rs", "VARIANTS_MAX")]),
+    ("steps and connections", &[("src/plan/mod.rs", "PLAN_SIZE_MAX")]),
+    ("connections of", &[("src/scenario/keys.rs", "CONNECTIONS_MAX")]),
+    ("`repeat`, parties", &[("src/scenario/keys.rs", "TIMES_MAX")]),
+    (
+        "a file |",
+        &[
+            ("src/source/file.rs", "FILE_SIZE_MAX"),
+            ("src/source/event.rs", "NODES_MAX"),
+            ("src/source/event.rs", "DEPTH_MAX"),
+        ],
+    ),
+    ("a file of `load`", &[("src/plan/load.rs", "LOAD_FILE_MAX")]),
+    ("a duration", &[("src/source/read.rs", "DURATION_MAX")]),
+];
+
+/// The value of a constant, as the documents write it: `5 s`, `8 MiB`, `10,000`.
+fn documented(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(file).expect(file);
+    let pattern = Regex::new(&format!(r"const {name}: \w+ = ([^;]+);")).expect("a pattern");
+    let value = pattern
+        .captures(&text)
+        .unwrap_or_else(|| panic!("{file} has no {name}"))[1]
+        .to_owned();
+    let unit = [
+        ("Duration::from_hours(", "h"),
+        ("Duration::from_secs(", "s"),
+        ("Duration::from_millis(", "ms"),
+    ];
+    for (call, unit) in unit {
+        if let Some(number) = value.strip_prefix(call) {
+            return format!("{} {unit}", number.trim_end_matches(')'));
+        }
+    }
+    match value.strip_suffix(" * 1024 * 1024") {
+        Some(number) => format!("{number} MiB"),
+        None => value.replace('_', ","),
+    }
+}
+
+#[test]
+fn the_table_of_limits_has_the_numbers_of_the_code() {
+    let text = fs::read_to_string("docs/language.md").expect("the reference");
+    let (_, table) = text.split_once("\n## Limits\n").expect("the limits");
+    let rows: Vec<&str> = table
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .collect();
+    assert_eq!(
+        rows.len(),
+        LIMITS.len(),
+        "a row without a constant, or one of neither"
+    );
+    for (row, (begins, constants)) in rows.iter().zip(LIMITS) {
+        let row = row.trim_start_matches("| ");
+        assert!(row.starts_with(begins), "`{begins}` is not where it was: {row}");
+        let value = row.split(" | ").nth(1).expect("a value");
+        for (file, name) in *constants {
+            let number = documented(file, name);
+            let whole =
+                Regex::new(&format!(r"(^|[^\d,]){}($|[^\d])", regex::escape(&number))).expect("a pattern");
+            assert!(
+                whole.is_match(value),
+                "{name} is {number}, and the table says `{value}`"
+            );
+        }
+    }
+}

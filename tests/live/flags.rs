@@ -225,4 +225,13 @@ fn timestamps_of_each_step_are_written_where_asked_for() {
 
     let (code, text) = run(&[], &["--", "--timestamps"]);
     assert_eq!(code, Some(2), "without a history they would be lost:\n{text}");
+    assert!(text.contains("TIDB_SCENARIOS_HISTORY"), "{text}");
+
+    // The environment says where the history goes as well as the flag does.
+    fs::remove_file(folder.path().join("passes.json")).expect("the history");
+    let env = [("TIDB_SCENARIOS_HISTORY", path)];
+    let (code, text) = run(&env, &["--", "--exact", "passes", "--timestamps"]);
+    assert_eq!(code, Some(0), "{text}");
+    let written = fs::read_to_string(folder.path().join("passes.json")).expect("a history");
+    assert!(written.contains("\"start_ts\""), "{written}");
 }

@@ -36,6 +36,8 @@ const LONG: Duration = Duration::from_mins(2);
 
 /// One value of the server, as text; every session is a new one.
 fn ask(sql: &str) -> String {
+    // Started here: within a task of the runtime it cannot be.
+    LazyLock::force(&SERVER);
     RUNTIME.block_on(async {
         let config = ConnectionConfig {
             database: None,

@@ -200,3 +200,53 @@ steps:
     );
     run(&[("unknown", &text)]).assert_green(1);
 }
+
+#[test]
+fn rows_and_tables_of_others_that_are_not_what_they_were_are_red() {
+    let _alone = LEFT.write();
+    ask("create database others_own");
+    ask(
+        "create table others_own.t (id int primary key, n decimal(5, 2)) partition by hash (id) partitions 2",
+    );
+    ask("insert into others_own.t values (1, 1.25), (2, null)");
+    ask("create table others_own.u (id int primary key, n decimal(5, 2))");
+    let trial = |steps: &str| {
+        let text = format!(
+            "scenario: one that changes what others have\nserial: true\nconnections: [a]\nsteps:\n{steps}"
+        );
+        run_now(&[("changes", &text)])
+    };
+    let red = |steps: &str, back: &str| {
+        let ran = trial(steps);
+        assert_eq!(
+            ran.results,
+            [("changes".to_owned(), "FAILED".to_owned())],
+            "{}",
+            ran.text
+        );
+        let told = "`others_own.t` is not what it was before the trial";
+        assert!(ran.text.contains(told), "{}", ran.text);
+        ask(back);
+    };
+    red(
+        "  - a: update others_own.t set n = 1.5 where id = 1\n",
+        "update others_own.t set n = 1.25 where id = 1",
+    );
+    red(
+        "  - a: use others_own\n  - a: delete from t where id = 2\n",
+        "insert into others_own.t values (2, null)",
+    );
+    red(
+        "  - a: alter table others_own.t exchange partition p0 with table others_own.u\n",
+        "alter table others_own.t exchange partition p0 with table others_own.u",
+    );
+    red(
+        "  - a: alter table others_own.t comment 'left'\n",
+        "alter table others_own.t comment ''",
+    );
+    // What is put back is what it was.
+    let back =
+        "  - a: delete from others_own.t where id = 2\n  - a: insert into others_own.t values (2, null)\n";
+    trial(back).assert_green(1);
+    ask("drop database others_own");
+}
