@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tidb_scenarios::harness::RepeatArguments;
 use tidb_scenarios::isolation::{Format, Level};
 use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
 
@@ -25,6 +26,8 @@ enum Command {
         /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
         #[arg(long)]
         keep_db: bool,
+        #[command(flatten)]
+        repeat: RepeatArguments,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -120,9 +123,15 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run { keep_db, paths, args } => {
+        Command::Run {
+            keep_db,
+            repeat,
+            paths,
+            args,
+        } => {
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
+                .chain(repeat.to_args())
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)

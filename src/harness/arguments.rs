@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
+use super::repeat::RepeatArguments;
 use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
@@ -27,6 +28,8 @@ pub struct Parsed {
     pub timestamps: bool,
     /// The one order that trials with `permutations` are run in.
     pub order: Option<ChosenOrder>,
+    /// Several tries of each trial.
+    pub repeat: RepeatArguments,
 }
 
 #[derive(Debug, Parser)]
@@ -48,6 +51,8 @@ struct CommandLine {
     #[arg(long, display_order = 0, value_name = "STEPS", requires = "order")]
     without: Option<String>,
     #[command(flatten)]
+    repeat: RepeatArguments,
+    #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
     #[arg(index = 2)]
@@ -65,6 +70,8 @@ Environment:
   TIDB_SCENARIOS=DIR                          run the scenarios of another folder
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
   TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
+  TIDB_SCENARIOS_REPEAT=N                     the same as --repeat N; likewise _DURATION=TIME, _RETRIES=N, _SEED=NUMBER,
+                                              _UNTIL_FAIL=1, _FAIL_FLAKY=1
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
   NO_COLOR=1                                  no colours, even on a terminal
@@ -91,6 +98,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             timestamps,
             order,
             without,
+            repeat,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -100,6 +108,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             keep_db,
             history,
             timestamps,
+            repeat,
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

@@ -183,6 +183,7 @@ pub(super) fn plan_file(
                 env: env.clone(),
                 handlers: handlers.clone(),
                 every_order,
+                seed: None,
             };
             let planned = plan(Arc::new(file), &input);
             PlannedFile {

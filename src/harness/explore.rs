@@ -10,7 +10,7 @@ use super::collect::{PlannedFile, plan_file};
 use super::output::{complain, say};
 use super::runner::Runner;
 use super::runner::Trouble;
-use super::servers::INTERRUPTED;
+use super::servers::{Gently, INTERRUPTED};
 use crate::bless::blessed;
 use crate::connection::UrlTarget;
 use crate::explore::Explored;
@@ -231,7 +231,11 @@ fn with_runner(
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start the runtime: {error}")),
     };
-    let gently = gently.then(|| Arc::clone(&runner.stop));
+    let gently = gently.then(|| Gently {
+        stop: Arc::clone(&runner.stop),
+        what: "orders",
+        last_words: None,
+    });
     runner.servers.watch_for_signals(runtime.handle(), gently);
     let code = runtime.block_on(work(&runner, other.as_ref()));
     runtime.block_on(runner.stop());

@@ -10,6 +10,7 @@ mod kept;
 mod lists;
 mod live;
 mod output;
+mod repeat;
 mod requires;
 mod runner;
 mod servers;
@@ -20,6 +21,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libtest_mimic::Trial;
 
@@ -29,6 +31,7 @@ pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
 pub use import::{ImportArgs, import};
 pub use kept::Left;
+pub use repeat::RepeatArguments;
 pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::handler::Handlers;
@@ -39,7 +42,9 @@ use crate::source::{RenderStyle, render_all};
 use environment::{history_folder, init_tracing, keep_databases, no_color, style, test_target};
 use output::complain;
 pub(crate) use output::say;
+use repeat::Rates;
 use requires::Foreseen;
+use servers::{Gently, INTERRUPTED};
 
 /// Runs the scenarios of a folder as named tests.
 ///
@@ -118,12 +123,16 @@ impl Harness {
             Err(code) => return code,
         };
         init_tracing();
+        let tries = match args.repeat.with_env(|name| std::env::var(name).ok()) {
+            Ok(tries) => tries,
+            Err(message) => return complain(&message),
+        };
         let style = style(&args.mimic);
         let show = trial::Show {
             style,
             passed: args.show_output,
         };
-        let env = std::env::vars().collect();
+        let env = Arc::new(std::env::vars().collect());
         let collected = match collect(&self.paths, &env, &self.handlers) {
             Ok(collected) => collected,
             Err(message) => return complain(&message),
@@ -149,16 +158,20 @@ impl Harness {
         let runner = Runner::new(settings)
             .keep_databases(args.keep_db || keep_databases())
             .timestamps(args.timestamps)
+            .drop_databases(matches!(tries.mode, repeat::Mode::Repeat { .. }))
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
-        let (mut other_orders, mut with_orders) = (Vec::new(), false);
+        let (mut other_orders, mut with_orders, mut with_seed) = (Vec::new(), false, false);
+        let (rates, stop) = (Arc::<Rates>::default(), Arc::<AtomicBool>::default());
         for mut planned in collected.files {
             if let Some(order) = &args.order {
                 other_orders.extend(planned.set_order(order, &args.filters));
                 let mut plans = planned.trials.iter();
                 with_orders |= planned.is_broken() || plans.any(|plan| plan.orders().is_some());
             }
+            let mut plans = planned.trials.iter();
+            with_seed |= planned.is_broken() || plans.any(|plan| plan.seed_in_use().is_some());
             let warnings = planned
                 .problems
                 .iter()
@@ -174,6 +187,11 @@ impl Harness {
                 view: Arc::clone(&view),
                 history: written.clone(),
                 order: args.order.clone(),
+                env: Arc::clone(&env),
+                handlers: self.handlers.clone(),
+                tries: tries.clone(),
+                rates: Arc::clone(&rates),
+                stop: Arc::clone(&stop),
             };
             let found = self.trials(planned, &around, &runtime);
             trials.extend(found.into_iter().map(|(plan, trial)| {
@@ -189,6 +207,9 @@ impl Harness {
                 "--order: no trial here has `permutations`, so that none has an order to be run in",
             );
         }
+        if args.repeat.names_a_seed() && !with_seed {
+            return complain("--seed: no trial here leaves anything to chance, so that none has a seed");
+        }
         let mut asked = args.filters.iter().filter(|_| args.mimic.exact);
         if let Some(name) = asked.find(|name| other_orders.contains(name)) {
             return complain(&format!("--order: `{name}` is another order than this one"));
@@ -198,10 +219,26 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
-        runner.servers.watch_for_signals(runtime.handle(), None);
+        let repeats = matches!(tries.mode, repeat::Mode::Repeat { .. }) && !mimic.list;
+        let said = Arc::clone(&rates);
+        let gently = repeats.then(|| Gently {
+            stop: Arc::clone(&stop),
+            what: "tries",
+            last_words: Some(Box::new(move || {
+                said.repeated().iter().for_each(|line| say(line))
+            })),
+        });
+        runner.servers.watch_for_signals(runtime.handle(), gently);
         let conclusion = libtest_mimic::run(&mimic, trials);
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        let repeated = repeats.then(|| rates.repeated()).unwrap_or_default();
+        for line in repeated.into_iter().chain(rates.flaky()) {
+            say(&line);
+        }
+        if stop.load(Ordering::Relaxed) {
+            return ExitCode::from(INTERRUPTED);
+        }
         conclusion.exit_code()
     }
 
@@ -219,18 +256,17 @@ impl Harness {
         for plan in planned.trials {
             let plan = Arc::new(plan);
             let handle = runtime.handle().clone();
-            let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
-            // One of a list is found by its name.
-            let by_flag = plan.orders().is_some_and(|orders| orders.listed.is_empty());
-            if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
-                repeat.push_str(&order_flags(chosen));
-            }
             let name = plan.name.clone();
-            let job = trial::Job {
+            let mut job = trial::Job {
                 plan: Arc::clone(&plan),
+                base: planned.name.clone(),
                 around: around.clone(),
-                repeat,
+                repeat: format!("{} --exact {}", self.command, shell_word(&plan.name)),
             };
+            // One of a list is found by its name.
+            if let Some(flags) = job.chosen_order().map(order_flags) {
+                job.repeat.push_str(&flags);
+            }
             let run = move || {
                 // In a task of the runtime, so that what the trial's own tasks say reaches it without a way
                 // from thread to thread.

@@ -39,6 +39,8 @@ pub struct Runner {
     pub(super) stop: Arc<AtomicBool>,
     /// What listed orders have come to.
     lists: Arc<Lists>,
+    /// Drop the databases of trials that pass on servers of ours, too.
+    drops: bool,
 }
 
 /// What became of a trial.
@@ -95,7 +97,15 @@ impl Runner {
             live: None,
             stop: Arc::default(),
             lists: Arc::default(),
+            drops: false,
         }
+    }
+
+    /// Drops the databases of trials that pass even on a server that ends with the run: of thousands of tries they would
+    /// fill its memory.
+    #[must_use]
+    pub fn drop_databases(self, drops: bool) -> Self {
+        Self { drops, ..self }
     }
 
     /// Keeps the databases of trials that fail, on a server that stays.
@@ -125,9 +135,14 @@ impl Runner {
     /// # Errors
     /// [`Trouble`] where it could not be run.
     pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
+        self.run_try(plan, 1).await
+    }
+
+    /// The same for a further try of a trial: the orders of a list belong together within one round of tries.
+    pub(super) async fn run_try(&self, plan: &Arc<TrialPlan>, number: u64) -> Result<Ended, Trouble> {
         let judged = async |server: &Server, own: &[Server]| {
             let judged = match plan.mode {
-                Mode::Explored(_) => self.judged_orders(plan, server, own).await,
+                Mode::Explored(_) => self.judged_orders(plan, server, own, number).await,
                 Mode::Scripted | Mode::Concurrent(_) => self.judged(plan, server, own).await,
             };
             judged.map(Ended::Judged)
@@ -166,7 +181,7 @@ impl Runner {
                 live: None,
                 timestamps: self.timestamps,
                 database: self.servers.database(),
-                keep_databases: server.kind() != ProviderKind::Url,
+                keep_databases: server.kind() != ProviderKind::Url && !self.drops,
             },
             sandboxes: SANDBOXES,
             shrink_max,
@@ -193,10 +208,11 @@ impl Runner {
         plan: &Arc<TrialPlan>,
         server: &Server,
         own: &[Server],
+        number: u64,
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
-        findings.extend(self.lists.note(plan, &explored));
+        findings.extend(self.lists.note(plan, number, &explored));
         let server_left = self.set_back(plan).await;
         findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {
@@ -367,7 +383,7 @@ impl Runner {
             timestamps: self.timestamps,
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
-            keep_databases: self.keep_databases || ours,
+            keep_databases: self.keep_databases || (ours && !self.drops),
         };
         let left = self
             .keep_databases
@@ -389,7 +405,7 @@ impl Runner {
         let mut history = history;
         history.server_left = self.set_back(plan).await;
         let verdict = judge(plan, &history);
-        if verdict == Verdict::Passed && settings.keep_databases && !ours {
+        if verdict == Verdict::Passed && settings.keep_databases && (!ours || self.drops) {
             drop_databases(plan, server, own, &settings).await;
         }
         let mut server_log = None;

@@ -22,6 +22,16 @@ const GENTLY_MAX: Duration = Duration::from_secs(20);
 /// Longer than what is done after a signal may take.
 const SIGNAL_MAX: Duration = Duration::from_secs(30);
 
+/// Who ends by itself after the first Ctrl-C.
+pub(super) struct Gently {
+    /// Is set then.
+    pub stop: Arc<AtomicBool>,
+    /// What is not begun any more.
+    pub what: &'static str,
+    /// Says what is known so far, where it has to be ended all the same.
+    pub last_words: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
 pub(super) struct Servers {
     pub settings: ServerSettings,
     choice: OnceCell<Result<Choice, String>>,
@@ -171,12 +181,8 @@ impl Servers {
     /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
     /// does its work.
     ///
-    /// With `gently`, the first Ctrl-C sets that, and whoever heeds it has a while to end by itself.
-    pub fn watch_for_signals(
-        self: &Arc<Self>,
-        runtime: &tokio::runtime::Handle,
-        gently: Option<Arc<AtomicBool>>,
-    ) {
+    /// With `gently`, the first Ctrl-C sets its `stop`, and whoever heeds it has a while to end by itself.
+    pub fn watch_for_signals(self: &Arc<Self>, runtime: &tokio::runtime::Handle, gently: Option<Gently>) {
         let servers = Arc::clone(self);
         runtime.spawn(async move {
             use tokio::signal::unix::{SignalKind, signal};
@@ -185,13 +191,15 @@ impl Servers {
             else {
                 return;
             };
-            let (mut code, gently) = tokio::select! {
-                _ = interrupt.recv() => (INTERRUPTED, gently),
+            let (mut code, gently_now) = tokio::select! {
+                _ = interrupt.recv() => (INTERRUPTED, gently.as_ref()),
                 _ = terminate.recv() => (TERMINATED, None),
             };
-            if let Some(stop) = gently {
+            if let Some(Gently { stop, what, .. }) = gently_now {
                 stop.store(true, Ordering::Relaxed);
-                super::output::say("interrupted: no more orders are begun; once more to end at once");
+                super::output::say(&format!(
+                    "interrupted: no more {what} are begun; once more to end at once"
+                ));
                 code = tokio::select! {
                     _ = interrupt.recv() => INTERRUPTED,
                     _ = terminate.recv() => TERMINATED,
@@ -200,6 +208,9 @@ impl Servers {
             }
             servers.interrupted.store(true, Ordering::SeqCst);
             super::output::say("interrupted: stopping the server");
+            if let Some(last_words) = gently.and_then(|gently| gently.last_words) {
+                last_words();
+            }
             // What a trial has changed of a server that stays comes first.
             drop(tokio::time::timeout(Duration::from_secs(10), servers.set_back_now()).await);
             drop(tokio::time::timeout(Duration::from_secs(10), servers.stop()).await);

@@ -84,6 +84,8 @@ pub struct PlanInput {
     pub handlers: Handlers,
     /// Whether the steps are to be run in every order, where the file does not say in which.
     pub every_order: bool,
+    /// In place of the seed that the file has, or that is made of its names.
+    pub seed: Option<u64>,
 }
 
 /// One trial: a scenario in one variant.
