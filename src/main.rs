@@ -26,6 +26,9 @@ enum Command {
         /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
         #[arg(long)]
         keep_db: bool,
+        /// Hold a trial where it fails, with its sessions and locks, and say how to look at it; Enter goes on.
+        #[arg(long)]
+        pause: bool,
         #[command(flatten)]
         repeat: RepeatArguments,
         /// Files and folders.
@@ -97,6 +100,11 @@ enum Command {
         /// The history: JSON lines as described in docs/histories.md, or Jepsen's EDN.
         file: PathBuf,
     },
+    /// Start a server as a run would, and print where it is; Ctrl-C stops it.
+    #[command(
+        after_help = "TIDB_URL, TIDB_PROVIDER and the other variables choose the server, as for a run."
+    )]
+    Serve,
     /// Build a local TiDB image from the embedded server, for machines that cannot pull.
     Image {
         /// The image's name and tag; the image that the container provider uses by default.
@@ -125,12 +133,14 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run {
             keep_db,
+            pause,
             repeat,
             paths,
             args,
         } => {
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
+                .chain(pause.then(|| OsString::from("--pause")))
                 .chain(repeat.to_args())
                 .chain(args)
                 .collect();
@@ -180,6 +190,7 @@ fn main() -> ExitCode {
                 svg,
             })
         }
+        Command::Serve => tidb_scenarios::harness::serve(),
         Command::Image { tag } => image(tag),
         Command::Schema => {
             print!("{}", tidb_scenarios::schema::schema_text());

@@ -236,7 +236,7 @@ fn with_runner(
         what: "orders",
         last_words: None,
     });
-    runner.servers.watch_for_signals(runtime.handle(), gently);
+    runner.servers.watch_for_signals(runtime.handle(), gently, None);
     let code = runtime.block_on(work(&runner, other.as_ref()));
     runtime.block_on(runner.stop());
     if let Some(other) = other {

@@ -9,12 +9,16 @@ mod import;
 mod kept;
 mod lists;
 mod live;
+mod looking;
 mod output;
+mod pause;
 mod repeat;
 mod requires;
 mod runner;
+mod serve;
 mod servers;
 mod trial;
+mod turn;
 mod undo;
 
 use std::io::IsTerminal as _;
@@ -33,13 +37,15 @@ pub use import::{ImportArgs, import};
 pub use kept::Left;
 pub use repeat::RepeatArguments;
 pub use runner::{Ended, Judged, Runner, Trouble};
+pub use serve::serve;
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
 use crate::report::{order_flags, shell_word};
+use crate::run::Hold;
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use environment::{history_folder, init_tracing, keep_databases, no_color, style, test_target};
+use environment::{history_folder, init_tracing, keep_databases, no_color, pauses, style, test_target};
 use output::complain;
 pub(crate) use output::say;
 use repeat::Rates;
@@ -128,6 +134,7 @@ impl Harness {
             Err(message) => return complain(&message),
         };
         let style = style(&args.mimic);
+        let keeps = args.keep_db || keep_databases();
         let show = trial::Show {
             style,
             passed: args.show_output,
@@ -155,9 +162,13 @@ impl Harness {
             Foreseen::new(&settings, has_engine)
         });
         let view = live::View::new();
+        let looking = Arc::<looking::Looking>::default();
+        let pause = Arc::new(pause::Pause::new(style, Arc::clone(&looking)));
+        let left = (keeps && pause::somebody_is_there()).then(Arc::default);
         let runner = Runner::new(settings)
-            .keep_databases(args.keep_db || keep_databases())
+            .keep_databases(keeps)
             .timestamps(args.timestamps)
+            .hold((args.pause || pauses()).then(|| Hold(Arc::clone(&pause) as _)))
             .drop_databases(matches!(tries.mode, repeat::Mode::Repeat { .. }))
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
@@ -192,6 +203,7 @@ impl Harness {
                 tries: tries.clone(),
                 rates: Arc::clone(&rates),
                 stop: Arc::clone(&stop),
+                left: left.clone(),
             };
             let found = self.trials(planned, &around, &runtime);
             trials.extend(found.into_iter().map(|(plan, trial)| {
@@ -228,8 +240,19 @@ impl Harness {
                 said.repeated().iter().for_each(|line| say(line))
             })),
         });
-        runner.servers.watch_for_signals(runtime.handle(), gently);
+        runner
+            .servers
+            .watch_for_signals(runtime.handle(), gently, Some(looking));
         let conclusion = libtest_mimic::run(&mimic, trials);
+        if let Some(left) = left {
+            let left = std::mem::take(&mut *trial::lock(&left));
+            runtime.block_on(async {
+                let left = runner.servers.on_shared(left).await;
+                if !left.is_empty() && !stop.load(Ordering::Relaxed) {
+                    pause.stay(&left).await;
+                }
+            });
+        }
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
         let repeated = repeats.then(|| rates.repeated()).unwrap_or_default();

@@ -11,15 +11,14 @@ use super::kept;
 use super::lists::Lists;
 use super::requires;
 use super::servers::{Servers, with_causes};
+use super::turn::{claim_of, turn_on};
 use super::undo::Undo;
-use crate::connection::{ConnectionOptions, Gate};
 use crate::explore::{ExploreSettings, Explored, SANDBOXES, explore};
 use crate::history::{History, ServerLeft};
 use crate::plan::{Mode, TrialPlan};
-use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
+use crate::run::{Hold, Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::server_state::Left;
-use crate::turns::{Claim, ServerTurn};
 use crate::verdict::{Verdict, judge};
 
 /// How long a shorter order that fails as well is looked for.
@@ -41,6 +40,7 @@ pub struct Runner {
     lists: Arc<Lists>,
     /// Drop the databases of trials that pass on servers of ours, too.
     drops: bool,
+    hold: Option<Hold>,
 }
 
 /// What became of a trial.
@@ -98,6 +98,7 @@ impl Runner {
             stop: Arc::default(),
             lists: Arc::default(),
             drops: false,
+            hold: None,
         }
     }
 
@@ -127,6 +128,17 @@ impl Runner {
     #[must_use]
     pub fn live(self, live: Option<Live>) -> Self {
         Self { live, ..self }
+    }
+
+    /// Holds trials that fail.
+    #[must_use]
+    pub fn hold(self, hold: Option<Hold>) -> Self {
+        Self { hold, ..self }
+    }
+
+    /// Whether trials that fail are held.
+    pub(super) fn holds(&self) -> bool {
+        self.hold.is_some()
     }
 
     /// Runs one trial and judges it. Its databases are dropped, except those of a trial that fails where
@@ -179,6 +191,7 @@ impl Runner {
         let settings = ExploreSettings {
             run: RunSettings {
                 live: None,
+                hold: None,
                 timestamps: self.timestamps,
                 database: self.servers.database(),
                 keep_databases: server.kind() != ProviderKind::Url && !self.drops,
@@ -264,7 +277,11 @@ impl Runner {
             return Ok(Err(reason));
         }
         let on_server = match server.kind() {
-            ProviderKind::Url => Some(turn_on(&server, &claim, &plan.name).await?),
+            ProviderKind::Url => Some(
+                turn_on(&server, &claim, &plan.name)
+                    .await
+                    .map_err(Trouble::NoServer)?,
+            ),
             ProviderKind::Container | ProviderKind::Embedded => None,
         };
         let mut own = Vec::new();
@@ -380,6 +397,7 @@ impl Runner {
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             live: self.live.clone(),
+            hold: self.hold.clone(),
             timestamps: self.timestamps,
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
@@ -422,28 +440,4 @@ impl Runner {
             server_log,
         }))
     }
-}
-
-/// What a trial must not share with others.
-fn claim_of(plan: &TrialPlan) -> Claim {
-    Claim {
-        alone: plan.runs_alone(),
-        locks: plan.user_locks.names.clone(),
-        any_lock: plan.user_locks.unknown,
-    }
-}
-
-/// The trial's turn among all processes that work on a server that stays.
-async fn turn_on(server: &Server, claim: &Claim, name: &str) -> Result<ServerTurn, Trouble> {
-    let options = ConnectionOptions {
-        gate: Gate::default(),
-        ..server.options().clone()
-    };
-    let waits = || {
-        super::output::say(&format!(
-            "{name}: another run is at work on this server; it waits for its turn"
-        ))
-    };
-    let turn = ServerTurn::take(server.config(), &options, claim, waits).await;
-    turn.map_err(|error| Trouble::NoServer(error.to_string()))
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use super::kept::Left;
+use super::looking::Looking;
 use super::undo::Undo;
 use crate::server::{Choice, ProviderKind, Server, ServerSettings, ServerSpec, choose};
-use crate::server_state::{Left, mend};
+use crate::server_state::{Left as NotSetBack, mend};
 use crate::turns::Turns;
 
 /// The exit code after Ctrl-C.
 pub(super) const INTERRUPTED: u8 = 130;
 /// The exit code after SIGTERM.
-const TERMINATED: u8 = 143;
+pub(super) const TERMINATED: u8 = 143;
 /// How long it may take to end by oneself.
 const GENTLY_MAX: Duration = Duration::from_secs(20);
 
@@ -117,6 +119,19 @@ impl Servers {
         self.shared.lock().await.clone()
     }
 
+    /// Those of these that are on the run's server, which answers still.
+    pub async fn on_shared(&self, left: Vec<(String, Left)>) -> Vec<(String, Left)> {
+        let Some(Ok(server)) = self.current().await else {
+            return Vec::new();
+        };
+        if server.kind() == ProviderKind::Url || !server.is_alive().await {
+            return Vec::new();
+        }
+        left.into_iter()
+            .filter(|(_, left)| left.config == *server.config())
+            .collect()
+    }
+
     /// Gives up a server that is gone: the next trial gets a new one. What the others of its trials say is
     /// theirs.
     pub async fn give_up(&self, dead: &Arc<Server>) {
@@ -131,7 +146,7 @@ impl Servers {
     }
 
     /// Sets back what a trial has changed of the run's server, if that has not been done.
-    pub async fn set_back(&self) -> (Vec<String>, Vec<Left>) {
+    pub async fn set_back(&self) -> (Vec<String>, Vec<NotSetBack>) {
         match self.undo.lock().await.take() {
             Some(undo) => undo.end().await,
             None => (Vec::new(), Vec::new()),
@@ -148,7 +163,7 @@ impl Servers {
         if !back.is_empty() {
             super::output::say(&format!("set back: {}", back.join(", ")));
         }
-        for Left { message, reason, .. } in left {
+        for NotSetBack { message, reason, .. } in left {
             super::output::say(&format!("warning: {message}: {reason}"));
         }
     }
@@ -181,8 +196,13 @@ impl Servers {
     /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
     /// does its work.
     ///
-    /// With `gently`, the first Ctrl-C sets its `stop`, and whoever heeds it has a while to end by itself.
-    pub fn watch_for_signals(self: &Arc<Self>, runtime: &tokio::runtime::Handle, gently: Option<Gently>) {
+    /// While somebody looks at a trial, a Ctrl-C only ends that. With `gently`, the first Ctrl-C sets its `stop`, and whoever heeds it has a while to end by itself.
+    pub fn watch_for_signals(
+        self: &Arc<Self>,
+        runtime: &tokio::runtime::Handle,
+        gently: Option<Gently>,
+        looking: Option<Arc<Looking>>,
+    ) {
         let servers = Arc::clone(self);
         runtime.spawn(async move {
             use tokio::signal::unix::{SignalKind, signal};
@@ -191,9 +211,15 @@ impl Servers {
             else {
                 return;
             };
-            let (mut code, gently_now) = tokio::select! {
-                _ = interrupt.recv() => (INTERRUPTED, gently.as_ref()),
-                _ = terminate.recv() => (TERMINATED, None),
+            let (mut code, gently_now) = loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {
+                        if !looking.as_ref().is_some_and(|looking| looking.takes_ctrl_c()) {
+                            break (INTERRUPTED, gently.as_ref());
+                        }
+                    }
+                    _ = terminate.recv() => break (TERMINATED, None),
+                }
             };
             if let Some(Gently { stop, what, .. }) = gently_now {
                 stop.store(true, Ordering::Relaxed);

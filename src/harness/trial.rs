@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed};
@@ -44,6 +44,16 @@ pub(super) struct Around {
     pub rates: Arc<Rates>,
     /// Set where no more tries are to be begun.
     pub stop: Arc<AtomicBool>,
+    /// What failed trials left, where the run's server is to stay for a look at it.
+    pub left: Option<LeftByTrials>,
+}
+
+/// What trials left, by their names.
+pub(super) type LeftByTrials = Arc<Mutex<Vec<(String, Left)>>>;
+
+/// A panic elsewhere is told there.
+pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a trial that is repeated says nothing.
@@ -263,6 +273,13 @@ impl Job {
                 Tried::Passed
             }
             Verdict::Failed(findings) => {
+                if self.around.runner.holds() && judged.explored.is_some() {
+                    super::output::say(&format!(
+                        "{}: --pause: not held: a trial with `permutations` runs many interleavings, and goes on after one \
+                         that fails. Its steps without `permutations`, in the order that failed, can be held",
+                        plan.name
+                    ));
+                }
                 let kept = judged.left.as_ref().map(|left| self.kept(left, &repeat));
                 let failure = Failure {
                     plan,
@@ -299,7 +316,17 @@ impl Job {
     }
 
     fn kept(&self, left: &Left, repeat: &str) -> String {
-        kept(&self.plan, left, &self.around.runner.servers.settings, repeat)
+        let stays = self.around.left.as_ref().filter(|_| self.plan.servers.is_empty());
+        if let Some(all) = stays {
+            lock(all).push((self.plan.name.clone(), left.clone()));
+        }
+        kept(
+            &self.plan,
+            left,
+            &self.around.runner.servers.settings,
+            repeat,
+            stays.is_some(),
+        )
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.

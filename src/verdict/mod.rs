@@ -65,6 +65,21 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     }
 }
 
+/// What does not hold so far of a trial in the order of its file: of the steps that have ended, and why it was not
+/// followed any further.
+#[must_use]
+pub(crate) fn so_far(plan: &TrialPlan, history: &History) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, record) in history.steps.iter().enumerate() {
+        if record.end.is_some() {
+            steps::step(plan, history, number, &mut findings);
+            waiting::step(plan, history, number, &mut findings);
+        }
+    }
+    waiting::stopped(plan, history, &mut findings);
+    findings
+}
+
 /// Steps that were not run: those of one connection for one reason in one finding, at the first of them.
 fn not_run(plan: &TrialPlan, history: &History) -> Vec<Finding> {
     let mut groups: Vec<(usize, &str, Span, usize)> = Vec::new();

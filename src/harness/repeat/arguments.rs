@@ -42,7 +42,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// How a run tries each trial.
 #[derive(Debug, Clone, Default)]
-pub(in crate::harness) struct Tries {
+pub(crate) struct Tries {
     pub mode: Mode,
     /// In place of the seeds of the files.
     pub seed: Option<u64>,
@@ -50,7 +50,7 @@ pub(in crate::harness) struct Tries {
 
 /// When a trial is tried again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::harness) enum Mode {
+pub(crate) enum Mode {
     /// Never.
     #[default]
     Once,
@@ -95,7 +95,7 @@ impl RepeatArguments {
     }
 
     /// Whether the seed is asked for by its flag.
-    pub(in crate::harness) fn names_a_seed(&self) -> bool {
+    pub(crate) fn names_a_seed(&self) -> bool {
         self.seed.is_some()
     }
 
@@ -104,7 +104,7 @@ impl RepeatArguments {
     ///
     /// # Errors
     /// A variable that has no sense, or two things that exclude each other.
-    pub(in crate::harness) fn with_env(&self, get: impl Fn(&str) -> Option<String>) -> Result<Tries, String> {
+    pub(crate) fn with_env(&self, get: impl Fn(&str) -> Option<String>) -> Result<Tries, String> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let is_set = |name: &str| get(name).is_some_and(|value| value != "0");
         let mut own = self.clone();

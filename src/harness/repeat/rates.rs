@@ -7,7 +7,7 @@ use super::tally::Tally;
 
 /// The tries of all trials of a run, and what is said of them at its end.
 #[derive(Debug, Default)]
-pub(in crate::harness) struct Rates {
+pub(crate) struct Rates {
     trials: Mutex<BTreeMap<String, Tally>>,
     flaky: Mutex<BTreeMap<String, String>>,
 }

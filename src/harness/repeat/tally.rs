@@ -7,7 +7,7 @@ const LISTED_MAX: usize = 20;
 
 /// What became of the tries of one trial.
 #[derive(Debug, Clone, Default)]
-pub(in crate::harness) struct Tally {
+pub(crate) struct Tally {
     /// How many have ended.
     pub tries: u64,
     /// Those that failed: the number of each, from 1, with its seed where it has one.
