@@ -1,13 +1,12 @@
 //! The commands `explore` and `compare`: what TiDB does in every order, and where two servers differ.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::collect::{PlannedFile, plan_file};
-use super::output::{complain, say};
+use super::output::{complain, print, say};
 use super::runner::Runner;
 use super::runner::Trouble;
 use super::servers::{Gently, INTERRUPTED};
@@ -367,9 +366,4 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
         }
     }
     None
-}
-
-fn print(text: &str) {
-    // Nobody reads it any more; there is nobody to tell.
-    drop(writeln!(std::io::stdout(), "{text}"));
 }

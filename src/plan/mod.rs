@@ -53,7 +53,7 @@ pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use jobs::{JobFields, JobPattern, JobsWanted, WhichJobs};
 pub use load::LoadContent;
-pub use machine::{BarrierPlan, Coordination, Next, Repetition, Watch, describe_action, is_there};
+pub use machine::{BarrierPlan, Coordination, Next, Repetition, Trigger, Watch, describe_action, is_there};
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
 pub use orders::{OrderChoice, OrdersPlan, number_of_orders};
 pub use outcomes::OutcomePlan;
