@@ -32,6 +32,9 @@ enum Command {
         pause: bool,
         #[command(flatten)]
         repeat: RepeatArguments,
+        /// Write what the steps came to into the files: rows, affected rows, errors, who was blocked, final tables.
+        #[arg(long, conflicts_with_all = ["keep_db", "pause", "repeat", "until_fail", "duration", "retries", "seed", "args"])]
+        bless: bool,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -187,9 +190,13 @@ fn main() -> ExitCode {
             keep_db,
             pause,
             repeat,
+            bless,
             paths,
             args,
         } => {
+            if bless {
+                return tidb_scenarios::harness::bless(&paths);
+            }
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
                 .chain(pause.then(|| OsString::from("--pause")))

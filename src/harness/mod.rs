@@ -1,6 +1,7 @@
 //! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
 
 mod arguments;
+mod bless;
 mod check_history;
 mod collect;
 mod doctor;
@@ -25,6 +26,7 @@ mod show;
 mod trial;
 mod turn;
 mod undo;
+mod with_runner;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
+pub use bless::bless;
 pub use check_history::{CheckHistoryArgs, check_history};
 pub use collect::{Collected, PlannedFile, collect};
 pub use doctor::doctor;

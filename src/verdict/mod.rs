@@ -1,6 +1,7 @@
 //! Judges a history against a plan. Pure: no clock, no SQL, no waiting.
 
 mod at_end;
+mod failing;
 mod finals;
 mod finding;
 mod jobs;
@@ -12,11 +13,12 @@ mod shared;
 mod steps;
 mod waiting;
 
+pub(crate) use failing::{failing_finals, failing_of_step};
 pub(crate) use finals::teardown;
 pub use finding::{Finding, Verdict};
 pub use outcomes::outcome;
 pub(crate) use server_left::server_left;
-pub(crate) use waiting::rule_in_words;
+pub(crate) use waiting::{released_with, rule_in_words};
 
 use std::collections::{BTreeMap, BTreeSet};
 
