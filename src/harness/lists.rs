@@ -9,7 +9,10 @@ use crate::verdict::Finding;
 
 /// What the orders of each list have come to so far, in each round of tries.
 #[derive(Debug, Default)]
-pub(super) struct Lists(Mutex<BTreeMap<(String, u64), BTreeMap<String, Vec<String>>>>);
+pub(super) struct Lists(Mutex<BTreeMap<(String, u64), Orders>>);
+
+/// The orders that were run, each with the names of its outcomes.
+type Orders = BTreeMap<String, Vec<String>>;
 
 impl Lists {
     /// Takes note of what an order of a list came to. The trial that ends last of a list tells which outcomes none of

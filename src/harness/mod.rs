@@ -267,7 +267,7 @@ impl Harness {
         }
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-        let repeated = repeats.then(|| rates.repeated()).unwrap_or_default();
+        let repeated = if repeats { rates.repeated() } else { Vec::new() };
         for line in repeated.into_iter().chain(rates.flaky()) {
             say(&line);
         }

@@ -91,7 +91,7 @@ pub(super) fn with_harness(text: &str, dependency: Option<&str>) -> Result<Edite
 /// Below the last line of `[dev-dependencies]`, or in a table of its own at the end.
 fn with_dependency(text: &str, line: &str, newline: &str) -> String {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let is_header = |line: &&str| {
+    let is_header = |line: &str| {
         let plain: String = line
             .split('#')
             .next()
@@ -100,7 +100,7 @@ fn with_dependency(text: &str, line: &str, newline: &str) -> String {
             .collect();
         plain == "[dev-dependencies]"
     };
-    let Some(at) = lines.iter().position(|line| is_header(&line)) else {
+    let Some(at) = lines.iter().position(|line| is_header(line)) else {
         let gap = if text.ends_with('\n') || text.is_empty() {
             ""
         } else {
