@@ -49,7 +49,7 @@ pub mod engine {
         number_of_orders, plan, step_name,
     };
     pub use crate::report::{table, timeline};
-    pub use crate::run::{RunSettings, run};
+    pub use crate::run::{Held, HeldConnection, Hold, Holder, RunSettings, run};
     pub use crate::source::{
         Diagnostic, Entry, Node, NodeKind, RenderStyle, Severity, SourceFile, Span, parse, render_all,
     };

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use tidb_scenarios::harness::{RepeatArguments, Skeleton};
 use tidb_scenarios::isolation::{Format, Level};
 use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
 
@@ -25,6 +27,14 @@ enum Command {
         /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
         #[arg(long)]
         keep_db: bool,
+        /// Hold a trial where it fails, with its sessions and locks, and say how to look at it; Enter goes on.
+        #[arg(long)]
+        pause: bool,
+        #[command(flatten)]
+        repeat: RepeatArguments,
+        /// Write what the steps came to into the files: rows, affected rows, errors, who was blocked, final tables.
+        #[arg(long, conflicts_with_all = ["keep_db", "pause", "repeat", "until_fail", "duration", "retries", "seed", "args"])]
+        bless: bool,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -62,6 +72,57 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Print each trial with its file, and whether it would run; starts nothing.
+    List {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print what files were understood as; starts nothing.
+    Show {
+        /// Files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Make a package run scenarios: Cargo.toml, tests/harness.rs, a first scenario, the schema, a workflow for GitHub.
+    #[command(after_help = "Nothing that is there is overwritten.")]
+    Init {
+        /// tidb-scenarios comes from this git repository.
+        #[arg(long, value_name = "URL", conflicts_with = "path")]
+        git: Option<String>,
+        /// tidb-scenarios is in this folder, seen from the package's.
+        #[arg(long, value_name = "FOLDER")]
+        path: Option<PathBuf>,
+        /// The package's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Write the skeleton of a scenario.
+    New {
+        /// A script in the order of the file; so without any of these.
+        #[arg(long)]
+        steps: bool,
+        /// Concurrent connections.
+        #[arg(long, conflicts_with_all = ["steps", "permutations"])]
+        states: bool,
+        /// Every interleaving.
+        #[arg(long, conflicts_with = "steps")]
+        permutations: bool,
+        /// The folder of scenarios.
+        #[arg(long, value_name = "FOLDER", default_value = "scenarios")]
+        to: PathBuf,
+        /// Its name, such as `locking::second_writer_waits`.
+        name: String,
+    },
+    /// Say which servers there are to run on, and why others are not.
+    Doctor,
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
     /// Convert test files of other tools into scenario files.
     #[command(after_help = "docs/import.md says what becomes of each construct.")]
     Import {
@@ -94,6 +155,11 @@ enum Command {
         /// The history: JSON lines as described in docs/histories.md, or Jepsen's EDN.
         file: PathBuf,
     },
+    /// Start a server as a run would, and print where it is; Ctrl-C stops it.
+    #[command(
+        after_help = "TIDB_URL, TIDB_PROVIDER and the other variables choose the server, as for a run."
+    )]
+    Serve,
     /// Build a local TiDB image from the embedded server, for machines that cannot pull.
     Image {
         /// The image's name and tag; the image that the container provider uses by default.
@@ -120,9 +186,21 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run { keep_db, paths, args } => {
+        Command::Run {
+            keep_db,
+            pause,
+            repeat,
+            bless,
+            paths,
+            args,
+        } => {
+            if bless {
+                return tidb_scenarios::harness::bless(&paths);
+            }
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
+                .chain(pause.then(|| OsString::from("--pause")))
+                .chain(repeat.to_args())
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
@@ -171,10 +249,64 @@ fn main() -> ExitCode {
                 svg,
             })
         }
+        Command::List { paths } => tidb_scenarios::harness::list(&paths),
+        Command::Show { paths } => tidb_scenarios::harness::show(&paths),
+        Command::Init { git, path, folder } => {
+            tidb_scenarios::harness::init(&tidb_scenarios::harness::InitArgs { folder, git, path })
+        }
+        Command::New {
+            steps: _,
+            states,
+            permutations,
+            to,
+            name,
+        } => {
+            let skeleton = match (states, permutations) {
+                (true, _) => Skeleton::States,
+                (false, true) => Skeleton::Permutations,
+                (false, false) => Skeleton::Steps,
+            };
+            tidb_scenarios::harness::new_scenario(&tidb_scenarios::harness::NewArgs { name, to, skeleton })
+        }
+        Command::Doctor => tidb_scenarios::harness::doctor(),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tidb-scenarios", &mut text);
+            write_out(&text)
+        }
+        Command::Man => man(),
+        Command::Serve => tidb_scenarios::harness::serve(),
         Command::Image { tag } => image(tag),
         Command::Schema => {
             print!("{}", tidb_scenarios::schema::schema_text());
             ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The page of the command, and those of its subcommands behind it.
+fn man() -> ExitCode {
+    let mut command = Cli::command();
+    command.build();
+    let pages = std::iter::once(&command).chain(command.get_subcommands());
+    let mut text = Vec::new();
+    for page in pages {
+        if let Err(error) = clap_mangen::Man::new(page.clone()).render(&mut text) {
+            eprintln!("error: the manual page cannot be made: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    write_out(&text)
+}
+
+fn write_out(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: standard output: {error}");
+            ExitCode::FAILURE
         }
     }
 }

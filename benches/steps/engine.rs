@@ -103,6 +103,7 @@ pub async fn run_trial(
 ) -> Result<(History, Duration), Trouble> {
     let settings = RunSettings {
         live: None,
+        hold: None,
         timestamps: false,
         database,
         keep_databases: false,

@@ -63,6 +63,7 @@ pub async fn engine(
     let settings = ExploreSettings {
         run: RunSettings {
             live: None,
+            hold: None,
             timestamps: false,
             database,
             keep_databases: false,

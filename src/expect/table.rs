@@ -138,6 +138,22 @@ pub(crate) fn read_rows(node: &Node, reading: &mut Reading<'_>) -> Option<Vec<Ro
         );
         return None;
     };
+    // One row without its brackets, or rows of one value.
+    let values: Option<Vec<_>> = items.iter().map(Node::text).collect();
+    if let Some(values) = values.filter(|values| !values.is_empty()) {
+        let each: Vec<String> = values.iter().map(|value| format!("[{value}]")).collect();
+        let one = format!("write `[[{}]]` for one row", values.join(", "));
+        let label = match each.len() {
+            1 => one,
+            count => format!("{one}, `[{}]` for {count} rows", each.join(", ")),
+        };
+        reading.error(
+            node,
+            "rows must be a list of rows, and this is a list of values",
+            label,
+        );
+        return None;
+    }
     let rows = all_of(items.iter().map(|item| RowPattern::read(item, reading)))?;
     if let [first, rest @ ..] = rows.as_slice() {
         for row in rest.iter().filter(|row| row.len() != first.len()) {

@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
 use super::environment::history_folder;
+use super::repeat::RepeatArguments;
 use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
@@ -28,13 +29,20 @@ pub struct Parsed {
     pub timestamps: bool,
     /// The one order that trials with `permutations` are run in.
     pub order: Option<ChosenOrder>,
+    /// Hold trials that fail.
+    pub pause: bool,
+    /// Several tries of each trial.
+    pub repeat: RepeatArguments,
 }
 
 #[derive(Debug, Parser)]
 struct CommandLine {
-    /// Keep the databases of trials that fail, on a server that stays (TIDB_URL).
+    /// Keep the databases of trials that fail: on a server that stays (TIDB_URL), or until Enter on a terminal.
     #[arg(long, display_order = 0)]
     keep_db: bool,
+    /// Hold a trial where it fails, with its sessions and locks, and say how to look at it; Enter goes on.
+    #[arg(long, display_order = 0)]
+    pause: bool,
     /// Write the history of each trial into this folder, as JSON.
     #[arg(long, display_order = 0, value_name = "FOLDER")]
     history: Option<PathBuf>,
@@ -48,6 +56,8 @@ struct CommandLine {
     /// Leave these steps out of the order, such as "alice.select bob.update.2".
     #[arg(long, display_order = 0, value_name = "STEPS", requires = "order")]
     without: Option<String>,
+    #[command(flatten)]
+    repeat: RepeatArguments,
     #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
@@ -65,7 +75,10 @@ Environment:
   TIDB_IMAGE=name:tag                         the image of the container
   TIDB_SCENARIOS=DIR                          run the scenarios of another folder
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
+  TIDB_SCENARIOS_PAUSE=1                      the same as --pause
   TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
+  TIDB_SCENARIOS_REPEAT=N                     the same as --repeat N; likewise _DURATION=TIME, _RETRIES=N, _SEED=NUMBER,
+                                              _UNTIL_FAIL=1, _FAIL_FLAKY=1
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
   NO_COLOR=1                                  no colours, even on a terminal
@@ -97,10 +110,12 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
     match parsed {
         Ok(CommandLine {
             keep_db,
+            pause,
             history,
             timestamps,
             order,
             without,
+            repeat,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -108,8 +123,10 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             filters: mimic.filter.take().into_iter().chain(more_filters).collect(),
             mimic,
             keep_db,
+            pause,
             history,
             timestamps,
+            repeat,
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

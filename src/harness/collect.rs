@@ -126,13 +126,7 @@ pub fn collect(
 ) -> Result<Collected, String> {
     let mut files = Vec::new();
     for root in paths {
-        let found = yaml_files(root)?;
-        if found.is_empty() {
-            return Err(format!(
-                "no scenario is in {}: a scenario is a file that ends in .yaml or .yml",
-                root.display()
-            ));
-        }
+        let found = scenarios_below(root)?;
         let base = if root.is_dir() {
             root.clone()
         } else {
@@ -145,6 +139,26 @@ pub fn collect(
         );
     }
     Ok(Collected { files })
+}
+
+/// The files below these paths.
+///
+/// # Errors
+/// As for [`collect`].
+pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let found: Result<Vec<_>, _> = paths.iter().map(|root| scenarios_below(root)).collect();
+    Ok(found?.concat())
+}
+
+fn scenarios_below(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let found = yaml_files(root)?;
+    if found.is_empty() {
+        return Err(format!(
+            "no scenario is in {}: a scenario is a file that ends in .yaml or .yml",
+            root.display()
+        ));
+    }
+    Ok(found)
 }
 
 fn yaml_files(root: &Path) -> Result<Vec<PathBuf>, String> {
@@ -183,6 +197,7 @@ pub(super) fn plan_file(
                 env: env.clone(),
                 handlers: handlers.clone(),
                 every_order,
+                seed: None,
             };
             let planned = plan(Arc::new(file), &input);
             PlannedFile {

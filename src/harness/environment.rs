@@ -24,6 +24,11 @@ pub(super) fn keep_databases() -> bool {
     std::env::var_os("TIDB_SCENARIOS_KEEP_DB").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
+/// What `--pause` says, for where no arguments can be given.
+pub(super) fn pauses() -> bool {
+    std::env::var_os("TIDB_SCENARIOS_PAUSE").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// What `--history` says, for where no arguments can be given.
 pub(super) fn history_folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TIDB_SCENARIOS_HISTORY").filter(|folder| !folder.is_empty());

@@ -1,23 +1,21 @@
 //! The commands `explore` and `compare`: what TiDB does in every order, and where two servers differ.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::collect::{PlannedFile, plan_file};
-use super::output::{complain, say};
+use super::output::{print, say};
 use super::runner::Runner;
 use super::runner::Trouble;
 use super::servers::INTERRUPTED;
+use super::with_runner::with_runner;
 use crate::bless::blessed;
-use crate::connection::UrlTarget;
 use crate::explore::Explored;
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{across, compared, flags_of_first, orders, redact, shell_word, table};
-use crate::server::{ProviderKind, ServerSettings};
 use crate::source::{RenderStyle, render_all};
 use crate::verdict::{Verdict, judge, outcome};
 
@@ -204,44 +202,6 @@ async fn both(
     Ok(two.map(|two| (one, two)))
 }
 
-/// A runner for this process's server, and one for another server by its URL.
-fn with_runner(
-    with: Option<&str>,
-    gently: bool,
-    work: impl AsyncFnOnce(&Runner, Option<&Runner>) -> ExitCode,
-) -> ExitCode {
-    super::environment::init_tracing();
-    let mut settings = match ServerSettings::from_vars(|name| std::env::var(name).ok()) {
-        Ok(settings) => settings,
-        Err(error) => return complain(&error.to_string()),
-    };
-    settings.reaper = std::env::current_exe().ok();
-    if let Some(Err(error)) = with.map(|url| UrlTarget::parse(url, None)) {
-        return complain(&format!("--with: {error}"));
-    }
-    let other = with.map(|url| {
-        Runner::new(ServerSettings {
-            provider: Some(ProviderKind::Url),
-            url: Some(url.to_owned()),
-            ..settings.clone()
-        })
-    });
-    let runner = Runner::new(settings);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("cannot start the runtime: {error}")),
-    };
-    let gently = gently.then(|| Arc::clone(&runner.stop));
-    runner.servers.watch_for_signals(runtime.handle(), gently);
-    let code = runtime.block_on(work(&runner, other.as_ref()));
-    runtime.block_on(runner.stop());
-    if let Some(other) = other {
-        runtime.block_on(other.stop());
-    }
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    code
-}
-
 /// A file's trials, to be run in every order; says what is wrong with it otherwise.
 fn plans(path: &Path, order: Option<&ChosenOrder>) -> Option<Vec<Arc<TrialPlan>>> {
     let env = std::env::vars().collect();
@@ -363,9 +323,4 @@ fn unfit(planned: &PlannedFile, found: &[(Arc<TrialPlan>, Explored)]) -> Option<
         }
     }
     None
-}
-
-fn print(text: &str) {
-    // Nobody reads it any more; there is nobody to tell.
-    drop(writeln!(std::io::stdout(), "{text}"));
 }

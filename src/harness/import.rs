@@ -185,7 +185,7 @@ fn included(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// The path of the schema as files of this folder see it: `schema/scenario.json` in one of the folders above.
-fn schema_path(folder: &Path) -> Option<String> {
+pub(super) fn schema_path(folder: &Path) -> Option<String> {
     let folder = std::path::absolute(folder).ok()?;
     let mut ups = String::new();
     for above in folder.ancestors() {

@@ -28,11 +28,22 @@ impl Left {
 }
 
 /// The text for a failure: where the databases are, or that they end with the run and what to do about it.
-pub(super) fn kept(plan: &TrialPlan, left: &Left, settings: &ServerSettings, repeat: &str) -> String {
+pub(super) fn kept(
+    plan: &TrialPlan,
+    left: &Left,
+    settings: &ServerSettings,
+    repeat: &str,
+    stays_until_enter: bool,
+) -> String {
     if !plan.servers.is_empty() {
         return "--keep-db: nothing is left to look at: this trial's own servers ended with it".to_owned();
     }
     match left.kind {
+        kind @ (ProviderKind::Container | ProviderKind::Embedded) if stays_until_enter => format!(
+            "kept: database {}\nlook at it when the last trial has ended: the run's own server ({kind}) stays then, until \
+             Enter or Ctrl-C",
+            left.databases.join(", ")
+        ),
         ProviderKind::Url => stays(&left.config, &left.databases),
         kind @ (ProviderKind::Container | ProviderKind::Embedded) => ends(kind, settings, repeat),
     }
@@ -53,7 +64,7 @@ fn stays(config: &ConnectionConfig, databases: &[String]) -> String {
 }
 
 /// The command of MySQL's client, without the password: it asks for one.
-fn client(config: &ConnectionConfig) -> String {
+pub(super) fn client(config: &ConnectionConfig) -> String {
     let password = if config.password.is_empty() {
         ""
     } else {
@@ -67,13 +78,23 @@ fn client(config: &ConnectionConfig) -> String {
     )
 }
 
+/// Where a server is, without the password.
+pub(super) fn url(config: &ConnectionConfig) -> String {
+    let host = if config.host.contains(':') {
+        format!("[{}]", config.host)
+    } else {
+        config.host.clone()
+    };
+    format!("mysql://{}@{host}:{}/", config.username, config.port)
+}
+
 fn ends(kind: ProviderKind, settings: &ServerSettings, repeat: &str) -> String {
     let image = shell_word(&settings.image);
     // Whoever insists on a provider has it in the environment.
     let provider = settings.provider.map_or("", |_| "TIDB_PROVIDER=url ");
     format!(
         "--keep-db: nothing is left to look at: the run's own server ({kind}) ends with the run.\n\
-         On a server that stays, the databases stay:\n  docker run -d -p 4000:4000 {image}\n  \
+         With a terminal, the run's server stays until Enter. On a server that stays, the databases stay:\n  tidb-scenarios serve, and its TIDB_URL; or\n  docker run -d -p 4000:4000 {image}\n  \
          {provider}TIDB_URL=mysql://root@127.0.0.1:4000/ {repeat} --keep-db"
     )
 }

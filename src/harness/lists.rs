@@ -7,14 +7,17 @@ use crate::explore::Explored;
 use crate::plan::TrialPlan;
 use crate::verdict::Finding;
 
-/// What the orders of each list have come to so far.
+/// What the orders of each list have come to so far, in each round of tries.
 #[derive(Debug, Default)]
-pub(super) struct Lists(Mutex<BTreeMap<String, BTreeMap<String, Vec<String>>>>);
+pub(super) struct Lists(Mutex<BTreeMap<(String, u64), Orders>>);
+
+/// The orders that were run, each with the names of its outcomes.
+type Orders = BTreeMap<String, Vec<String>>;
 
 impl Lists {
     /// Takes note of what an order of a list came to. The trial that ends last of a list tells which outcomes none of
     /// them came to; where some of them are not run, nobody can tell.
-    pub fn note(&self, plan: &TrialPlan, explored: &Explored) -> Vec<Finding> {
+    pub fn note(&self, plan: &TrialPlan, number: u64, explored: &Explored) -> Vec<Finding> {
         let Some((list, order)) = plan.name.rsplit_once("::order=") else {
             return Vec::new();
         };
@@ -28,7 +31,7 @@ impl Lists {
         let names: Vec<String> = groups.flat_map(|group| group.names.iter().cloned()).collect();
         // A panic elsewhere is told there.
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let orders = lists.entry(list.to_owned()).or_default();
+        let orders = lists.entry((list.to_owned(), number)).or_default();
         orders.insert(order.to_owned(), names);
         if orders.len() < count {
             return Vec::new();

@@ -1,45 +1,68 @@
 //! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
 
 mod arguments;
+mod bless;
 mod check_history;
 mod collect;
+mod doctor;
 mod environment;
 mod explore;
 mod import;
+mod init;
 mod kept;
+mod list;
 mod lists;
 mod live;
+mod looking;
 mod output;
+mod pause;
+mod repeat;
+mod replace;
 mod requires;
 mod runner;
+mod serve;
 mod servers;
+mod show;
 mod trial;
+mod turn;
 mod undo;
+mod with_runner;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
+pub use bless::bless;
 pub use check_history::{CheckHistoryArgs, check_history};
 pub use collect::{Collected, PlannedFile, collect};
+pub use doctor::doctor;
 pub use explore::{ExploreArgs, compare, explore};
 pub use import::{ImportArgs, import};
+pub use init::{InitArgs, NewArgs, Skeleton, init, new_scenario};
 pub use kept::Left;
+pub use list::list;
+pub use repeat::RepeatArguments;
 pub use runner::{Ended, Judged, Runner, Trouble};
+pub use serve::serve;
+pub use show::show;
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
 use crate::report::{order_flags, shell_word};
+use crate::run::Hold;
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use environment::{history_folder, init_tracing, keep_databases, no_color, style, test_target};
+use environment::{history_folder, init_tracing, keep_databases, no_color, pauses, style, test_target};
 use output::complain;
 pub(crate) use output::say;
+use repeat::Rates;
 use requires::Foreseen;
+use servers::{Gently, INTERRUPTED};
 
 /// Runs the scenarios of a folder as named tests.
 ///
@@ -118,12 +141,17 @@ impl Harness {
             Err(code) => return code,
         };
         init_tracing();
+        let tries = match args.repeat.with_env(|name| std::env::var(name).ok()) {
+            Ok(tries) => tries,
+            Err(message) => return complain(&message),
+        };
         let style = style(&args.mimic);
+        let keeps = args.keep_db || keep_databases();
         let show = trial::Show {
             style,
             passed: args.show_output,
         };
-        let env = std::env::vars().collect();
+        let env = Arc::new(std::env::vars().collect());
         let collected = match collect(&self.paths, &env, &self.handlers) {
             Ok(collected) => collected,
             Err(message) => return complain(&message),
@@ -146,19 +174,27 @@ impl Harness {
             Foreseen::new(&settings, has_engine)
         });
         let view = live::View::new();
+        let looking = Arc::<looking::Looking>::default();
+        let pause = Arc::new(pause::Pause::new(style, Arc::clone(&looking)));
+        let left = (keeps && pause::somebody_is_there()).then(Arc::default);
         let runner = Runner::new(settings)
-            .keep_databases(args.keep_db || keep_databases())
+            .keep_databases(keeps)
             .timestamps(args.timestamps)
+            .hold((args.pause || pauses()).then(|| Hold(Arc::clone(&pause) as _)))
+            .drop_databases(matches!(tries.mode, repeat::Mode::Repeat { .. }))
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
-        let (mut other_orders, mut with_orders) = (Vec::new(), false);
+        let (mut other_orders, mut with_orders, mut with_seed) = (Vec::new(), false, false);
+        let (rates, stop) = (Arc::<Rates>::default(), Arc::<AtomicBool>::default());
         for mut planned in collected.files {
             if let Some(order) = &args.order {
                 other_orders.extend(planned.set_order(order, &args.filters));
                 let mut plans = planned.trials.iter();
                 with_orders |= planned.is_broken() || plans.any(|plan| plan.orders().is_some());
             }
+            let mut plans = planned.trials.iter();
+            with_seed |= planned.is_broken() || plans.any(|plan| plan.seed_in_use().is_some());
             let warnings = planned
                 .problems
                 .iter()
@@ -174,6 +210,12 @@ impl Harness {
                 view: Arc::clone(&view),
                 history: written.clone(),
                 order: args.order.clone(),
+                env: Arc::clone(&env),
+                handlers: self.handlers.clone(),
+                tries: tries.clone(),
+                rates: Arc::clone(&rates),
+                stop: Arc::clone(&stop),
+                left: left.clone(),
             };
             let found = self.trials(planned, &around, &runtime);
             trials.extend(found.into_iter().map(|(plan, trial)| {
@@ -189,6 +231,9 @@ impl Harness {
                 "--order: no trial here has `permutations`, so that none has an order to be run in",
             );
         }
+        if args.repeat.names_a_seed() && !with_seed {
+            return complain("--seed: no trial here leaves anything to chance, so that none has a seed");
+        }
         let mut asked = args.filters.iter().filter(|_| args.mimic.exact);
         if let Some(name) = asked.find(|name| other_orders.contains(name)) {
             return complain(&format!("--order: `{name}` is another order than this one"));
@@ -198,10 +243,37 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
-        runner.servers.watch_for_signals(runtime.handle(), None);
+        let repeats = matches!(tries.mode, repeat::Mode::Repeat { .. }) && !mimic.list;
+        let said = Arc::clone(&rates);
+        let gently = repeats.then(|| Gently {
+            stop: Arc::clone(&stop),
+            what: "tries",
+            last_words: Some(Box::new(move || {
+                said.repeated().iter().for_each(|line| say(line))
+            })),
+        });
+        runner
+            .servers
+            .watch_for_signals(runtime.handle(), gently, Some(looking));
         let conclusion = libtest_mimic::run(&mimic, trials);
+        if let Some(left) = left {
+            let left = std::mem::take(&mut *trial::lock(&left));
+            runtime.block_on(async {
+                let left = runner.servers.on_shared(left).await;
+                if !left.is_empty() && !stop.load(Ordering::Relaxed) {
+                    pause.stay(&left).await;
+                }
+            });
+        }
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        let repeated = if repeats { rates.repeated() } else { Vec::new() };
+        for line in repeated.into_iter().chain(rates.flaky()) {
+            say(&line);
+        }
+        if stop.load(Ordering::Relaxed) {
+            return ExitCode::from(INTERRUPTED);
+        }
         conclusion.exit_code()
     }
 
@@ -219,18 +291,17 @@ impl Harness {
         for plan in planned.trials {
             let plan = Arc::new(plan);
             let handle = runtime.handle().clone();
-            let mut repeat = format!("{} --exact {}", self.command, shell_word(&plan.name));
-            // One of a list is found by its name.
-            let by_flag = plan.orders().is_some_and(|orders| orders.listed.is_empty());
-            if let Some(chosen) = around.order.as_ref().filter(|_| by_flag) {
-                repeat.push_str(&order_flags(chosen));
-            }
             let name = plan.name.clone();
-            let job = trial::Job {
+            let mut job = trial::Job {
                 plan: Arc::clone(&plan),
+                base: planned.name.clone(),
                 around: around.clone(),
-                repeat,
+                repeat: format!("{} --exact {}", self.command, shell_word(&plan.name)),
             };
+            // One of a list is found by its name.
+            if let Some(flags) = job.chosen_order().map(order_flags) {
+                job.repeat.push_str(&flags);
+            }
             let run = move || {
                 // In a task of the runtime, so that what the trial's own tasks say reaches it without a way
                 // from thread to thread.

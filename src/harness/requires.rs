@@ -28,6 +28,35 @@ impl Foreseen {
         }
     }
 
+    /// Whether the trial would run, as far as can be told before a server is asked.
+    pub fn in_words(&self, plan: &TrialPlan) -> String {
+        if plan.requires.docker && !self.has_engine {
+            return format!("ignored: {NO_ENGINE}");
+        }
+        let mut reasons: Vec<String> = Vec::new();
+        for (kind, known) in &self.servers {
+            let reason = if !plan.servers.is_empty() && *kind == ProviderKind::Url {
+                Some(NO_OWN_SERVER.to_owned())
+            } else {
+                unmet(plan, known)
+            };
+            match reason {
+                Some(reason) => reasons.push(format!("{kind}: {reason}")),
+                None => {
+                    let is_asked = !plan.requires.vars.is_empty()
+                        || (plan.requires.tidb.is_some() && known.version.is_none())
+                        || (plan.requires.store.is_some() && known.store.is_none());
+                    return if is_asked {
+                        format!("runs if the server has it ({kind})")
+                    } else {
+                        format!("runs ({kind})")
+                    };
+                }
+            }
+        }
+        format!("ignored: {}", reasons.join("; "))
+    }
+
     /// Whether no server that may be taken has what the trial needs.
     pub fn is_ignored(&self, plan: &TrialPlan) -> bool {
         if plan.requires.docker && !self.has_engine {

@@ -11,15 +11,14 @@ use super::kept;
 use super::lists::Lists;
 use super::requires;
 use super::servers::{Servers, with_causes};
+use super::turn::{claim_of, turn_on};
 use super::undo::Undo;
-use crate::connection::{ConnectionOptions, Gate};
 use crate::explore::{ExploreSettings, Explored, SANDBOXES, explore};
 use crate::history::{History, ServerLeft};
 use crate::plan::{Mode, TrialPlan};
-use crate::run::{Live, RunSettings, TrialError, drop_databases, run};
+use crate::run::{Hold, Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::server_state::Left;
-use crate::turns::{Claim, ServerTurn};
 use crate::verdict::{Verdict, judge};
 
 /// How long a shorter order that fails as well is looked for.
@@ -39,6 +38,9 @@ pub struct Runner {
     pub(super) stop: Arc<AtomicBool>,
     /// What listed orders have come to.
     lists: Arc<Lists>,
+    /// Drop the databases of trials that pass on servers of ours, too.
+    drops: bool,
+    hold: Option<Hold>,
 }
 
 /// What became of a trial.
@@ -95,7 +97,16 @@ impl Runner {
             live: None,
             stop: Arc::default(),
             lists: Arc::default(),
+            drops: false,
+            hold: None,
         }
+    }
+
+    /// Drops the databases of trials that pass even on a server that ends with the run: of thousands of tries they would
+    /// fill its memory.
+    #[must_use]
+    pub fn drop_databases(self, drops: bool) -> Self {
+        Self { drops, ..self }
     }
 
     /// Keeps the databases of trials that fail, on a server that stays.
@@ -119,15 +130,31 @@ impl Runner {
         Self { live, ..self }
     }
 
+    /// Holds trials that fail.
+    #[must_use]
+    pub fn hold(self, hold: Option<Hold>) -> Self {
+        Self { hold, ..self }
+    }
+
+    /// Whether trials that fail are held.
+    pub(super) fn holds(&self) -> bool {
+        self.hold.is_some()
+    }
+
     /// Runs one trial and judges it. Its databases are dropped, except those of a trial that fails where
     /// [`Self::keep_databases`] says so.
     ///
     /// # Errors
     /// [`Trouble`] where it could not be run.
     pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
+        self.run_try(plan, 1).await
+    }
+
+    /// The same for a further try of a trial: the orders of a list belong together within one round of tries.
+    pub(super) async fn run_try(&self, plan: &Arc<TrialPlan>, number: u64) -> Result<Ended, Trouble> {
         let judged = async |server: &Server, own: &[Server]| {
             let judged = match plan.mode {
-                Mode::Explored(_) => self.judged_orders(plan, server, own).await,
+                Mode::Explored(_) => self.judged_orders(plan, server, own, number).await,
                 Mode::Scripted | Mode::Concurrent(_) => self.judged(plan, server, own).await,
             };
             judged.map(Ended::Judged)
@@ -164,9 +191,10 @@ impl Runner {
         let settings = ExploreSettings {
             run: RunSettings {
                 live: None,
+                hold: None,
                 timestamps: self.timestamps,
                 database: self.servers.database(),
-                keep_databases: server.kind() != ProviderKind::Url,
+                keep_databases: server.kind() != ProviderKind::Url && !self.drops,
             },
             sandboxes: SANDBOXES,
             shrink_max,
@@ -193,10 +221,11 @@ impl Runner {
         plan: &Arc<TrialPlan>,
         server: &Server,
         own: &[Server],
+        number: u64,
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
-        findings.extend(self.lists.note(plan, &explored));
+        findings.extend(self.lists.note(plan, number, &explored));
         let server_left = self.set_back(plan).await;
         findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {
@@ -248,7 +277,11 @@ impl Runner {
             return Ok(Err(reason));
         }
         let on_server = match server.kind() {
-            ProviderKind::Url => Some(turn_on(&server, &claim, &plan.name).await?),
+            ProviderKind::Url => Some(
+                turn_on(&server, &claim, &plan.name)
+                    .await
+                    .map_err(Trouble::NoServer)?,
+            ),
             ProviderKind::Container | ProviderKind::Embedded => None,
         };
         let mut own = Vec::new();
@@ -364,10 +397,11 @@ impl Runner {
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             live: self.live.clone(),
+            hold: self.hold.clone(),
             timestamps: self.timestamps,
             database: self.servers.database(),
             // A server of ours takes them with it, and to drop them is the most expensive part of a trial.
-            keep_databases: self.keep_databases || ours,
+            keep_databases: self.keep_databases || (ours && !self.drops),
         };
         let left = self
             .keep_databases
@@ -389,7 +423,7 @@ impl Runner {
         let mut history = history;
         history.server_left = self.set_back(plan).await;
         let verdict = judge(plan, &history);
-        if verdict == Verdict::Passed && settings.keep_databases && !ours {
+        if verdict == Verdict::Passed && settings.keep_databases && (!ours || self.drops) {
             drop_databases(plan, server, own, &settings).await;
         }
         let mut server_log = None;
@@ -406,28 +440,4 @@ impl Runner {
             server_log,
         }))
     }
-}
-
-/// What a trial must not share with others.
-fn claim_of(plan: &TrialPlan) -> Claim {
-    Claim {
-        alone: plan.runs_alone(),
-        locks: plan.user_locks.names.clone(),
-        any_lock: plan.user_locks.unknown,
-    }
-}
-
-/// The trial's turn among all processes that work on a server that stays.
-async fn turn_on(server: &Server, claim: &Claim, name: &str) -> Result<ServerTurn, Trouble> {
-    let options = ConnectionOptions {
-        gate: Gate::default(),
-        ..server.options().clone()
-    };
-    let waits = || {
-        super::output::say(&format!(
-            "{name}: another run is at work on this server; it waits for its turn"
-        ))
-    };
-    let turn = ServerTurn::take(server.config(), &options, claim, waits).await;
-    turn.map_err(|error| Trouble::NoServer(error.to_string()))
 }

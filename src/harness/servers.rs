@@ -7,20 +7,32 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use super::kept::Left;
+use super::looking::Looking;
 use super::undo::Undo;
 use crate::server::{Choice, ProviderKind, Server, ServerSettings, ServerSpec, choose};
-use crate::server_state::{Left, mend};
+use crate::server_state::{Left as NotSetBack, mend};
 use crate::turns::Turns;
 
 /// The exit code after Ctrl-C.
 pub(super) const INTERRUPTED: u8 = 130;
 /// The exit code after SIGTERM.
-const TERMINATED: u8 = 143;
+pub(super) const TERMINATED: u8 = 143;
 /// How long it may take to end by oneself.
 const GENTLY_MAX: Duration = Duration::from_secs(20);
 
 /// Longer than what is done after a signal may take.
 const SIGNAL_MAX: Duration = Duration::from_secs(30);
+
+/// Who ends by itself after the first Ctrl-C.
+pub(super) struct Gently {
+    /// Is set then.
+    pub stop: Arc<AtomicBool>,
+    /// What is not begun any more.
+    pub what: &'static str,
+    /// Says what is known so far, where it has to be ended all the same.
+    pub last_words: Option<Box<dyn Fn() + Send + Sync>>,
+}
 
 pub(super) struct Servers {
     pub settings: ServerSettings,
@@ -107,6 +119,19 @@ impl Servers {
         self.shared.lock().await.clone()
     }
 
+    /// Those of these that are on the run's server, which answers still.
+    pub async fn on_shared(&self, left: Vec<(String, Left)>) -> Vec<(String, Left)> {
+        let Some(Ok(server)) = self.current().await else {
+            return Vec::new();
+        };
+        if server.kind() == ProviderKind::Url || !server.is_alive().await {
+            return Vec::new();
+        }
+        left.into_iter()
+            .filter(|(_, left)| left.config == *server.config())
+            .collect()
+    }
+
     /// Gives up a server that is gone: the next trial gets a new one. What the others of its trials say is
     /// theirs.
     pub async fn give_up(&self, dead: &Arc<Server>) {
@@ -121,7 +146,7 @@ impl Servers {
     }
 
     /// Sets back what a trial has changed of the run's server, if that has not been done.
-    pub async fn set_back(&self) -> (Vec<String>, Vec<Left>) {
+    pub async fn set_back(&self) -> (Vec<String>, Vec<NotSetBack>) {
         match self.undo.lock().await.take() {
             Some(undo) => undo.end().await,
             None => (Vec::new(), Vec::new()),
@@ -138,7 +163,7 @@ impl Servers {
         if !back.is_empty() {
             super::output::say(&format!("set back: {}", back.join(", ")));
         }
-        for Left { message, reason, .. } in left {
+        for NotSetBack { message, reason, .. } in left {
             super::output::say(&format!("warning: {message}: {reason}"));
         }
     }
@@ -171,11 +196,12 @@ impl Servers {
     /// On Ctrl-C or SIGTERM: the process ends with 130 or 143, and what ends the server with its process
     /// does its work.
     ///
-    /// With `gently`, the first Ctrl-C sets that, and whoever heeds it has a while to end by itself.
+    /// While somebody looks at a trial, a Ctrl-C only ends that. With `gently`, the first Ctrl-C sets its `stop`, and whoever heeds it has a while to end by itself.
     pub fn watch_for_signals(
         self: &Arc<Self>,
         runtime: &tokio::runtime::Handle,
-        gently: Option<Arc<AtomicBool>>,
+        gently: Option<Gently>,
+        looking: Option<Arc<Looking>>,
     ) {
         let servers = Arc::clone(self);
         runtime.spawn(async move {
@@ -185,13 +211,21 @@ impl Servers {
             else {
                 return;
             };
-            let (mut code, gently) = tokio::select! {
-                _ = interrupt.recv() => (INTERRUPTED, gently),
-                _ = terminate.recv() => (TERMINATED, None),
+            let (mut code, gently_now) = loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {
+                        if !looking.as_ref().is_some_and(|looking| looking.takes_ctrl_c()) {
+                            break (INTERRUPTED, gently.as_ref());
+                        }
+                    }
+                    _ = terminate.recv() => break (TERMINATED, None),
+                }
             };
-            if let Some(stop) = gently {
+            if let Some(Gently { stop, what, .. }) = gently_now {
                 stop.store(true, Ordering::Relaxed);
-                super::output::say("interrupted: no more orders are begun; once more to end at once");
+                super::output::say(&format!(
+                    "interrupted: no more {what} are begun; once more to end at once"
+                ));
                 code = tokio::select! {
                     _ = interrupt.recv() => INTERRUPTED,
                     _ = terminate.recv() => TERMINATED,
@@ -200,6 +234,9 @@ impl Servers {
             }
             servers.interrupted.store(true, Ordering::SeqCst);
             super::output::say("interrupted: stopping the server");
+            if let Some(last_words) = gently.and_then(|gently| gently.last_words) {
+                last_words();
+            }
             // What a trial has changed of a server that stays comes first.
             drop(tokio::time::timeout(Duration::from_secs(10), servers.set_back_now()).await);
             drop(tokio::time::timeout(Duration::from_secs(10), servers.stop()).await);

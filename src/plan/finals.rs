@@ -174,6 +174,21 @@ impl Context<'_> {
             };
             let statement = self.statement(&located, scope);
             let expectations = match &entry.value.kind {
+                NodeKind::Map(cells) if is_row(cells) => {
+                    let row = entry.value.raw(self.file);
+                    let written = if row.starts_with('{') {
+                        row
+                    } else {
+                        "{id: 1, balance: 70}"
+                    };
+                    let problem = Diagnostic::error(
+                        entry.value.span,
+                        "a table has a list of rows, and this is a mapping of its columns",
+                    );
+                    self.problems
+                        .push(problem.label(entry.value.span, format!("write `{name}: [{written}]`")));
+                    continue;
+                }
                 NodeKind::Map(_) => self.query_expectations(&entry.value, &[], scope),
                 _ => {
                     let key = Node::new(entry.key.span, NodeKind::Str("unordered".to_owned()));
@@ -358,6 +373,15 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Whether none of these keys is that of an expectation, or nearly so: they are the columns of a row.
+fn is_row(entries: &[Entry]) -> bool {
+    let is_column = |entry: &Entry| {
+        let name = entry.key.text().unwrap_or_default();
+        nearest(&name, keys::EXPECTATIONS.iter().copied()).is_none()
+    };
+    !entries.is_empty() && entries.iter().all(is_column)
 }
 
 /// That a query gives truth.

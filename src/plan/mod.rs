@@ -54,7 +54,7 @@ pub use control::ControlId;
 pub use file::{Planned, plan};
 pub use jobs::{JobFields, JobPattern, JobsWanted, WhichJobs};
 pub use load::LoadContent;
-pub use machine::{BarrierPlan, Coordination, Next, Repetition, Watch, describe_action, is_there};
+pub use machine::{BarrierPlan, Coordination, Next, Repetition, Trigger, Watch, describe_action, is_there};
 pub use mode::{ConcurrentPlan, ExploredPlan, Mode};
 pub use orders::{OrderChoice, OrdersPlan, number_of_orders};
 pub use outcomes::OutcomePlan;
@@ -85,6 +85,8 @@ pub struct PlanInput {
     pub handlers: Handlers,
     /// Whether the steps are to be run in every order, where the file does not say in which.
     pub every_order: bool,
+    /// In place of the seed that the file has, or that is made of its names.
+    pub seed: Option<u64>,
 }
 
 /// One trial: a scenario in one variant.

@@ -1,5 +1,6 @@
 //! The three ways in which the steps of a trial are run.
 
+use super::orders::number_of_orders;
 use super::{BarrierPlan, OrderChoice, OrdersPlan, OutcomePlan, TrialPlan};
 
 /// How the steps of a trial are run, with what only that way has.
@@ -61,6 +62,29 @@ impl TrialPlan {
         match &self.mode {
             Mode::Concurrent(own) => &own.barriers,
             Mode::Scripted | Mode::Explored(_) => &[],
+        }
+    }
+
+    /// The seed of what is left to chance; none where nothing is.
+    #[must_use]
+    pub fn seed_in_use(&self) -> Option<u64> {
+        match &self.mode {
+            Mode::Scripted => None,
+            // Pauses before retries.
+            Mode::Concurrent(_) => {
+                let retries =
+                    |step: &super::Step| step.coordination.on.iter().any(|(trigger, _)| trigger.is_error());
+                let pauses = self.steps.iter().any(retries);
+                pauses.then_some(self.seed)
+            }
+            Mode::Explored(own) => match &own.orders.choice {
+                OrderChoice::Sample { seed, .. } => Some(*seed),
+                OrderChoice::All => {
+                    let cut = number_of_orders(&self.connections) > u128::from(own.orders.most);
+                    cut.then_some(own.orders.seed)
+                }
+                OrderChoice::One(_) => None,
+            },
         }
     }
 }

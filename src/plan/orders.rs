@@ -162,7 +162,7 @@ impl Context<'_> {
         outcomes: &[OutcomePlan],
         seed: u64,
     ) -> Vec<LabelledOrder> {
-        let seed = decl.seed.unwrap_or(seed);
+        let seed = self.input.seed.or(decl.seed).unwrap_or(seed);
         let plan = |choice| OrdersPlan {
             span: decl.span,
             choice,

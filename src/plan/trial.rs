@@ -146,14 +146,14 @@ impl Context<'_> {
         let (all_used, owners) = scope.into_used();
         used.extend(all_used);
         secrets.retain(|secret| !secret.is_empty());
-        let seed = self.scenario.seed.unwrap_or_else(|| seed_of(&name));
+        let given = self.input.seed.or(self.scenario.seed);
+        let seed = given.unwrap_or_else(|| seed_of(&name));
         if let Some(decl) = permutations {
             self.check_orders(decl, &steps);
         }
         let orders = listed.get_or_insert_with(|| {
             // Of the title, so that a file that goes elsewhere has the same orders.
-            let seed = self.scenario.seed;
-            let seed = seed.unwrap_or_else(|| seed_of(&self.scenario.title.value));
+            let seed = given.unwrap_or_else(|| seed_of(&self.scenario.title.value));
             let found = permutations.map(|decl| self.orders(decl, &connections, &steps, &outcomes, seed));
             found.unwrap_or_default()
         });

@@ -5,7 +5,7 @@ use crate::source::{Diagnostic, RenderStyle, render};
 use crate::verdict::Finding;
 
 /// The finding with the lines of the file that it is about.
-pub(super) fn rendered(plan: &TrialPlan, finding: &Finding, style: RenderStyle) -> String {
+pub fn rendered(plan: &TrialPlan, finding: &Finding, style: RenderStyle) -> String {
     let mut problem = Diagnostic::error(finding.span, finding.message.clone());
     problem = problem.label(finding.span, finding.label.clone());
     for (span, label) in &finding.also {

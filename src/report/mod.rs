@@ -12,6 +12,7 @@ mod timeline;
 
 pub use command::{order_flags, shell_word};
 pub use failure::{Failure, failure};
+pub use finding::rendered;
 pub use outcomes::{across, compared, table};
 pub use record::{record, record_of_states};
 pub use redact::redact;

@@ -48,6 +48,8 @@ pub(crate) struct Driver<'c> {
     pub(super) inbox: mpsc::UnboundedReceiver<Report>,
     pub sessions: Vec<SessionSlot>,
     on_failure: OnFailure,
+    /// Connections whose sessions are closed later: the trial may be held before.
+    unclosed: Option<Vec<usize>>,
     /// By the numbers of their records.
     started: Vec<Started>,
     pub skipped: Vec<Skipped>,
@@ -72,12 +74,31 @@ impl<'c> Driver<'c> {
             inbox,
             sessions: Vec::new(),
             on_failure,
+            unclosed: None,
             started: Vec::new(),
             skipped: Vec::new(),
             checks: Vec::new(),
             lingering: Vec::new(),
             stopped: None,
         }
+    }
+
+    /// Leaves the sessions of connections that fail open until [`Self::close_failed`].
+    pub fn that_may_be_held(self) -> Self {
+        Self {
+            unclosed: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// The connections whose sessions are to be closed now; from now on each is closed at once.
+    pub(super) fn take_unclosed(&mut self) -> Vec<usize> {
+        self.unclosed.take().unwrap_or_default()
+    }
+
+    /// How many steps were started.
+    pub(super) fn started_count(&self) -> usize {
+        self.started.len()
     }
 
     /// With sessions that a driver before this one has left open.
@@ -221,13 +242,23 @@ impl<'c> Driver<'c> {
         let got = crate::history::describe(outcome);
         let slot = &mut self.sessions[connection];
         slot.failed = Some(format!("{name} failed at line {}: {got}", place.line));
-        match self.on_failure {
-            OnFailure::Close => {
+        match (self.on_failure, &mut self.unclosed) {
+            (OnFailure::Close, Some(unclosed)) => unclosed.push(connection),
+            (OnFailure::Close, None) => {
                 // A task that has ended has closed its session.
                 let _ = slot.commands.send(Command::Fail);
                 slot.transaction.in_no_session();
             }
-            OnFailure::Keep => {}
+            (OnFailure::Keep, _) => {}
+        }
+    }
+
+    /// Closes the session of a connection that takes no more steps; later where the trial may be held before.
+    pub(super) fn close_session(&mut self, connection: usize) {
+        match &mut self.unclosed {
+            Some(unclosed) => unclosed.push(connection),
+            // A task that has ended has closed its session.
+            None => drop(self.sessions[connection].commands.send(Command::Fail)),
         }
     }
 

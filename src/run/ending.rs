@@ -51,10 +51,8 @@ impl Driver<'_> {
             self.sessions[connection].running = None;
             self.discard(connection).await;
         }
-        let slot = &mut self.sessions[connection];
-        slot.failed = Some(reason);
-        // A task that has ended has closed its session.
-        let _ = slot.commands.send(Command::Fail);
+        self.sessions[connection].failed = Some(reason);
+        self.close_session(connection);
     }
 
     /// The end of a statement that gave no answer.

@@ -12,6 +12,8 @@ mod driver;
 mod ending;
 mod error;
 mod globals;
+mod held;
+mod hold;
 mod killed;
 mod limits;
 mod live;
@@ -31,6 +33,7 @@ pub(crate) use database::{drop_on, prepare, tear_down, vars_with_names};
 pub(crate) use driver::{Driver, SessionSlot};
 pub use error::TrialError;
 pub(crate) use globals::global_variable;
+pub use held::{Held, HeldConnection, Hold, Holder};
 pub(crate) use limits::POLL_EVERY;
 #[cfg(test)]
 pub(crate) use live::LiveConnection;

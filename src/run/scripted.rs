@@ -10,18 +10,33 @@ use super::watch::{Confidence, StepProgress};
 use crate::history::{Skipped, Stopped};
 use crate::plan::Action;
 
-/// Runs all steps, or those up to where the file cannot be followed any more.
-pub(super) async fn run(driver: &mut Driver<'_>) {
-    if let Err(stopped) = steps(driver).await {
-        driver.stopped = Some(stopped);
+/// Runs all steps from this one on, or those up to where the file cannot be followed any more. Where `pauses` says so
+/// after a step, it returns the number of the next one, to be called with it again.
+pub(super) async fn run(
+    driver: &mut Driver<'_>,
+    from: usize,
+    pauses: &(dyn Fn(&Driver<'_>) -> bool + Sync),
+) -> Option<usize> {
+    match steps(driver, from, pauses).await {
+        Ok(next) => next,
+        Err(stopped) => {
+            driver.stopped = Some(stopped);
+            None
+        }
     }
 }
 
-async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
+async fn steps(
+    driver: &mut Driver<'_>,
+    from: usize,
+    pauses: &(dyn Fn(&Driver<'_>) -> bool + Sync),
+) -> Result<Option<usize>, Stopped> {
     let plan = Arc::clone(&driver.plan);
-    driver.always(None).await;
+    if from == 0 {
+        driver.always(None).await;
+    }
     let mut just_seen = None;
-    for (number, step) in plan.steps.iter().enumerate() {
+    for (number, step) in plan.steps.iter().enumerate().skip(from) {
         driver.drain();
         check_waiting(driver, number, just_seen.take()).await?;
         await_free(driver, number, step.connection).await?;
@@ -44,6 +59,9 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
             await_release(driver, *other, record).await?;
         }
         driver.always(Some(number)).await;
+        if pauses(driver) {
+            return Ok(Some(number + 1));
+        }
     }
     // What is still blocked expects an error of its own, such as a lock wait timeout.
     let running = driver.running();
@@ -57,7 +75,7 @@ async fn steps(driver: &mut Driver<'_>) -> Result<(), Stopped> {
     if waited {
         driver.always(plan.steps.len().checked_sub(1)).await;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Before each step: every connection that is blocked must be so still. Whoever is not any more returns first, so that

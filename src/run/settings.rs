@@ -1,5 +1,6 @@
 //! What a run needs beside the plan.
 
+use super::held::Hold;
 use super::live::Live;
 
 /// What a run needs beside the plan.
@@ -17,4 +18,6 @@ pub struct RunSettings {
     pub timestamps: bool,
     /// Who is shown the status while connections run freely.
     pub live: Option<Live>,
+    /// Who holds the trial where it fails. Of concurrent connections only what is left after their end is held.
+    pub hold: Option<Hold>,
 }

@@ -14,6 +14,8 @@ use super::control::Controls;
 use super::database::{drop_on, prepare, tear_down, vars_with_names};
 use super::driver::Driver;
 use super::error::TrialError;
+use super::held::Hold;
+use super::hold::of_trial;
 use super::limits::FORGET_MAX;
 use super::on_failure::OnFailure;
 use super::settings::RunSettings;
@@ -24,6 +26,7 @@ use crate::lock_wait;
 use crate::machine::{Report, Worker};
 use crate::plan::{Mode, TrialPlan};
 use crate::server::Server;
+use crate::sql::Product;
 
 /// Runs one trial. `own` are the servers of the trial's own, in the plan's order.
 ///
@@ -98,6 +101,7 @@ async fn connect_and_run(
     let main = plan.main_control();
     let workers = connect(&plan, &coordinator, controls, settings).await?;
     clock.ends("connect");
+    let mut held = false;
     let mut history = match plan.mode {
         Mode::Concurrent(_) => {
             let live = settings.live.clone();
@@ -106,7 +110,19 @@ async fn connect_and_run(
         }
         // One schedule is run here; for many of them there is `explore`.
         Mode::Scripted | Mode::Explored(_) => {
-            run_scripted(Arc::clone(&plan), coordinator, controls, workers).await
+            let hold = settings.hold.as_ref();
+            let product = server.product();
+            let (history, was_held) = run_scripted(
+                Arc::clone(&plan),
+                coordinator,
+                controls,
+                workers,
+                (hold, product),
+                &settings.database,
+            )
+            .await;
+            held = was_held;
+            history
         }
     };
     history.server = server.title();
@@ -118,6 +134,12 @@ async fn connect_and_run(
         final_checks(&plan, &mut controls[main], &mut history).await;
     }
     clock.ends("checks");
+    if let Some(hold) = settings.hold.as_ref().filter(|_| !held)
+        && let Some(failure) = hold.0.failure(&plan, &history, true)
+    {
+        let held = of_trial(&plan, controls, &settings.database, failure, Vec::new()).await;
+        hold.0.hold(&plan, held).await;
+    }
     history.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(history)
 }
@@ -127,21 +149,49 @@ async fn run_scripted(
     coordinator: Arc<Coordinator>,
     controls: &mut Controls,
     workers: Vec<Worker>,
-) -> History {
+    (hold, product): (Option<&Hold>, Product),
+    database: &str,
+) -> (History, bool) {
     let (reports, inbox) = mpsc::unbounded_channel::<Report>();
     let mut driver = Driver::new(Arc::clone(&plan), coordinator, controls, inbox, OnFailure::Close);
+    if hold.is_some() {
+        driver = driver.that_may_be_held();
+    }
     for worker in workers {
         driver.attach(worker, reports.clone());
     }
     drop(reports);
     let mut clock = Clock::start();
-    let run = scripted::run(&mut driver);
-    if tokio::time::timeout(plan.timeout, run).await.is_err() {
-        driver.over_time(plan.timeout);
+    let mut deadline = Instant::now() + plan.timeout;
+    let (mut held, mut from) = (false, Some(0));
+    while let Some(number) = from {
+        let failed = |driver: &Driver<'_>| {
+            hold.filter(|_| !held)
+                .is_some_and(|hold| driver.failure_to_hold(hold, product).is_some())
+        };
+        let run = scripted::run(&mut driver, number, &failed);
+        from = match tokio::time::timeout_at(deadline.into(), run).await {
+            Ok(next) => next,
+            Err(_) => {
+                driver.over_time(plan.timeout);
+                None
+            }
+        };
+        if let Some(hold) = hold.filter(|_| !held)
+            && let Some(failure) = driver.failure_to_hold(hold, product)
+        {
+            let began = Instant::now();
+            let trial = driver.held(failure, database).await;
+            hold.0.hold(&plan, trial).await;
+            // Somebody looks at it: that is none of the trial's time.
+            deadline += began.elapsed();
+            held = true;
+        }
+        driver.close_failed();
     }
     clock.ends("steps");
     driver.finish().await;
-    driver.into_parts().0
+    (driver.into_parts().0, held)
 }
 
 /// Waits until the server has no transaction of the trial's sessions any more: a session whose client is

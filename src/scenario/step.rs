@@ -75,6 +75,22 @@ impl Reader<'_> {
             );
             return None;
         };
+        // `- connection: alice` beside `sql`, as other tools have it.
+        if let Some(own) = owner.value.as_str().filter(|own| connections.contains(own))
+            && !connections.contains(&name)
+        {
+            let sql = entries.iter().find(|entry| entry.key.as_str() == Some("sql"));
+            let sql = sql.and_then(|entry| entry.value.as_str()).unwrap_or("…");
+            self.error(
+                &owner.key,
+                "a step begins with its connection's name",
+                format!(
+                    "write `- {own}: {}` in place of `{name}` and `sql`",
+                    crate::source::shortened(sql)
+                ),
+            );
+            return None;
+        }
         let connection = Located {
             span: owner.key.span,
             value: name.to_owned(),

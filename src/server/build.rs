@@ -125,6 +125,11 @@ impl<'a> Cache<'a> {
         })
     }
 
+    /// Where they are kept.
+    pub(super) fn folder(&self) -> &Path {
+        &self.dir
+    }
+
     /// Whether [`Self::binary`] can succeed: there is a binary, or a toolchain to build one.
     pub(super) async fn check(&self) -> Result<(), BuildError> {
         match go_version().await {
@@ -165,7 +170,7 @@ impl<'a> Cache<'a> {
     }
 
     /// A binary of the same sources, whatever toolchain built it.
-    fn any_binary(&self) -> Option<PathBuf> {
+    pub(super) fn any_binary(&self) -> Option<PathBuf> {
         let prefix = format!("{}-", self.sources_key());
         let mut found: Vec<PathBuf> = std::fs::read_dir(&self.dir)
             .ok()?
@@ -305,7 +310,7 @@ async fn watch(line: &Lifeline, task: &mut Task) -> i32 {
 }
 
 /// The version of the toolchain in PATH, such as `go1.26.8`.
-async fn go_version() -> Result<String, BuildError> {
+pub(super) async fn go_version() -> Result<String, BuildError> {
     let run = Command::new("go")
         .args(["env", "GOVERSION"])
         .current_dir("/")

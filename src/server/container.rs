@@ -63,10 +63,8 @@ pub(super) async fn engine() -> Result<Docker, String> {
 
 /// Sees to it that the image is there: it is, or it is pulled.
 pub(super) async fn have_image(engine: &Docker, image: &str, progress: Progress) -> Result<(), String> {
-    match engine.inspect_image(image).await {
-        Ok(_) => return Ok(()),
-        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {}
-        Err(error) => return Err(first_line(&error.to_string())),
+    if is_image_there(engine, image).await? {
+        return Ok(());
     }
     let (name, tag) = split_reference(image);
     let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
@@ -99,6 +97,20 @@ pub(super) async fn have_image(engine: &Docker, image: &str, progress: Progress)
     }
     task.done();
     Ok(())
+}
+
+/// Whether the engine has an image.
+pub(super) async fn is_image_there(engine: &Docker, image: &str) -> Result<bool, String> {
+    match engine.inspect_image(image).await {
+        Ok(_) => Ok(true),
+        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(error) => Err(first_line(&error.to_string())),
+    }
+}
+
+/// The engine's version, where it tells.
+pub(super) async fn engine_version(engine: &Docker) -> Option<String> {
+    engine.version().await.ok()?.version
 }
 
 /// The part of an engine's answer that tells why.

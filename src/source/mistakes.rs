@@ -179,11 +179,21 @@ fn dash(file: &SourceFile, line: usize) -> Option<Diagnostic> {
     } else {
         (before, line)
     };
+    let help = if is_item(text) {
+        "put `- ` before each item".to_owned()
+    } else {
+        // It may belong to the item, and stand too far to the left.
+        let name = text.trim_start().split(':').next().unwrap_or_default();
+        let inside = sibling[mine + 1..].chars().take_while(|c| *c == ' ').count() + mine + 2;
+        format!(
+            "put `- ` before `{name}`, if it is an item of its own; begin it in column {inside}, if it belongs to the item above"
+        )
+    };
     Some(
         Diagnostic::error(mark(line), "list items and keys cannot be mixed")
             .label(mark(item), "a list item")
             .label(mark(key), "a key")
-            .help("put `- ` before each item"),
+            .help(help),
     )
 }
 

@@ -35,26 +35,32 @@ pub fn duration(node: &Node) -> Result<Duration, Diagnostic> {
                 .label(node.span, format!("write `{number}s`"))
                 .help("units: us, ms, s, m, h"))
         }
-        NodeKind::Str(text) => {
-            let text = text.trim();
-            if text.starts_with('-') {
-                return Err(wrong("it is negative".to_owned()));
-            }
-            let digits = text
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(text.len());
-            let (number, unit) = text.split_at(digits);
-            let (number, unit) = (number.parse::<f64>(), unit.trim());
-            match (number, UNITS.iter().find(|(name, _)| *name == unit)) {
-                (Ok(number), Some((_, micros))) => Duration::try_from_secs_f64(number * *micros as f64 / 1e6)
-                    .ok()
-                    .filter(|duration| *duration <= DURATION_MAX)
-                    .ok_or_else(|| wrong("too long: at most `24h`".to_owned())),
-                (Ok(_), None) => Err(wrong(format!("`{unit}` is not a unit"))),
-                (Err(_), _) => Err(wrong("such as `500ms` or `5s`".to_owned())),
-            }
-        }
+        NodeKind::Str(text) => duration_of(text).map_err(wrong),
         _ => Err(wrong(format!("this is {}", node.describe()))),
+    }
+}
+
+/// The same of a text. The error says what is wrong with it.
+///
+/// # Errors
+/// A number without a unit, another unit, a negative or endless duration, or no duration at all.
+pub fn duration_of(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text.starts_with('-') {
+        return Err("it is negative".to_owned());
+    }
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (number, unit) = (number.parse::<f64>(), unit.trim());
+    match (number, UNITS.iter().find(|(name, _)| *name == unit)) {
+        (Ok(number), Some((_, micros))) => Duration::try_from_secs_f64(number * *micros as f64 / 1e6)
+            .ok()
+            .filter(|duration| *duration <= DURATION_MAX)
+            .ok_or_else(|| "too long: at most `24h`".to_owned()),
+        (Ok(_), None) => Err(format!("`{unit}` is not a unit")),
+        (Err(_), _) => Err("such as `500ms` or `5s`".to_owned()),
     }
 }
 

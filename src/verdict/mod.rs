@@ -1,6 +1,7 @@
 //! Judges a history against a plan. Pure: no clock, no SQL, no waiting.
 
 mod at_end;
+mod failing;
 mod finals;
 mod finding;
 mod jobs;
@@ -12,11 +13,12 @@ mod shared;
 mod steps;
 mod waiting;
 
+pub(crate) use failing::{failing_finals, failing_of_step};
 pub(crate) use finals::teardown;
 pub use finding::{Finding, Verdict};
 pub use outcomes::outcome;
 pub(crate) use server_left::server_left;
-pub(crate) use waiting::rule_in_words;
+pub(crate) use waiting::{released_with, rule_in_words};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +65,21 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
     } else {
         Verdict::Failed(findings)
     }
+}
+
+/// What does not hold so far of a trial in the order of its file: of the steps that have ended, and why it was not
+/// followed any further.
+#[must_use]
+pub(crate) fn so_far(plan: &TrialPlan, history: &History) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, record) in history.steps.iter().enumerate() {
+        if record.end.is_some() {
+            steps::step(plan, history, number, &mut findings);
+            waiting::step(plan, history, number, &mut findings);
+        }
+    }
+    waiting::stopped(plan, history, &mut findings);
+    findings
 }
 
 /// Steps that were not run: those of one connection for one reason in one finding, at the first of them.

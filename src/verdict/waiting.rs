@@ -194,6 +194,12 @@ fn ended_by(plan: &TrialPlan, history: &History, number: usize) -> Option<EndedB
     })
 }
 
+/// The record with which a wait ended, where another connection let go.
+pub(crate) fn released_with(plan: &TrialPlan, history: &History, number: usize) -> Option<usize> {
+    let by = history.steps.get(number)?.wait.as_ref()?.released_by;
+    by.filter(|_| ended_by(plan, history, number) == Some(EndedBy::Release))
+}
+
 /// The step that says that it ends this wait, with the place where it says so.
 fn claim<'h>(plan: &TrialPlan, history: &'h History, number: usize) -> Option<(&'h StepRecord, Span)> {
     let connection = history.steps.get(number)?.connection;

@@ -11,13 +11,17 @@ const PACKAGE: &str = "tests/downstream";
 
 /// Runs a command line in the package, with our target folder: what is built for us serves there.
 fn run(command: &str) -> (Option<i32>, String) {
+    run_in(Path::new(PACKAGE), command)
+}
+
+fn run_in(package: &Path, command: &str) -> (Option<i32>, String) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("the target folder");
     let mut shell = Command::new("sh");
     shell
         .args(["-c", command])
-        .current_dir(PACKAGE)
+        .current_dir(package)
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_TERM_COLOR", "never")
         .env("TIDB_PROVIDER", "embedded")
@@ -93,4 +97,30 @@ fn another_package_runs_its_own_scenarios() {
     let (code, text) = run("TIDB_SCENARIOS=empty cargo test --test harness");
     assert_eq!(code, Some(101), "{text}");
     assert!(text.contains("empty"), "{text}");
+}
+
+/// `init` in a package as `cargo init` makes it: `cargo test --test harness` passes as it says.
+#[test]
+#[ignore = "builds a package; `.ci/run` and `just downstream` run it"]
+fn a_package_that_init_has_written_passes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = folder.path();
+    let ours = std::env::current_dir().expect("our folder");
+    // The profile of our packages, so that dependencies are built once.
+    let own = fs::read_to_string(Path::new(PACKAGE).join("Cargo.toml")).expect("a manifest");
+    let profile = own.find("[profile").map(|at| &own[at..]).unwrap_or_default();
+    let manifest = format!(
+        "[package]\nname = \"downstream-of-init\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\n{profile}"
+    );
+    fs::write(package.join("Cargo.toml"), manifest).expect("a manifest");
+    fs::create_dir(package.join("src")).expect("a folder");
+    fs::write(package.join("src/lib.rs"), "").expect("a library");
+    fs::copy("Cargo.lock", package.join("Cargo.lock")).expect("the lock file");
+    let binary = env!("CARGO_BIN_EXE_tidb-scenarios");
+    let (code, text) = run_in(package, &format!("{binary} init --path '{}'", ours.display()));
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = run_in(package, "cargo test --test harness");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("test first ... ok"), "{text}");
+    assert!(text.contains("1 passed; 0 failed"), "{text}");
 }

@@ -4,7 +4,6 @@
 mod support;
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -99,18 +98,6 @@ fn a_file_of_too_many_bytes_and_one_that_is_no_text_are_refused() {
     assert!(text.contains("UTF-8"), "{text}");
 }
 
-/// The embedded server of a run whose temporary files are in this folder.
-fn server_of(folder: &Path) -> Option<String> {
-    let folder = folder.display().to_string();
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let words = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let words = String::from_utf8_lossy(&words).into_owned();
-        let program = words.split('\0').next()?;
-        let is_ours = program.ends_with("/tidb-server") && words.contains(&folder);
-        is_ours.then(|| entry.file_name().to_string_lossy().into_owned())
-    })
-}
-
 #[test]
 fn a_server_that_dies_fails_its_trial_with_its_log_and_the_next_trial_gets_another() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -151,7 +138,7 @@ fn a_server_that_dies_fails_its_trial_with_its_log_and_the_next_trial_gets_anoth
         lines.by_ref().any(|line| at_insert(&line)),
         "the insert is logged"
     );
-    let pid = server_of(folder.path()).expect("a server");
+    let pid = support::server_of(folder.path()).expect("a server");
     let killed = Command::new("kill").args(["-KILL", &pid]).status();
     assert!(killed.expect("kill").success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
@@ -166,7 +153,7 @@ fn a_server_that_dies_fails_its_trial_with_its_log_and_the_next_trial_gets_anoth
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
-    assert_eq!(server_of(folder.path()), None, "no server is left");
+    assert_eq!(support::server_of(folder.path()), None, "no server is left");
 }
 
 #[test]

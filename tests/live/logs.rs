@@ -47,6 +47,7 @@ async fn a_run_is_logged_by_scenario_and_connection() {
     let trial = Arc::new(planned.trials.into_iter().next().expect("a trial"));
     let settings = RunSettings {
         live: None,
+        hold: None,
         timestamps: false,
         database: format!("logs_{}", std::process::id()),
         keep_databases: false,

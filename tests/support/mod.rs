@@ -1,6 +1,7 @@
 //! What tests of the binary share.
 #![allow(dead_code, reason = "each test uses a part")]
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// The binary, without colours, and without what the environment says of the folder of scenarios.
@@ -25,4 +26,16 @@ pub fn answer(command: &mut Command) -> (Option<i32>, String, String) {
 pub fn told(command: &mut Command) -> (Option<i32>, String) {
     let (code, stdout, stderr) = answer(command);
     (code, stdout + &stderr)
+}
+
+/// The embedded server of a run whose temporary files are in this folder.
+pub fn server_of(folder: &Path) -> Option<String> {
+    let folder = folder.display().to_string();
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let words = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words).into_owned();
+        let program = words.split('\0').next()?;
+        let is_ours = program.ends_with("/tidb-server") && words.contains(&folder);
+        is_ours.then(|| entry.file_name().to_string_lossy().into_owned())
+    })
 }

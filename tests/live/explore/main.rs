@@ -71,6 +71,7 @@ fn settings() -> ExploreSettings {
             database: format!("explore_{}_{number}", std::process::id()),
             keep_databases: false,
             live: None,
+            hold: None,
             timestamps: false,
         },
         sandboxes: 4,

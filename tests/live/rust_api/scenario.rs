@@ -58,6 +58,7 @@ async fn run_text(server: &Server, database: &str, text: &str) -> (Arc<TrialPlan
         database: database.to_owned(),
         keep_databases: false,
         live: None,
+        hold: None,
         timestamps: false,
     };
     let history = run(Arc::clone(&plan), server, &[], &settings).await.unwrap();
