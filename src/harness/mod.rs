@@ -6,6 +6,7 @@ mod collect;
 mod environment;
 mod explore;
 mod import;
+mod history_file;
 mod kept;
 mod lists;
 mod live;
@@ -15,6 +16,7 @@ mod runner;
 mod servers;
 mod trial;
 mod undo;
+mod workload;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -145,12 +147,13 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
+        let written = args.history.clone().or_else(history_folder);
         let view = live::View::new();
         let runner = Runner::new(settings)
+            .histories(written.clone())
             .keep_databases(args.keep_db || keep_databases())
             .timestamps(args.timestamps)
             .live(Some(view.live()));
-        let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
         let (mut other_orders, mut with_orders) = (Vec::new(), false);
         for mut planned in collected.files {

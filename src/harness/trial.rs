@@ -7,6 +7,7 @@ use libtest_mimic::{Completion, Failed};
 
 use super::kept::{Left, kept};
 use super::live::View;
+use super::history_file::file_stem;
 use super::runner::{Ended, Judged, Runner, Trouble};
 use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{self, Failure};
@@ -58,9 +59,10 @@ impl Job {
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
-                    let shown = match &judged.explored {
-                        Some(explored) => report::orders(&self.plan, explored),
-                        None => report::timeline(&self.plan, &judged.history),
+                    let shown = match (&judged.explored, &judged.workload) {
+                        (Some(explored), _) => report::orders(&self.plan, explored),
+                        (None, Some(worked)) => worked.summary.clone(),
+                        (None, None) => report::timeline(&self.plan, &judged.history),
                     };
                     super::output::say(&format!("{}\n{shown}", self.plan.name));
                 }
@@ -72,6 +74,7 @@ impl Job {
                     history: &judged.history,
                     findings,
                     explored: judged.explored.as_deref(),
+                    workload: judged.workload.as_ref().map(|worked| worked.summary.as_str()),
                     server_log: judged.server_log.clone(),
                     written,
                     kept: judged.left.as_ref().map(|left| self.kept(left)),
@@ -87,13 +90,13 @@ impl Job {
         let Some(folder) = &self.around.history else {
             return Ok(None);
         };
-        let name = self.plan.name.replace("::", "__").replace(['/', '\\'], "_");
-        let path = folder.join(format!("{name}.json"));
+        let path = folder.join(format!("{}.json", file_stem(&self.plan.name)));
         let text = report::record(
             &self.plan,
             &judged.history,
             &judged.verdict,
             judged.explored.as_deref(),
+            judged.workload.as_ref().map(|worked| worked.json()),
         );
         std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&path, text))

@@ -34,6 +34,7 @@ mod trial;
 mod unused;
 mod user_locks;
 mod wants;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub use shared::{EventsPattern, SeriesPattern};
 pub use statement::{Statement, fill};
 pub use step_name::step_name;
 pub use user_locks::UserLocks;
+pub use workload::{WorkloadLength, WorkloadPlan};
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);

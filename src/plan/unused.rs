@@ -48,7 +48,8 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
             Some(name) => named(name),
             None => server.name.value == super::control::MAIN,
         };
-        if !scenario.connections.iter().any(uses) {
+        let of_workload = scenario.is_workload && server.name.value == super::control::MAIN;
+        if !of_workload && !scenario.connections.iter().any(uses) {
             unused(&server.name, "server", "no connection is on it");
         }
     }
