@@ -56,7 +56,7 @@ pub mod engine {
     };
     pub use crate::verdict::{Finding, Verdict, judge, outcome};
     pub use crate::workload::{
-        Between, Ran, Session, Sessions, Worked, WorkloadSettings, judge_workload, run_workload,
+        Between, Invariant, Ran, Session, Sessions, Worked, WorkloadSettings, judge_workload, run_workload,
     };
 }
 

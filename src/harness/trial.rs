@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed};
 
+use super::history_file::file_stem;
 use super::kept::{Left, kept};
 use super::live::View;
-use super::history_file::file_stem;
 use super::runner::{Ended, Judged, Runner, Trouble};
 use crate::plan::{ChosenOrder, TrialPlan};
 use crate::report::{self, Failure};

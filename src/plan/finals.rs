@@ -44,7 +44,8 @@ impl Context<'_> {
                     }
                     Some(name) if keys::names(keys::FINAL_OF_WORKLOAD).contains(&name) => {
                         let problem = Diagnostic::error(key.span, format!("`{name}` needs a `workload`"));
-                        let label = "only the history of a workload is checked; of steps, expect results and tables";
+                        let label =
+                            "only the history of a workload is checked; of steps, expect results and tables";
                         self.problems.push(problem.label(key.span, label));
                     }
                     Some(_) | None => {}

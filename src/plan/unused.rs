@@ -37,7 +37,8 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
         .collect();
     for axis in &scenario.matrix {
         let name = axis.name.value.as_str();
-        let of_sessions = name == "isolation" || name == "txn";
+        // Of a workload it is told already.
+        let of_sessions = name == "isolation" || name == "txn" || scenario.is_workload;
         if !of_sessions && !used.contains(name) && !conditions.contains(name) {
             unused(&axis.name, "matrix name", "all its trials are the same");
         }

@@ -115,7 +115,11 @@ impl Context<'_> {
     pub(super) fn workload(&mut self, decl: &WorkloadDecl, seed: u64) -> WorkloadPlan {
         let named = |own: &Option<Node>, axis: Option<&Node>| {
             let node = own.as_ref().or(axis)?;
-            Some((node.span, node.text().unwrap_or_default().into_owned(), own.is_some()))
+            Some((
+                node.span,
+                node.text().unwrap_or_default().into_owned(),
+                own.is_some(),
+            ))
         };
         let mut setting = IsolationSetting::RepeatableRead;
         if let Some((span, text, is_own)) = named(&decl.isolation, self.variant.value("isolation")) {
@@ -144,18 +148,24 @@ impl Context<'_> {
                 }
             }
         }
-        if let (Some(duration), Some(limit)) = (&decl.duration, self.scenario.timeout.or(Some(super::TRIAL_TIMEOUT)))
-            && duration.value >= limit
+        if let (Some(duration), Some(limit)) = (
+            &decl.duration,
+            self.scenario.timeout.or(Some(super::TRIAL_TIMEOUT)),
+        ) && duration.value >= limit
         {
             let problem = Diagnostic::error(duration.span, "the workload runs longer than its trial may");
-            let label = format!("`timeout` of the trial is {limit:?}; write a longer one, or run for less time");
+            let label =
+                format!("`timeout` of the trial is {limit:?}; write a longer one, or run for less time");
             self.problems.push(problem.label(duration.span, label));
         }
-        let read_lock = if decl.for_update {
-            ReadLock::ForUpdate
-        } else {
-            ReadLock::Plain
+        let axis = self.variant.value("read_lock");
+        let read_lock = match axis.map(Node::text) {
+            Some(text) if text.as_deref() == Some("for_update") => ReadLock::ForUpdate,
+            Some(_) => ReadLock::Plain,
+            None if decl.for_update == Some(true) => ReadLock::ForUpdate,
+            None => ReadLock::Plain,
         };
+        self.axes(decl);
         let span = decl.span;
         let mut plan = WorkloadPlan {
             span,
@@ -212,6 +222,43 @@ impl Context<'_> {
         plan
     }
 
+    /// An axis of the matrix is an option of the workload, or a name that some `when` asks for.
+    fn axes(&mut self, decl: &WorkloadDecl) {
+        for axis in &self.scenario.matrix {
+            let name = axis.name.value.as_str();
+            let is_set = match name {
+                "isolation" => decl.isolation.is_some(),
+                "txn" => decl.txn.is_some(),
+                "read_lock" => decl.for_update.is_some(),
+                _ => {
+                    let message = format!("`{name}` has no effect on a workload");
+                    let label = "a matrix of a workload can have: isolation, txn, read_lock";
+                    let problem = Diagnostic::error(axis.name.span, message);
+                    self.problems.push(problem.label(axis.name.span, label));
+                    continue;
+                }
+            };
+            if is_set {
+                let message = format!("`{name}` is in `workload` and in `matrix`");
+                let problem = Diagnostic::error(axis.name.span, message);
+                self.problems.push(
+                    problem
+                        .label(axis.name.span, "this one …")
+                        .label(decl.span, "… and the one in here exclude each other"),
+                );
+            }
+            for node in axis.values.iter().filter(|_| name == "read_lock") {
+                let text = node.text().unwrap_or_default();
+                if !keys::READ_LOCKS.contains(&text.as_ref()) {
+                    let problem = Diagnostic::error(node.span, "not a value for `read_lock`");
+                    let known = keys::READ_LOCKS.join(", ");
+                    self.problems
+                        .push(problem.label(node.span, format!("one of: {known}")));
+                }
+            }
+        }
+    }
+
     fn workload_expect(&mut self, plan: &WorkloadPlan) -> WorkloadExpect {
         let mut expect = plan.expect.clone();
         let mut counts = Counts::default();
@@ -241,8 +288,10 @@ impl Context<'_> {
                     }
                     Some(other) => {
                         let known = keys::names(keys::FINAL_OF_WORKLOAD).join(", ");
-                        let problem =
-                            Diagnostic::error(key.span, format!("`{other}` cannot be expected of a workload"));
+                        let problem = Diagnostic::error(
+                            key.span,
+                            format!("`{other}` cannot be expected of a workload"),
+                        );
                         self.problems
                             .push(problem.label(key.span, format!("what can be expected of it: {known}")));
                     }
@@ -266,7 +315,8 @@ impl Context<'_> {
         {
             let message = format!("{ok} transactions cannot commit: the workload has {count}");
             let problem = Diagnostic::error(span, message);
-            self.problems.push(problem.label(span, format!("at most {count}")));
+            self.problems
+                .push(problem.label(span, format!("at most {count}")));
         }
         expect
     }
@@ -296,15 +346,19 @@ impl Context<'_> {
             Err(message) => {
                 let problem = Diagnostic::error(node.span, format!("there is no isolation level `{text}`"));
                 let known = message.split_once("there are: ").map_or("", |(_, known)| known);
-                self.problems
-                    .push(problem.label(node.span, "unknown").help(format!("levels: {known}")));
+                self.problems.push(
+                    problem
+                        .label(node.span, "unknown")
+                        .help(format!("levels: {known}")),
+                );
                 None
             }
         }
     }
 
     fn anomalies(&mut self, node: &Node, mine: bool, expect: &mut WorkloadExpect) {
-        let Some(map) = MapReader::new(node, "`anomalies`", &keys::names(keys::ANOMALIES), self.problems) else {
+        let Some(map) = MapReader::new(node, "`anomalies`", &keys::names(keys::ANOMALIES), self.problems)
+        else {
             return;
         };
         if node.as_map().is_some_and(<[Entry]>::is_empty) {
@@ -371,7 +425,8 @@ impl Context<'_> {
 
     fn at_least(&mut self, node: &Node) -> Counts {
         let mut counts = Counts::default();
-        let Some(map) = MapReader::new(node, "`at_least`", &keys::names(keys::AT_LEAST), self.problems) else {
+        let Some(map) = MapReader::new(node, "`at_least`", &keys::names(keys::AT_LEAST), self.problems)
+        else {
             return counts;
         };
         if node.as_map().is_some_and(<[Entry]>::is_empty) {
@@ -388,7 +443,10 @@ impl Context<'_> {
                 _ => None,
             };
             let Some(count) = read else {
-                let message = format!("`{key}` must be a whole number from {least} to {}", keys::TIMES_MAX);
+                let message = format!(
+                    "`{key}` must be a whole number from {least} to {}",
+                    keys::TIMES_MAX
+                );
                 let problem = Diagnostic::error(node.span, message);
                 self.problems
                     .push(problem.label(node.span, format!("this is {}", node.describe())));

@@ -93,7 +93,9 @@ async fn connect_and_run(
         Mode::Concurrent(_) => {
             Coordinator::with_graph(names, vars, state_graph::of(&plan)).with_owners(plan.owners.clone())
         }
-        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => Coordinator::new(names, vars).with_owners(plan.owners.clone()),
+        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => {
+            Coordinator::new(names, vars).with_owners(plan.owners.clone())
+        }
     });
     let main = plan.main_control();
     let workers = connect(&plan, &coordinator, controls, settings).await?;

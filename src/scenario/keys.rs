@@ -283,7 +283,11 @@ pub const ANOMALIES: &[Key] = &[
         "the only anomalies that may be found, such as G2-item; `[]`: none",
         List(0, &Words),
     ),
-    ("present", "anomalies of which each must be found", List(1, &Words)),
+    (
+        "present",
+        "anomalies of which each must be found",
+        List(1, &Words),
+    ),
 ];
 
 /// Keys of the `at_least` of a workload.

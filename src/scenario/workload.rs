@@ -24,7 +24,7 @@ pub struct WorkloadDecl {
     /// `repeatable read` or `read committed`.
     pub isolation: Option<Node>,
     /// Whether each read is `SELECT … FOR UPDATE`.
-    pub for_update: bool,
+    pub for_update: Option<bool>,
     /// For what is random.
     pub seed: Option<u64>,
     /// How often a transaction that failed for a conflict is tried again.
@@ -188,7 +188,15 @@ impl Reader<'_> {
             map.get(key)
                 .and_then(|node| self.whole(node, &format!("`{key}`"), least, most))
         };
-        let [connections, transactions, keys, ops, reads, writes_per_key, retries] = [
+        let [
+            connections,
+            transactions,
+            keys,
+            ops,
+            reads,
+            writes_per_key,
+            retries,
+        ] = [
             "connections",
             "transactions",
             "keys",
@@ -208,7 +216,7 @@ impl Reader<'_> {
         let for_update = map
             .get("read_lock")
             .and_then(|node| self.one_of(node, "read_lock", keys::READ_LOCKS))
-            == Some("for_update");
+            .map(|lock| lock == "for_update");
         let distribution = map
             .get("distribution")
             .and_then(|node| self.one_of(node, "distribution", keys::DISTRIBUTIONS));
@@ -293,7 +301,10 @@ mod tests {
         let known = keys::names(keys::WORKLOAD);
         for (kind, _, uses) in WorkloadKind::ALL {
             assert_eq!(kind.uses(), uses);
-            assert!(uses.iter().all(|option| known.contains(option) && OF_SOME.contains(option)));
+            assert!(
+                uses.iter()
+                    .all(|option| known.contains(option) && OF_SOME.contains(option))
+            );
         }
     }
 }

@@ -66,7 +66,11 @@ mod tests {
             }
             counts
         };
-        assert!(shares(Distribution::Uniform).iter().all(|count| (2_200..2_800).contains(count)));
+        assert!(
+            shares(Distribution::Uniform)
+                .iter()
+                .all(|count| (2_200..2_800).contains(count))
+        );
         let hot = shares(Distribution::Hot);
         assert!((6_000..6_500).contains(&hot[0]), "{hot:?}");
         let zipf = shares(Distribution::Zipf);

@@ -31,11 +31,13 @@ pub(super) enum Stop {
 pub(super) struct Query {
     plain: String,
     stamped: String,
+    locks: bool,
 }
 
 impl Query {
     /// `what` from `from`, as the workload reads.
     pub(super) fn new(what: &str, from: &str, lock: ReadLock) -> Self {
+        let locks = lock == ReadLock::ForUpdate;
         let lock = match lock {
             ReadLock::Plain => "",
             ReadLock::ForUpdate => " for update",
@@ -43,6 +45,7 @@ impl Query {
         Self {
             plain: format!("select {what} from {from}{lock}"),
             stamped: format!("select {what}, @@tidb_current_ts, @@tidb_last_txn_info from {from}{lock}"),
+            locks,
         }
     }
 }
@@ -144,15 +147,11 @@ impl Client {
         self.staged.push((key, value));
     }
 
-    /// Whether a transaction reads the newest rows wherever it writes, but may read older ones elsewhere: what it read is
-    /// no ground for what it writes.
-    pub(super) fn must_write_in_place(&self) -> bool {
+    /// Whether a transaction writes upon the newest rows, but reads older ones unless it locks them: what it read is no
+    /// ground for what it writes.
+    pub(super) fn must_lock_to_write(&self) -> bool {
         let plan = &self.shared.plan;
         plan.mode == TransactionMode::Pessimistic && plan.read_lock == ReadLock::Plain
-    }
-
-    fn locks_reads(&self) -> bool {
-        self.shared.plan.read_lock == ReadLock::ForUpdate
     }
 
     fn now(&self) -> u64 {
@@ -249,7 +248,10 @@ impl Client {
         if self.stamped || !self.shared.stamps {
             return Ok(());
         }
-        match self.send("select @@tidb_current_ts, @@tidb_last_txn_info", &[]).await {
+        match self
+            .send("select @@tidb_current_ts, @@tidb_last_txn_info", &[])
+            .await
+        {
             Outcome::Rows(set) => {
                 self.take_stamps(set.rows.first().map(Vec::as_slice));
                 Ok(())
@@ -287,7 +289,11 @@ impl Client {
         let params = [SqlValue::Int(i128::from(key))];
         let (rows, time) = self.query(query, &params, 1).await?;
         let seen = integer(rows.first().and_then(|row| row.first()));
-        self.note_read(Action::Read(value(key), seen.map_or(Value::NULL, value)), time);
+        self.note_read(
+            query,
+            Action::Read(value(key), seen.map_or(Value::NULL, value)),
+            time,
+        );
         Ok(seen)
     }
 
@@ -303,7 +309,7 @@ impl Client {
             .collect();
         for key in keys {
             let seen = seen.get(key).map_or(Value::NULL, |seen| value(*seen));
-            self.note_read(Action::Read(value(*key), seen), time);
+            self.note_read(query, Action::Read(value(*key), seen), time);
         }
         Ok(seen)
     }
@@ -330,10 +336,9 @@ impl Client {
             };
             elements.push(value(element));
         }
-        let locking = self.locks_reads();
         let operation = self.current.read_list(value(key), elements);
         operation.time = Some(time);
-        operation.locking = locking;
+        operation.locking = query.locks;
         Ok(())
     }
 
@@ -344,19 +349,17 @@ impl Client {
         let params = [from, to].map(|bound| SqlValue::Int(i128::from(bound)));
         let (rows, time) = self.query(query, &params, 1).await?;
         let seen: Vec<i64> = rows.iter().filter_map(|row| integer(row.first())).collect();
-        let locking = self.locks_reads();
         let pairs = seen.iter().map(|key| (value(*key), value(*key)));
         let operation = self.current.read_range(from, to, pairs);
         operation.time = Some(time);
-        operation.locking = locking;
+        operation.locking = query.locks;
         Ok(seen)
     }
 
-    fn note_read(&mut self, action: Action, time: (u64, u64)) {
-        let locking = self.locks_reads();
+    fn note_read(&mut self, query: &Query, action: Action, time: (u64, u64)) {
         let operation = self.current.push(action);
         operation.time = Some(time);
-        operation.locking = locking;
+        operation.locking = query.locks;
     }
 
     /// Writes: what is written stands in the history even if the statement fails, so that it is known who wrote it.
@@ -398,43 +401,15 @@ impl Client {
         match outcome {
             Outcome::Done(done) if done.affected == 0 => Ok(false),
             Outcome::Done(_) => {
-                let read = self.current.push(Action::Read(value(key), old.map_or(Value::NULL, value)));
+                let read = self
+                    .current
+                    .push(Action::Read(value(key), old.map_or(Value::NULL, value)));
                 (read.time, read.locking) = (time, true);
                 self.current.push(Action::Write(value(key), value(new))).time = time;
                 Ok(true)
             }
             other => Err(unexpected(&other)),
         }
-    }
-
-    /// Adds to a register in place, and reads what came of it, which is its own write whatever the snapshot. A value below
-    /// `absent_below` means that there was no row before.
-    pub(super) async fn add_in_place(
-        &mut self,
-        sql: &str,
-        params: &[i64],
-        query: &Query,
-        (key, amount): (i64, i64),
-        absent_below: i64,
-    ) -> Result<i64, Stop> {
-        self.shared.contention.touch(&mut self.touched, key, true);
-        let sent = self.now();
-        let params: Vec<SqlValue> = params.iter().map(|one| SqlValue::Int(i128::from(*one))).collect();
-        let outcome = self.send(sql, &params).await;
-        let time = Some((sent, self.now()));
-        if !matches!(outcome, Outcome::Done(_)) {
-            return Err(unexpected(&outcome));
-        }
-        let (rows, _) = self.query(query, &[SqlValue::Int(i128::from(key))], 1).await?;
-        let Some(new) = integer(rows.first().and_then(|row| row.first())) else {
-            return Err(Stop::Unexpected(format!("key {key} is absent after its own write")));
-        };
-        let old = new - amount;
-        let old = if old < absent_below { Value::NULL } else { value(old) };
-        let read = self.current.push(Action::Read(value(key), old));
-        (read.time, read.locking) = (time, true);
-        self.current.push(Action::Write(value(key), value(new))).time = time;
-        Ok(new)
     }
 
     /// Commits; what came of the transaction.

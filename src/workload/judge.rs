@@ -121,7 +121,11 @@ impl Judge<'_> {
                 "the workload was over the limit of the trial, {limit:?}, after {} transactions",
                 ran.ok + ran.failed + ran.unknown
             );
-            self.add(plan.span, message, "write a longer `timeout`, or fewer `transactions`");
+            self.add(
+                plan.span,
+                message,
+                "write a longer `timeout`, or fewer `transactions`",
+            );
         }
         for reason in &ran.ended {
             let message = format!("a connection could not go on: {reason}");
@@ -155,7 +159,11 @@ impl Judge<'_> {
                 } else {
                     "`at_least` does not hold"
                 };
-                self.add(span, format!("expected at least {least} {what}, got {got}"), label);
+                self.add(
+                    span,
+                    format!("expected at least {least} {what}, got {got}"),
+                    label,
+                );
             }
         }
     }
@@ -192,7 +200,12 @@ impl Judge<'_> {
             self.found(plan, found, forbidden, &commands);
         }
         for (anomaly, span) in &plan.expect.present {
-            if !analysis.findings.iter().flat_map(of_finding).any(|one| one == *anomaly) {
+            if !analysis
+                .findings
+                .iter()
+                .flat_map(of_finding)
+                .any(|one| one == *anomaly)
+            {
                 let others: Vec<String> = analysis
                     .findings
                     .iter()

@@ -51,7 +51,7 @@ pub(super) trait Kind: Send + Sync {
 
 /// What must hold in each transaction.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Invariant {
+pub struct Invariant {
     /// In words.
     pub what: &'static str,
     /// It holds in each history of this model.

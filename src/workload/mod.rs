@@ -22,6 +22,7 @@ mod summary;
 mod table;
 
 pub use judge::{Worked, judge_workload};
+pub use kind::Invariant;
 pub use run::{WorkloadSettings, run_workload};
 pub use session::{Between, Session, Sessions};
 pub use summary::Ran;

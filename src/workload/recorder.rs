@@ -56,18 +56,16 @@ impl Recorder {
     /// Nanoseconds of the history's clock.
     pub(super) fn now(&self) -> u64 {
         // The checker takes 0 for no time.
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.began.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Writes a transaction.
     pub(super) fn write(&self, transaction: &Transaction) {
         let Some(writer) = &self.writer else { return };
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Writer {
-            lines,
-            names,
-            failed,
-        } = &mut *writer;
+        let Writer { lines, names, failed } = &mut *writer;
         if failed.is_none()
             && let Err(error) = lines.write(transaction, names)
         {

@@ -18,7 +18,9 @@ use super::summary::Ran;
 use crate::connection::ConnectionOptions;
 use crate::isolation::{IsolationSetting, TransactionMode};
 use crate::plan::{TrialPlan, WorkloadLength, WorkloadPlan};
-use crate::run::{Controls, RunSettings, TrialError, check_files, drop_on, prepare, tear_down, vars_with_names};
+use crate::run::{
+    Controls, RunSettings, TrialError, check_files, drop_on, prepare, tear_down, vars_with_names,
+};
 use crate::server::Server;
 use crate::sql::Product;
 
@@ -117,8 +119,9 @@ async fn in_databases(
     } else {
         let mut header = workload.header();
         header.total = kind.total();
-        Recorder::create(file, &header)
-            .map_err(|error| TrialError::new(format!("cannot write the history to {}: {error}", file.display())))?
+        Recorder::create(file, &header).map_err(|error| {
+            TrialError::new(format!("cannot write the history to {}: {error}", file.display()))
+        })?
     };
     let stamps = product == Product::TiDb && recorder.is_on();
     let began = Instant::now();
@@ -143,10 +146,9 @@ async fn in_databases(
     ran.invariant = kind.invariant();
     let (count, example) = lock(&shared.counts.broken).clone();
     (ran.broken, ran.broken_first) = (count, example);
-    shared
-        .recorder
-        .finish()
-        .map_err(|error| TrialError::new(format!("cannot write the history to {}: {error}", file.display())))?;
+    shared.recorder.finish().map_err(|error| {
+        TrialError::new(format!("cannot write the history to {}: {error}", file.display()))
+    })?;
     Ok(ran)
 }
 
@@ -171,7 +173,9 @@ fn session_vars(workload: &WorkloadPlan) -> Vec<(String, String)> {
 /// Writes what the table holds at first.
 async fn first(shared: &Arc<Shared>, kind: &dyn Kind) -> Result<(), TrialError> {
     let connect = |error: String| TrialError::new(format!("the workload cannot connect: {error}"));
-    let mut client = Client::open(Arc::clone(shared), u64::MAX).await.map_err(connect)?;
+    let mut client = Client::open(Arc::clone(shared), u64::MAX)
+        .await
+        .map_err(connect)?;
     let ended = attempt(&mut client, kind, &Work::Fill).await.map_err(connect)?;
     client.close().await;
     if ended == Ended::Ok {
@@ -179,7 +183,9 @@ async fn first(shared: &Arc<Shared>, kind: &dyn Kind) -> Result<(), TrialError> 
     }
     let errors = lock(&shared.counts.errors);
     let why = errors.values().next().map_or("", |(_, text)| text.as_str());
-    Err(TrialError::new(format!("the tables of the workload cannot be filled: {why}")))
+    Err(TrialError::new(format!(
+        "the tables of the workload cannot be filled: {why}"
+    )))
 }
 
 /// Runs all connections; whether they ended by themselves within the limit.

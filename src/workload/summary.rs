@@ -45,7 +45,8 @@ pub struct Ran {
     pub last_look: Option<String>,
     /// Statements of the teardown that failed.
     pub teardown: Vec<FailedTeardown>,
-    pub(super) invariant: Option<Invariant>,
+    /// What must hold in each transaction.
+    pub invariant: Option<Invariant>,
 }
 
 impl Ran {

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use super::super::chooser::Chooser;
 use super::super::client::{Client, Query, Stop, value};
 use super::super::kind::{Invariant, Kind};
-use crate::isolation::{Action, Model};
+use crate::isolation::{Action, Model, ReadLock};
 use crate::plan::WorkloadPlan;
 
 /// What each account has at first: more than all transfers of a run can take.
@@ -17,6 +17,7 @@ const AMOUNT_MAX: i64 = 10_000_000_000;
 
 pub(super) struct Bank {
     one: Query,
+    locked: Query,
     all: Query,
     chooser: Chooser,
     accounts: Vec<i64>,
@@ -31,6 +32,7 @@ impl Bank {
     pub(super) fn new(plan: &WorkloadPlan) -> Self {
         Self {
             one: Query::new("balance", "accounts where id = ?", plan.read_lock),
+            locked: Query::new("balance", "accounts where id = ?", ReadLock::ForUpdate),
             all: Query::new("id, balance", "accounts", plan.read_lock),
             chooser: Chooser::new(plan.keys, plan.distribution),
             accounts: (0..i64::from(plan.keys)).collect(),
@@ -57,12 +59,13 @@ impl Bank {
         client.write(SET, &[balance, account], action).await
     }
 
+    /// Changes an account in place, after its row was locked.
     async fn add(&self, client: &mut Client, account: i64, amount: i64) -> Result<(), Stop> {
-        let params = [amount, account];
-        client
-            .add_in_place(ADD, &params, &self.one, (account, amount), i64::MIN)
-            .await
-            .map(drop)
+        let Some(old) = client.read(&self.locked, account).await? else {
+            return Err(Stop::Unexpected(format!("account {account} is gone")));
+        };
+        let action = Action::Write(value(account), value(old + amount));
+        client.write(ADD, &[amount, account], action).await
     }
 }
 
@@ -92,7 +95,7 @@ impl Kind for Bank {
             }
         };
         let amount = client.rng.random_range(1..=AMOUNT_MAX);
-        if client.must_write_in_place() {
+        if client.must_lock_to_write() {
             self.add(client, from, -amount).await?;
             return self.add(client, to, amount).await;
         }

@@ -7,22 +7,22 @@ use super::super::chooser::Chooser;
 use super::super::client::{Client, Stop};
 use super::super::kind::{Invariant, Kind};
 use super::super::table::Registers;
-use crate::isolation::Model;
+use crate::isolation::{Model, ReadLock};
 use crate::plan::WorkloadPlan;
 
 pub(super) struct Monotonic {
     table: Registers,
+    locked: Registers,
     chooser: Chooser,
     keys: u32,
     reads: u32,
 }
 
-const ADD: &str = "insert into registers values (?, 1) on duplicate key update val = val + 1";
-
 impl Monotonic {
     pub(super) fn new(plan: &WorkloadPlan) -> Self {
         Self {
             table: Registers::new(plan.read_lock),
+            locked: Registers::new(ReadLock::ForUpdate),
             chooser: Chooser::new(plan.keys, plan.distribution),
             keys: plan.keys,
             reads: plan.reads,
@@ -50,6 +50,14 @@ impl Kind for Monotonic {
         Registers::setup()
     }
 
+    /// Rows that are there can be locked, whatever the isolation level.
+    async fn fill(&self, client: &mut Client) -> Result<(), Stop> {
+        for key in self.keys() {
+            self.table.write(client, key, 0).await?;
+        }
+        Ok(())
+    }
+
     async fn run(&self, client: &mut Client) -> Result<(), Stop> {
         let key = i64::from(self.chooser.choose(&mut client.rng));
         if client.rng.random_range(0..100) < self.reads {
@@ -60,14 +68,11 @@ impl Kind for Monotonic {
             }
             return Ok(());
         }
-        if client.must_write_in_place() {
-            let new = client
-                .add_in_place(ADD, &[key], &self.table.query, (key, 1), 1)
-                .await?;
-            self.note(client, key, new);
-            return Ok(());
-        }
-        let seen = self.read(client, key).await?;
+        let seen = if client.must_lock_to_write() {
+            self.locked.read(client, key).await?.unwrap_or(0)
+        } else {
+            self.read(client, key).await?
+        };
         self.table.write(client, key, seen + 1).await?;
         self.note(client, key, seen + 1);
         Ok(())

@@ -51,7 +51,9 @@ impl Kind for Sequential {
             let new = client.shared.next_value();
             return self.table.write(client, key, new).await;
         }
-        let newest = client.rng.random_range(0..begun.min(i64::from(client.shared.plan.connections)));
+        let newest = client
+            .rng
+            .random_range(0..begun.min(i64::from(client.shared.plan.connections)));
         let row = begun - 1 - newest;
         let mut later = None;
         for at in (0..self.size).rev() {

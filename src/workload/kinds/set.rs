@@ -55,7 +55,9 @@ impl Set {
         let acknowledged = known_now.acknowledged.get(&set);
         let mut acknowledged = acknowledged.into_iter().flatten().take(known);
         if let Some(lost) = acknowledged.find(|element| !seen.contains(element)) {
-            client.broken = Some(format!("element {lost} was acknowledged before, and was not there"));
+            client.broken = Some(format!(
+                "element {lost} was acknowledged before, and was not there"
+            ));
         }
         if let Some(failed) = seen.iter().find(|element| known_now.failed.contains(element)) {
             client.broken = Some(format!("element {failed} was there, and its insert had failed"));
@@ -97,7 +99,11 @@ impl Kind for Set {
         };
         let mut known = lock(&self.known);
         match status {
-            Status::Ok => known.acknowledged.entry(element / SIZE).or_default().push(element),
+            Status::Ok => known
+                .acknowledged
+                .entry(element / SIZE)
+                .or_default()
+                .push(element),
             Status::Failed => {
                 known.failed.insert(element);
             }
