@@ -223,7 +223,8 @@ impl Reader<'_> {
         let seed = map.get("seed").and_then(|node| self.seed(node));
         Some(WorkloadDecl {
             span: entry.key.span,
-            kind: kind?,
+            // A mistake, told above; what else is wrong is told all the same.
+            kind: kind.unwrap_or(WorkloadKind::ListAppend),
             connections,
             transactions,
             duration,

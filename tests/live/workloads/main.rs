@@ -2,6 +2,7 @@
 //!
 //! One embedded server is started for all tests; what makes it wrong stands between it and the workload.
 
+mod cost;
 mod expectations;
 mod wrong;
 mod wrong_database;
