@@ -30,6 +30,7 @@ mod sql;
 mod transaction;
 mod turns;
 mod verdict;
+mod workload;
 
 pub use async_trait::async_trait;
 pub use connection::{ConnectionConfig, ConnectionOptions};
@@ -54,6 +55,9 @@ pub mod engine {
         Diagnostic, Entry, Node, NodeKind, RenderStyle, Severity, SourceFile, Span, parse, render_all,
     };
     pub use crate::verdict::{Finding, Verdict, judge, outcome};
+    pub use crate::workload::{
+        Between, Invariant, Ran, Session, Sessions, Worked, WorkloadSettings, judge_workload, run_workload,
+    };
 }
 
 /// Tables that the tests of this package look into.

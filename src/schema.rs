@@ -33,18 +33,19 @@ pub fn schema() -> Value {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A scenario of tidb-scenarios",
     });
-    extend(&mut root, object(keys::TOP, &["scenario", "connections"]));
-    // A script, or connections that all have states of their own.
+    extend(&mut root, object(keys::TOP, &["scenario"]));
+    // A script, connections that all have states of their own, or a workload.
     let states = json!({"type": "object", "required": ["states"]});
     extend(
         &mut root,
         json!({"anyOf": [
-            {"required": ["steps"]},
-            {"properties": {"connections": {
+            {"required": ["connections", "steps"]},
+            {"required": ["connections"], "properties": {"connections": {
                 "description": "concurrent connections, each with its own states",
                 "type": "object",
                 "additionalProperties": states,
             }}},
+            {"required": ["workload"]},
         ]}),
     );
     extend(

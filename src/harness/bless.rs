@@ -131,6 +131,10 @@ fn planned(path: &Path, text: &str) -> Result<(Arc<SourceFile>, Vec<Arc<TrialPla
                 let how = "it has `permutations`: `tidb-scenarios explore --bless` writes their outcomes";
                 return Err(how.to_owned().into());
             }
+            Mode::Workload(_) => {
+                let why = "it is a workload: what its history must hold is for you to say";
+                return Err(why.to_owned().into());
+            }
         }
     }
     Ok((planned.file, planned.trials.into_iter().map(Arc::new).collect()))

@@ -7,6 +7,7 @@ mod collect;
 mod doctor;
 mod environment;
 mod explore;
+mod history_file;
 mod import;
 mod init;
 mod kept;
@@ -27,6 +28,7 @@ mod trial;
 mod turn;
 mod undo;
 mod with_runner;
+mod workload;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -173,17 +175,18 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
+        let written = args.history.clone().or_else(history_folder);
         let view = live::View::new();
         let looking = Arc::<looking::Looking>::default();
         let pause = Arc::new(pause::Pause::new(style, Arc::clone(&looking)));
         let left = (keeps && pause::somebody_is_there()).then(Arc::default);
         let runner = Runner::new(settings)
+            .histories(written.clone())
             .keep_databases(keeps)
             .timestamps(args.timestamps)
             .hold((args.pause || pauses()).then(|| Hold(Arc::clone(&pause) as _)))
             .drop_databases(matches!(tries.mode, repeat::Mode::Repeat { .. }))
             .live(Some(view.live()));
-        let written = args.history.clone().or_else(history_folder);
         let mut trials = Vec::new();
         let (mut other_orders, mut with_orders, mut with_seed) = (Vec::new(), false, false);
         let (rates, stop) = (Arc::<Rates>::default(), Arc::<AtomicBool>::default());

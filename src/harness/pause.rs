@@ -155,6 +155,7 @@ fn text(plan: &TrialPlan, held: &Held) -> String {
         let why = match plan.mode {
             Mode::Concurrent(_) => "its connections run by themselves, and have ended",
             Mode::Scripted | Mode::Explored(_) => "its steps have ended",
+            Mode::Workload(_) => "its transactions have ended",
         };
         let _ = writeln!(
             text,

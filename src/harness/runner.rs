@@ -1,6 +1,7 @@
 //! Runs single trials on the run's server or on servers of their own, and judges them.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -20,18 +21,19 @@ use crate::run::{Hold, Live, RunSettings, TrialError, drop_databases, run};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, Store, engine_answers};
 use crate::server_state::Left;
 use crate::verdict::{Verdict, judge};
+use crate::workload::Worked;
 
 /// How long a shorter order that fails as well is looked for.
 const SHRINK_MAX: Duration = Duration::from_secs(5);
 /// How much of the server's log a failure shows.
-const LOG_LINES: usize = 20;
+pub(super) const LOG_LINES: usize = 20;
 
 /// Runs trials one by one, as the harness does, for callers that want the history and the verdict rather
 /// than a line of libtest. The server is started with the first trial; trials that are `serial` run alone.
 #[derive(Debug, Clone)]
 pub struct Runner {
     pub(super) servers: Arc<Servers>,
-    keep_databases: bool,
+    pub(super) keep_databases: bool,
     timestamps: bool,
     live: Option<Live>,
     /// Set where no more orders are to be begun.
@@ -41,6 +43,8 @@ pub struct Runner {
     /// Drop the databases of trials that pass on servers of ours, too.
     drops: bool,
     hold: Option<Hold>,
+    /// The folder that takes the histories of workloads; without it those of trials that fail are kept elsewhere.
+    pub(super) histories: Option<PathBuf>,
 }
 
 /// What became of a trial.
@@ -61,6 +65,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What all orders came to, where it was run in many; the history is that of one that fails.
     pub explored: Option<Box<Explored>>,
+    /// What a workload came to, where it is one.
+    pub workload: Option<Box<Worked>>,
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
     /// What is left to look at, where it failed and that was asked for.
@@ -99,6 +105,7 @@ impl Runner {
             lists: Arc::default(),
             drops: false,
             hold: None,
+            histories: None,
         }
     }
 
@@ -122,6 +129,12 @@ impl Runner {
     #[must_use]
     pub fn timestamps(self, timestamps: bool) -> Self {
         Self { timestamps, ..self }
+    }
+
+    /// Writes the histories of workloads into this folder.
+    #[must_use]
+    pub fn histories(self, histories: Option<PathBuf>) -> Self {
+        Self { histories, ..self }
     }
 
     /// Shows the status of concurrent connections while they run.
@@ -156,6 +169,7 @@ impl Runner {
             let judged = match plan.mode {
                 Mode::Explored(_) => self.judged_orders(plan, server, own, number).await,
                 Mode::Scripted | Mode::Concurrent(_) => self.judged(plan, server, own).await,
+                Mode::Workload(_) => self.judged_workload(plan, server, own).await,
             };
             judged.map(Ended::Judged)
         };
@@ -254,6 +268,7 @@ impl Runner {
             history,
             verdict,
             explored: Some(Box::new(explored)),
+            workload: None,
             server_log,
             left: None,
         }))
@@ -347,7 +362,7 @@ impl Runner {
     }
 
     /// Sets back what the trial has changed; returns what is to be said of it.
-    async fn set_back(&self, plan: &TrialPlan) -> Vec<ServerLeft> {
+    pub(super) async fn set_back(&self, plan: &TrialPlan) -> Vec<ServerLeft> {
         let (back, left) = self.servers.set_back().await;
         tracing::debug!(?back, ?left, "set back");
         let mut found = Vec::new();
@@ -435,6 +450,7 @@ impl Runner {
         Ok(Box::new(Judged {
             history,
             explored: None,
+            workload: None,
             left: left.filter(|_| verdict != Verdict::Passed),
             verdict,
             server_log,

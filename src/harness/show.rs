@@ -12,8 +12,8 @@ use super::output::{complain, print, say};
 use crate::expect::Expectation;
 use crate::handler::Handlers;
 use crate::plan::{
-    Mode, Next, OrderChoice, Query, Repetition, Statement, Step, TrialPlan, Trigger, describe_action,
-    number_of_orders,
+    Mode, Next, OrderChoice, Query, Repetition, Statement, Step, TrialPlan, Trigger, WorkloadLength,
+    describe_action, number_of_orders,
 };
 use crate::report::redact;
 use crate::source::{RenderStyle, render_all};
@@ -132,6 +132,16 @@ fn in_words(plan: &TrialPlan) -> String {
                 .to_owned()
         }
         Mode::Concurrent(_) => "concurrent connections: each runs through its states by itself".to_owned(),
+        Mode::Workload(own) => {
+            let length = match own.length {
+                WorkloadLength::Transactions(count) => format!("{count} transactions"),
+                WorkloadLength::Duration(duration) => format!("transactions for {duration:?}"),
+            };
+            format!(
+                "a workload: {} connections run {length} of {} keys, seed {}",
+                own.connections, own.keys, own.seed
+            )
+        }
         Mode::Explored(own) => {
             let all = number_of_orders(&plan.connections);
             let prune = if own.orders.prune {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed};
 
+use super::history_file::file_stem;
 use super::kept::{Left, kept};
 use super::live::View;
 use super::repeat::{Mode, Rates, Tally, Tries};
@@ -264,9 +265,10 @@ impl Job {
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
-                    let shown = match &judged.explored {
-                        Some(explored) => report::orders(plan, explored),
-                        None => report::timeline(plan, &judged.history),
+                    let shown = match (&judged.explored, &judged.workload) {
+                        (Some(explored), _) => report::orders(plan, explored),
+                        (None, Some(worked)) => worked.summary.clone(),
+                        (None, None) => report::timeline(plan, &judged.history),
                     };
                     super::output::say(&format!("{}\n{shown}", plan.name));
                 }
@@ -280,12 +282,19 @@ impl Job {
                         plan.name
                     ));
                 }
+                if self.around.runner.holds() && judged.workload.is_some() {
+                    super::output::say(&format!(
+                        "{}: --pause: not held: a workload's transactions have ended when its history is judged",
+                        plan.name
+                    ));
+                }
                 let kept = judged.left.as_ref().map(|left| self.kept(left, &repeat));
                 let failure = Failure {
                     plan,
                     history: &judged.history,
                     findings,
                     explored: judged.explored.as_deref(),
+                    workload: judged.workload.as_ref().map(|worked| worked.summary.as_str()),
                     server_log: judged.server_log.clone(),
                     written,
                     kept: kept.clone(),
@@ -301,14 +310,19 @@ impl Job {
         let Some(folder) = &self.around.history else {
             return Ok(None);
         };
-        let name = plan.name.replace("::", "__").replace(['/', '\\'], "_");
         let of_try = if number == 1 {
             String::new()
         } else {
             format!(".try-{number}")
         };
-        let path = folder.join(format!("{name}{of_try}.json"));
-        let text = report::record(plan, &judged.history, &judged.verdict, judged.explored.as_deref());
+        let path = folder.join(format!("{}{of_try}.json", file_stem(&plan.name)));
+        let text = report::record(
+            plan,
+            &judged.history,
+            &judged.verdict,
+            judged.explored.as_deref(),
+            judged.workload.as_ref().map(|worked| worked.json()),
+        );
         std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&path, text))
             .map_err(|error| format!("cannot write the history to {}: {error}", path.display()))?;

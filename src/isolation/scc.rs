@@ -70,7 +70,11 @@ fn commit_point(history: &History, versions: &Versions, transaction: u32) -> u64
         if history.kind_of(operation).is_write() {
             return NEVER;
         }
-        latest = latest.max(history.read_ts.get(operation));
+        // A locking read, or any at READ COMMITTED, is newer than start_ts; nobody knows by how much.
+        match history.read_timestamp(transaction, operation) {
+            Some(ts) => latest = latest.max(ts),
+            None => return NEVER,
+        }
     }
     if latest == 0 { NEVER } else { latest }
 }

@@ -35,7 +35,10 @@ pub fn plan(file: Arc<SourceFile>, input: &PlanInput) -> Planned {
     let mut problems = read.problems;
     let mut trials = Vec::new();
     if let Some(mut scenario) = read.scenario {
-        if input.every_order {
+        if let (true, Some(workload)) = (input.every_order, &scenario.workload) {
+            let problem = Diagnostic::error(workload.span, "a workload has no interleavings to explore");
+            problems.push(problem.label(workload.span, "run it with `tidb-scenarios run`"));
+        } else if input.every_order {
             let span = scenario.title.span;
             scenario
                 .permutations

@@ -21,6 +21,9 @@ impl Context<'_> {
     ) -> (Vec<Final>, Vec<OutcomePlan>) {
         let mut finals = Vec::new();
         let mut outcomes = Vec::new();
+        if self.scenario.is_workload {
+            return (finals, outcomes);
+        }
         for decl in &self.scenario.expect {
             let mut found = Final::default();
             let mut named = Vec::new();
@@ -38,6 +41,12 @@ impl Context<'_> {
                         if mine {
                             outcomes.extend(read);
                         }
+                    }
+                    Some(name) if keys::names(keys::FINAL_OF_WORKLOAD).contains(&name) => {
+                        let problem = Diagnostic::error(key.span, format!("`{name}` needs a `workload`"));
+                        let label =
+                            "only the history of a workload is checked; of steps, expect results and tables";
+                        self.problems.push(problem.label(key.span, label));
                     }
                     Some(_) | None => {}
                 }

@@ -35,6 +35,7 @@ mod trial;
 mod unused;
 mod user_locks;
 mod wants;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub use shared::{EventsPattern, SeriesPattern};
 pub use statement::{Statement, fill};
 pub use step_name::step_name;
 pub use user_locks::UserLocks;
+pub use workload::{WorkloadLength, WorkloadPlan};
 
 /// The default limit of one step.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(10);

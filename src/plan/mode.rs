@@ -1,7 +1,7 @@
-//! The three ways in which the steps of a trial are run.
+//! The ways in which a trial is run.
 
 use super::orders::number_of_orders;
-use super::{BarrierPlan, OrderChoice, OrdersPlan, OutcomePlan, TrialPlan};
+use super::{BarrierPlan, OrderChoice, OrdersPlan, OutcomePlan, TrialPlan, WorkloadPlan};
 
 /// How the steps of a trial are run, with what only that way has.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Mode {
     /// In many schedules. The steps of one connection stand together in [`TrialPlan::steps`], as the states of a
     /// concurrent one do.
     Explored(ExploredPlan),
+    /// There are no steps: all connections run transactions of one kind.
+    Workload(WorkloadPlan),
 }
 
 /// What concurrent connections have.
@@ -37,7 +39,7 @@ impl TrialPlan {
     pub fn orders(&self) -> Option<&OrdersPlan> {
         match &self.mode {
             Mode::Explored(own) => Some(&own.orders),
-            Mode::Scripted | Mode::Concurrent(_) => None,
+            Mode::Scripted | Mode::Concurrent(_) | Mode::Workload(_) => None,
         }
     }
 
@@ -52,7 +54,16 @@ impl TrialPlan {
     pub fn outcomes(&self) -> &[OutcomePlan] {
         match &self.mode {
             Mode::Explored(own) => &own.outcomes,
-            Mode::Scripted | Mode::Concurrent(_) => &[],
+            Mode::Scripted | Mode::Concurrent(_) | Mode::Workload(_) => &[],
+        }
+    }
+
+    /// The workload, if it is one.
+    #[must_use]
+    pub fn workload(&self) -> Option<&WorkloadPlan> {
+        match &self.mode {
+            Mode::Workload(own) => Some(own),
+            Mode::Scripted | Mode::Concurrent(_) | Mode::Explored(_) => None,
         }
     }
 
@@ -61,7 +72,7 @@ impl TrialPlan {
     pub fn barriers(&self) -> &[BarrierPlan] {
         match &self.mode {
             Mode::Concurrent(own) => &own.barriers,
-            Mode::Scripted | Mode::Explored(_) => &[],
+            Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => &[],
         }
     }
 
@@ -85,6 +96,7 @@ impl TrialPlan {
                 }
                 OrderChoice::One(_) => None,
             },
+            Mode::Workload(own) => Some(own.seed),
         }
     }
 }

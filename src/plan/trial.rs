@@ -161,7 +161,10 @@ impl Context<'_> {
         if let Some(label) = label.flatten() {
             name.push_str(&format!("::order={label}"));
         }
+        let workload = self.scenario.workload.as_ref();
+        let workload = workload.map(|decl| self.workload(decl, seed_of(&name)));
         let mode = match orders {
+            None if workload.is_some() => workload.map_or(Mode::Scripted, Mode::Workload),
             Some(orders) => Mode::Explored(ExploredPlan { orders, outcomes }),
             None if free => Mode::Concurrent(ConcurrentPlan { barriers }),
             None => Mode::Scripted,

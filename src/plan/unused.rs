@@ -37,7 +37,8 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
         .collect();
     for axis in &scenario.matrix {
         let name = axis.name.value.as_str();
-        let of_sessions = name == "isolation" || name == "txn";
+        // Of a workload it is told already.
+        let of_sessions = name == "isolation" || name == "txn" || scenario.is_workload;
         if !of_sessions && !used.contains(name) && !conditions.contains(name) {
             unused(&axis.name, "matrix name", "all its trials are the same");
         }
@@ -48,7 +49,8 @@ pub(super) fn check_unused(scenario: &Scenario, used: &BTreeSet<String>, problem
             Some(name) => named(name),
             None => server.name.value == super::control::MAIN,
         };
-        if !scenario.connections.iter().any(uses) {
+        let of_workload = scenario.is_workload && server.name.value == super::control::MAIN;
+        if !of_workload && !scenario.connections.iter().any(uses) {
             unused(&server.name, "server", "no connection is on it");
         }
     }

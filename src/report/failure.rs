@@ -21,6 +21,8 @@ pub struct Failure<'a> {
     pub findings: &'a [Finding],
     /// The outcomes of all schedules, where it was run in many.
     pub explored: Option<&'a Explored>,
+    /// The numbers of a workload, where it is one.
+    pub workload: Option<&'a str>,
     /// The end of the server's log, where the server is to blame.
     pub server_log: Option<String>,
     /// What was kept to look at, and how to look at it.
@@ -41,10 +43,13 @@ pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
             let mut parts: Vec<String> = findings
                 .map(|finding| rendered(failure.plan, finding, style))
                 .collect();
-            parts.push(timeline(failure.plan, failure.history));
             match failure.plan.mode {
-                Mode::Concurrent(_) => parts.push(shared::draw(failure.plan, failure.history)),
-                Mode::Scripted | Mode::Explored(_) => {}
+                Mode::Concurrent(_) => {
+                    parts.push(timeline(failure.plan, failure.history));
+                    parts.push(shared::draw(failure.plan, failure.history));
+                }
+                Mode::Scripted | Mode::Explored(_) => parts.push(timeline(failure.plan, failure.history)),
+                Mode::Workload(_) => parts.extend(failure.workload.map(str::to_owned)),
             }
             parts
         }

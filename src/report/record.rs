@@ -1,6 +1,7 @@
 //! A run as JSON, for tools: the trial, what did not hold, and the whole history.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::redact::redact;
 use crate::explore::{Explored, OrderOutcome};
@@ -20,6 +21,8 @@ struct Record<'a> {
     steps: Vec<Planned<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     orders: Option<Orders<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<Value>,
     history: &'a History,
 }
 
@@ -57,7 +60,13 @@ struct Planned<'a> {
 
 /// The text of the JSON file: one object, with the passwords taken out.
 #[must_use]
-pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict, explored: Option<&Explored>) -> String {
+pub fn record(
+    plan: &TrialPlan,
+    history: &History,
+    verdict: &Verdict,
+    explored: Option<&Explored>,
+    workload: Option<Value>,
+) -> String {
     let (word, findings): (_, &[Finding]) = match verdict {
         Verdict::Passed => ("passed", &[]),
         Verdict::Failed(findings) => ("failed", findings),
@@ -102,6 +111,7 @@ pub fn record(plan: &TrialPlan, history: &History, verdict: &Verdict, explored: 
                 })
                 .collect(),
         }),
+        workload,
         history,
     };
     // All of it is plain data; what has no form in JSON (a float that is no number) becomes null.

@@ -24,7 +24,7 @@ const FILES_USUAL: u64 = 4_096;
 
 /// Each connection is an open file of this process, and one of the server's if that is ours: too few are told
 /// before the server breaks for want of them.
-fn check_files(connections: usize) -> Result<(), TrialError> {
+pub(crate) fn check_files(connections: usize) -> Result<(), TrialError> {
     let wanted = connections as u64 + FILES_BESIDE;
     let Ok(limit) = rlimit::increase_nofile_limit(wanted.max(FILES_USUAL)) else {
         return Ok(());
@@ -49,7 +49,7 @@ pub(crate) async fn connect(
     check_files(plan.connections.len())?;
     let others_go_on = match plan.mode {
         Mode::Concurrent(_) => true,
-        Mode::Scripted | Mode::Explored(_) => false,
+        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => false,
     };
     let mut workers = Vec::new();
     for (number, own) in plan.connections.iter().enumerate() {

@@ -26,7 +26,7 @@ mod trial;
 mod watch;
 
 pub(crate) use checks::{final_checks, only_reads};
-pub(crate) use connect::connect;
+pub(crate) use connect::{check_files, connect};
 pub(crate) use control::{Control, Controls};
 pub use database::{databases, drop_databases};
 pub(crate) use database::{drop_on, prepare, tear_down, vars_with_names};

@@ -96,7 +96,9 @@ async fn connect_and_run(
         Mode::Concurrent(_) => {
             Coordinator::with_graph(names, vars, state_graph::of(&plan)).with_owners(plan.owners.clone())
         }
-        Mode::Scripted | Mode::Explored(_) => Coordinator::new(names, vars).with_owners(plan.owners.clone()),
+        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => {
+            Coordinator::new(names, vars).with_owners(plan.owners.clone())
+        }
     });
     let main = plan.main_control();
     let workers = connect(&plan, &coordinator, controls, settings).await?;
@@ -109,7 +111,7 @@ async fn connect_and_run(
             connections.run(workers).await
         }
         // One schedule is run here; for many of them there is `explore`.
-        Mode::Scripted | Mode::Explored(_) => {
+        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => {
             let hold = settings.hold.as_ref();
             let product = server.product();
             let (history, was_held) = run_scripted(

@@ -166,10 +166,146 @@ pub const TOP: &[Key] = &[
         Either(&[OneOf(&["all"]), Object(PERMUTATIONS, &[])]),
     ),
     (
+        "workload",
+        "transactions of one kind on all connections, in place of `connections` and `steps`; their history is checked",
+        Object(WORKLOAD, &["kind"]),
+    ),
+    (
         "seed",
         "the seed of what is random: the pauses before retries (by default it comes from the trial's name), and the \
          choice of `sample` and `most` (by default it comes from the text of `scenario`)",
         Whole(0, u32::MAX),
+    ),
+];
+
+/// At most this many connections of a workload.
+pub const WORKLOAD_CONNECTIONS_MAX: u32 = 1_000;
+
+/// At most this many keys of a workload.
+pub const WORKLOAD_KEYS_MAX: u32 = 10_000;
+
+/// At most this many operations of one transaction of a workload.
+pub const WORKLOAD_OPS_MAX: u32 = 100;
+
+/// The kinds of workloads.
+pub const WORKLOAD_KINDS: &[&str] = &[
+    "list_append",
+    "rw_register",
+    "register",
+    "bank",
+    "write_skew",
+    "set",
+    "long_fork",
+    "monotonic",
+    "sequential",
+];
+
+/// How the transactions of a workload read.
+pub const READ_LOCKS: &[&str] = &["plain", "for_update"];
+
+/// How a workload chooses keys.
+pub const DISTRIBUTIONS: &[&str] = &["uniform", "zipf", "hot"];
+
+/// Keys of `workload`.
+pub const WORKLOAD: &[Key] = &[
+    (
+        "kind",
+        "what the transactions do, such as `list_append` or `bank`",
+        OneOf(WORKLOAD_KINDS),
+    ),
+    (
+        "connections",
+        "the number of connections, 8 by default; each runs one transaction after another",
+        Whole(1, WORKLOAD_CONNECTIONS_MAX),
+    ),
+    (
+        "transactions",
+        "the number of transactions of all connections together, 1,000 by default",
+        Whole(1, TIMES_MAX),
+    ),
+    (
+        "duration",
+        "the time for which transactions begin, in place of their number",
+        Duration,
+    ),
+    ("txn", "`pessimistic` (the default) or `optimistic`", OneOf(TXN)),
+    (
+        "isolation",
+        "`repeatable read` (the default) or `read committed`",
+        OneOf(ISOLATION),
+    ),
+    (
+        "read_lock",
+        "`plain` (the default), or `for_update`: each read is SELECT … FOR UPDATE",
+        OneOf(READ_LOCKS),
+    ),
+    (
+        "seed",
+        "the seed of what is random; by default it comes from the trial's name",
+        Whole(0, u32::MAX),
+    ),
+    (
+        "retries",
+        "how many times a transaction that failed for a conflict is tried again, 0 by default",
+        Whole(0, TIMES_MAX),
+    ),
+    (
+        "keys",
+        "the number of keys that are in use at a time: lists, registers, accounts, pairs",
+        Whole(1, WORKLOAD_KEYS_MAX),
+    ),
+    (
+        "ops",
+        "the largest number of operations of one transaction, 4 by default",
+        Whole(1, WORKLOAD_OPS_MAX),
+    ),
+    (
+        "reads",
+        "how many of 100 operations (or transactions) read, 50 by default",
+        Whole(0, 100),
+    ),
+    (
+        "distribution",
+        "how keys are chosen: `uniform` (the default), `zipf`, or `hot`: every second time the first key",
+        OneOf(DISTRIBUTIONS),
+    ),
+    (
+        "writes_per_key",
+        "the number of writes after which a key is replaced by a new one, 64 by default",
+        Whole(1, TIMES_MAX),
+    ),
+];
+
+/// Keys of `anomalies`.
+pub const ANOMALIES: &[Key] = &[
+    (
+        "allowed",
+        "the only anomalies that may be found, such as G2-item; `[]`: none",
+        List(0, &Words),
+    ),
+    (
+        "present",
+        "anomalies of which each must be found",
+        List(1, &Words),
+    ),
+];
+
+/// Keys of the `at_least` of a workload.
+pub const AT_LEAST: &[Key] = &[
+    (
+        "ok",
+        "the least number of transactions that commit; by default a tenth of `transactions`",
+        Whole(1, TIMES_MAX),
+    ),
+    (
+        "conflicts",
+        "the least number of transactions that met another one at a key; by default 1 where connections share keys",
+        Whole(0, TIMES_MAX),
+    ),
+    (
+        "reads",
+        "the least number of reads in transactions that commit; by default 1",
+        Whole(0, TIMES_MAX),
     ),
 ];
 
@@ -544,7 +680,30 @@ pub const FINAL: &[Key] = &[
          after each statement that may have changed something, or at the interval `every`",
         OneOrMany(&Either(&[Words, Watched])),
     ),
+    ISOLATION_LEVEL,
+    ANOMALIES_FOUND,
+    AT_LEAST_COUNTS,
 ];
+
+/// Keys of the final `expect` of a workload; they are the last ones of [`FINAL`], too.
+pub const FINAL_OF_WORKLOAD: &[Key] = &[ISOLATION_LEVEL, ANOMALIES_FOUND, AT_LEAST_COUNTS];
+
+const ISOLATION_LEVEL: Key = (
+    "isolation",
+    "of a workload: the level that its history must satisfy, such as `snapshot` or `serializable`; by default `promised`, \
+     what TiDB promises in this mode",
+    Words,
+);
+const ANOMALIES_FOUND: Key = (
+    "anomalies",
+    "of a workload: the anomalies that may be found, and those that must be",
+    Object(ANOMALIES, &[]),
+);
+const AT_LEAST_COUNTS: Key = (
+    "at_least",
+    "of a workload: how much must have happened for the run to say anything",
+    Object(AT_LEAST, &[]),
+);
 
 /// Keys of `requires`.
 pub const REQUIRES: &[Key] = &[

@@ -10,6 +10,7 @@ mod read;
 mod reader;
 mod state;
 mod step;
+mod workload;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use orders::{ChosenOrders, ListedOrder, OrdersDecl};
 pub use read::read_scenario;
 pub(crate) use reader::lost_comment;
 pub use state::StateDecl;
+pub use workload::{Distribution, WorkloadDecl, WorkloadKind};
 
 /// Something with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,10 @@ pub struct Scenario {
     pub seed: Option<u64>,
     /// In which orders the steps are run, if not in that of the file.
     pub permutations: Option<OrdersDecl>,
+    /// The transactions that all connections run, in place of steps and states.
+    pub workload: Option<WorkloadDecl>,
+    /// Whether the file has `workload`, right or wrong.
+    pub is_workload: bool,
 }
 
 impl Scenario {

@@ -49,12 +49,22 @@ impl Reader<'_> {
                 None
             }
         };
-        let connections = self.connections(map.get("connections"), root);
+        let workload = self.workload(&map);
+        let is_workload = map.entry("workload").is_some();
+        let connections = if is_workload {
+            Vec::new()
+        } else {
+            self.connections(map.get("connections"), root)
+        };
         let names: Vec<&str> = connections
             .iter()
             .map(|connection| connection.name.value.as_str())
             .collect();
-        let steps = self.script(map.entry("steps"), root, &connections, &names);
+        let steps = if is_workload {
+            Vec::new()
+        } else {
+            self.script(map.entry("steps"), root, &connections, &names)
+        };
         let setup = self.statements(map.get("setup"));
         let teardown = self.statements(map.get("teardown"));
         let vars = self.pairs(map.get("vars"), "vars");
@@ -78,11 +88,13 @@ impl Reader<'_> {
         let seed = map.get("seed").and_then(|node| self.seed(node));
         let permutations = map
             .entry("permutations")
+            .filter(|_| !is_workload)
             .and_then(|entry| self.permutations(&entry.key, &entry.value));
         let by_chance = match &permutations {
             // A `seed` of its own comes first.
             Some(orders) => orders.is_by_chance() && orders.seed.is_none(),
-            None => connections.iter().any(|own| own.states_span.is_some()),
+            // Of a workload it is told already.
+            None => is_workload || connections.iter().any(|own| own.states_span.is_some()),
         };
         if let (Some(entry), Some(_), false) = (map.entry("seed"), seed, by_chance) {
             self.error(
@@ -109,6 +121,8 @@ impl Reader<'_> {
             servers,
             seed,
             permutations,
+            workload,
+            is_workload,
         })
     }
 

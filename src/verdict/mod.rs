@@ -40,7 +40,7 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
             Mode::Concurrent(_) => machines::step(plan, record, &mut findings),
             Mode::Scripted => waiting::step(plan, history, number, &mut findings),
             // Which steps are blocked is what is asked.
-            Mode::Explored(_) => {}
+            Mode::Explored(_) | Mode::Workload(_) => {}
         }
         if findings.len() > before {
             told.insert(record.connection);
@@ -51,7 +51,7 @@ pub fn judge(plan: &TrialPlan, history: &History) -> Verdict {
             machines::ends(plan, history, &told, &mut findings);
             fold(&mut findings);
         }
-        Mode::Scripted | Mode::Explored(_) => {}
+        Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => {}
     }
     waiting::stopped(plan, history, &mut findings);
     findings.extend(not_run(plan, history));
@@ -140,7 +140,7 @@ fn never_looked_at(plan: &TrialPlan, history: &History, findings: &mut Vec<Findi
     // that got an error takes no more steps. `expect` says what holds then.
     let all = match plan.mode {
         Mode::Scripted => true,
-        Mode::Concurrent(_) | Mode::Explored(_) => false,
+        Mode::Concurrent(_) | Mode::Explored(_) | Mode::Workload(_) => false,
     };
     let script = plan.steps.iter().enumerate().filter(|_| all);
     for (number, step) in script {

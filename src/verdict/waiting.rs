@@ -405,7 +405,7 @@ pub(super) fn stopped(plan: &TrialPlan, history: &History, findings: &mut Vec<Fi
                     let all = history.connections.iter().enumerate();
                     all.filter(|(_, record)| record.failure.is_some()).collect()
                 }
-                Mode::Scripted | Mode::Explored(_) => Vec::new(),
+                Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => Vec::new(),
             };
             let last = match open.first() {
                 Some((number, _)) => history.steps.iter().rfind(|record| record.connection == *number),

@@ -52,6 +52,11 @@ const MISTAKES_OF_FORM: &[&str] = &[
     "steps/steps_as_mapping",
     "steps/timeout_without_unit",
     "source/unknown_key",
+    "workloads/forms",
+    "workloads/is_text",
+    "workloads/no_kind",
+    "workloads/numbers",
+    "workloads/unknown_names",
 ];
 
 fn validator() -> Validator {

@@ -94,7 +94,7 @@ impl<'n> Maker<'n> {
             let scripted = plan.steps.iter().filter(|step| step.connection == number);
             let own: Vec<_> = match plan.mode {
                 Mode::Concurrent(_) => freely.collect(),
-                Mode::Scripted | Mode::Explored(_) => scripted.collect(),
+                Mode::Scripted | Mode::Explored(_) | Mode::Workload(_) => scripted.collect(),
             };
             known.extend(own.into_iter().map(|step| step.state.clone()));
         }

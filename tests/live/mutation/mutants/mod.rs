@@ -219,6 +219,8 @@ pub fn mutants(file: &SourceFile, root: &Node, plans: &[TrialPlan]) -> Vec<Mutan
         Mode::Explored(_) => Area::Orders,
         Mode::Concurrent(_) => Area::Free,
         Mode::Scripted => Area::Steps,
+        // What is expected of a history is changed in `tests/live/workloads.rs`.
+        Mode::Workload(_) => return Vec::new(),
     };
     let mut maker = Maker {
         file,

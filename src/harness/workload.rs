@@ -1,0 +1,92 @@
+//! Runs a workload as a trial, and judges it.
+
+use std::sync::Arc;
+
+use super::history_file::HistoryFile;
+use super::runner::{Judged, LOG_LINES, Runner, Trouble};
+use crate::history::History;
+use crate::plan::TrialPlan;
+use crate::run::{RunSettings, TrialError, drop_databases};
+use crate::server::{ProviderKind, Server};
+use crate::verdict::{Verdict, server_left};
+use crate::workload::{WorkloadSettings, judge_workload, run_workload};
+
+impl Runner {
+    pub(super) async fn judged_workload(
+        &self,
+        plan: &Arc<TrialPlan>,
+        server: &Server,
+        own: &[Server],
+    ) -> Result<Box<Judged>, Trouble> {
+        let not_run = |error: TrialError, server_log: Option<String>| Trouble::NotRun {
+            error,
+            server_log,
+            left: None,
+        };
+        let no_file = |error: std::io::Error| {
+            let error = TrialError {
+                span: None,
+                message: format!("cannot write the history: {error}"),
+            };
+            not_run(error, None)
+        };
+        let ours = server.kind() != ProviderKind::Url;
+        let settings = RunSettings {
+            live: None,
+            timestamps: false,
+            database: self.servers.database(),
+            keep_databases: self.keep_databases || ours,
+            hold: None,
+        };
+        let file = HistoryFile::create(self.histories.as_deref(), &plan.name).map_err(no_file)?;
+        let usual = WorkloadSettings::default();
+        let ran = run_workload(plan, (server, own), &settings, &usual, file.path()).await;
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => {
+                let mut server_log = None;
+                if !server.is_alive().await {
+                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
+                }
+                return Err(not_run(error, server_log));
+            }
+        };
+        let history = History {
+            server: server.title(),
+            product: server.product(),
+            database: settings.database.clone(),
+            server_left: self.set_back(plan).await,
+            ..History::default()
+        };
+        let (judging, path) = (Arc::clone(plan), file.path().to_owned());
+        // It may take seconds, and others' tasks go on meanwhile.
+        let judged = tokio::task::spawn_blocking(move || judge_workload(&judging, ran, &path)).await;
+        let mut worked = judged.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let mut findings = std::mem::take(&mut worked.findings);
+        findings.extend(server_left(plan, &history.server_left));
+        let mut server_log = None;
+        if findings.iter().any(|finding| finding.server) || !server.is_alive().await {
+            server_log = server.log_tail(LOG_LINES).await;
+        }
+        let passed = findings.is_empty();
+        if !passed {
+            file.keep().map_err(no_file)?;
+        }
+        if passed && settings.keep_databases && !ours {
+            drop_databases(plan, server, own, &settings).await;
+        }
+        let verdict = if passed {
+            Verdict::Passed
+        } else {
+            Verdict::Failed(findings)
+        };
+        Ok(Box::new(Judged {
+            history,
+            verdict,
+            explored: None,
+            workload: Some(Box::new(worked)),
+            server_log,
+            left: None,
+        }))
+    }
+}
