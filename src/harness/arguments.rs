@@ -77,10 +77,15 @@ Environment:
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
   TIDB_SCENARIOS_PAUSE=1                      the same as --pause
   TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
-  TIDB_SCENARIOS_REPEAT=N                     the same as --repeat N; likewise _DURATION=TIME, _RETRIES=N, _SEED=NUMBER,
-                                              _UNTIL_FAIL=1, _FAIL_FLAKY=1
+  TIDB_SCENARIOS_REPEAT=N                     the same as --repeat N
+  TIDB_SCENARIOS_UNTIL_FAIL=1                 the same as --until-fail
+  TIDB_SCENARIOS_DURATION=TIME                the same as --duration TIME
+  TIDB_SCENARIOS_RETRIES=N                    the same as --retries N
+  TIDB_SCENARIOS_FAIL_FLAKY=1                 the same as --fail-flaky
+  TIDB_SCENARIOS_SEED=NUMBER                  the same as --seed NUMBER
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
+  CI=true                                     where it is set, `run --bless` is refused
   NO_COLOR=1                                  no colours, even on a terminal
 
 Exit codes:

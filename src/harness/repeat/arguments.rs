@@ -64,14 +64,6 @@ pub(crate) enum Mode {
     Retries { most: u32, fail_flaky: bool },
 }
 
-/// The twin of each flag in the environment.
-const REPEAT: &str = "TIDB_SCENARIOS_REPEAT";
-const UNTIL_FAIL: &str = "TIDB_SCENARIOS_UNTIL_FAIL";
-const DURATION: &str = "TIDB_SCENARIOS_DURATION";
-const RETRIES: &str = "TIDB_SCENARIOS_RETRIES";
-const FAIL_FLAKY: &str = "TIDB_SCENARIOS_FAIL_FLAKY";
-const SEED: &str = "TIDB_SCENARIOS_SEED";
-
 impl RepeatArguments {
     /// The same flags as a command line has them.
     #[must_use]
@@ -106,30 +98,39 @@ impl RepeatArguments {
     /// A variable that has no sense, or two things that exclude each other.
     pub(crate) fn with_env(&self, get: impl Fn(&str) -> Option<String>) -> Result<Tries, String> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
-        let is_set = |name: &str| get(name).is_some_and(|value| value != "0");
+        let on = |value: String| value != "0";
         let mut own = self.clone();
         let silent =
             own.repeat.is_none() && !own.until_fail && own.duration.is_none() && own.retries.is_none();
         if silent {
-            own.repeat = number(REPEAT, get(REPEAT), "a number from 1 on")?;
-            own.until_fail = is_set(UNTIL_FAIL);
-            own.duration = match get(DURATION) {
+            own.repeat = number(
+                "TIDB_SCENARIOS_REPEAT",
+                get("TIDB_SCENARIOS_REPEAT"),
+                "a number from 1 on",
+            )?;
+            own.until_fail = get("TIDB_SCENARIOS_UNTIL_FAIL").is_some_and(on);
+            own.duration = match get("TIDB_SCENARIOS_DURATION") {
                 Some(text) => Some(
-                    parse_duration(&text).map_err(|problem| format!("{DURATION} is `{text}`: {problem}"))?,
+                    parse_duration(&text)
+                        .map_err(|problem| format!("TIDB_SCENARIOS_DURATION is `{text}`: {problem}"))?,
                 ),
                 None => None,
             };
-            own.retries = number(RETRIES, get(RETRIES), "a number")?;
+            own.retries = number(
+                "TIDB_SCENARIOS_RETRIES",
+                get("TIDB_SCENARIOS_RETRIES"),
+                "a number",
+            )?;
         }
-        own.fail_flaky |= is_set(FAIL_FLAKY) && own.retries.is_some();
+        own.fail_flaky |= get("TIDB_SCENARIOS_FAIL_FLAKY").is_some_and(on) && own.retries.is_some();
         if own.seed.is_none() {
-            own.seed = number(SEED, get(SEED), "a number")?;
+            own.seed = number("TIDB_SCENARIOS_SEED", get("TIDB_SCENARIOS_SEED"), "a number")?;
         }
         let repeats = own.repeat.is_some() || own.until_fail || own.duration.is_some();
         let mode = match own.retries {
             Some(_) if repeats => {
                 return Err(format!(
-                    "{RETRIES} cannot be used with {REPEAT}, {UNTIL_FAIL} or {DURATION}: unset one of them"
+                    "TIDB_SCENARIOS_RETRIES cannot be used with TIDB_SCENARIOS_REPEAT, TIDB_SCENARIOS_UNTIL_FAIL or TIDB_SCENARIOS_DURATION: unset one of them"
                 ));
             }
             None if own.fail_flaky => {
@@ -195,18 +196,22 @@ mod tests {
             ("--fail-flaky", &[], "needs --retries"),
             (
                 "",
-                &[(REPEAT, "0")],
+                &[("TIDB_SCENARIOS_REPEAT", "0")],
                 "TIDB_SCENARIOS_REPEAT is `0`; it must be a number from 1 on",
             ),
-            ("", &[(DURATION, "5")], "TIDB_SCENARIOS_DURATION is `5`"),
             (
                 "",
-                &[(SEED, "-1")],
+                &[("TIDB_SCENARIOS_DURATION", "5")],
+                "TIDB_SCENARIOS_DURATION is `5`",
+            ),
+            (
+                "",
+                &[("TIDB_SCENARIOS_SEED", "-1")],
                 "TIDB_SCENARIOS_SEED is `-1`; it must be a number",
             ),
             (
                 "",
-                &[(RETRIES, "1"), (REPEAT, "2")],
+                &[("TIDB_SCENARIOS_RETRIES", "1"), ("TIDB_SCENARIOS_REPEAT", "2")],
                 "cannot be used with TIDB_SCENARIOS_REPEAT",
             ),
         ] {
@@ -222,7 +227,11 @@ mod tests {
             duration: minutes.map(Duration::from_mins),
             until_fail,
         };
-        let env = [(RETRIES, "3"), (SEED, "7"), (FAIL_FLAKY, "1")];
+        let env = [
+            ("TIDB_SCENARIOS_RETRIES", "3"),
+            ("TIDB_SCENARIOS_SEED", "7"),
+            ("TIDB_SCENARIOS_FAIL_FLAKY", "1"),
+        ];
         let tries = read("--repeat 5 --duration 10m", &env).expect("flags");
         assert_eq!((tries.mode, tries.seed), (repeat(5, Some(10), false), Some(7)));
         let tries = read("--seed 9", &env).expect("flags");
@@ -231,9 +240,13 @@ mod tests {
             fail_flaky: true,
         };
         assert_eq!((tries.mode, tries.seed), (retries, Some(9)));
-        let tries = read("", &[(UNTIL_FAIL, "1")]).expect("variables");
+        let tries = read("", &[("TIDB_SCENARIOS_UNTIL_FAIL", "1")]).expect("variables");
         assert_eq!(tries.mode, repeat(0, None, true));
-        let tries = read("", &[(UNTIL_FAIL, "0"), (REPEAT, "")]).expect("variables");
+        let tries = read(
+            "",
+            &[("TIDB_SCENARIOS_UNTIL_FAIL", "0"), ("TIDB_SCENARIOS_REPEAT", "")],
+        )
+        .expect("variables");
         assert_eq!(tries.mode, Mode::Once);
     }
 }
