@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tidb_scenarios::harness::{CheckArgs, CheckFormat, ReportArguments};
 use tidb_scenarios::isolation::{Format, Level};
 use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
 
@@ -25,6 +26,8 @@ enum Command {
         /// Keep the databases of trials that fail (the same as `--keep-db` behind `--`).
         #[arg(long)]
         keep_db: bool,
+        #[command(flatten)]
+        reports: ReportArguments,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -33,7 +36,16 @@ enum Command {
         args: Vec<OsString>,
     },
     /// Check scenario files without any server.
+    #[command(
+        after_help = "Exit codes: 0 no mistakes, 1 mistakes, 101 a path does not exist or has no scenario below it."
+    )]
     Check {
+        /// How mistakes are written: text on standard error, JSON on standard output, or commands of GitHub Actions.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: MistakeFormat,
+        /// Fail on these, too.
+        #[arg(long, value_name = "WHAT")]
+        deny: Option<Denied>,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -104,6 +116,24 @@ enum Command {
     Schema,
 }
 
+/// How mistakes are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MistakeFormat {
+    /// For people, with the lines of the file.
+    Text,
+    /// One object of JSON (docs/reports.md).
+    Json,
+    /// A command of GitHub Actions for each.
+    Github,
+}
+
+/// What `check` also fails on.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Denied {
+    /// Warnings.
+    Warnings,
+}
+
 /// The format of a history.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum HistoryFormat {
@@ -120,14 +150,31 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run { keep_db, paths, args } => {
+        Command::Run {
+            keep_db,
+            reports,
+            paths,
+            args,
+        } => {
             let args = std::iter::once(OsString::from("tidb-scenarios run"))
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
+                .chain(reports.to_flags())
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
         }
-        Command::Check { paths } => tidb_scenarios::check(&paths),
+        Command::Check { format, deny, paths } => {
+            let format = match format {
+                MistakeFormat::Text => CheckFormat::Text,
+                MistakeFormat::Json => CheckFormat::Json,
+                MistakeFormat::Github => CheckFormat::Github,
+            };
+            tidb_scenarios::harness::check_with(&CheckArgs {
+                paths,
+                format,
+                deny_warnings: matches!(deny, Some(Denied::Warnings)),
+            })
+        }
         Command::Explore {
             bless,
             order,

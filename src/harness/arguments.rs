@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use libtest_mimic::Arguments;
 
+use super::report_arguments::ReportArguments;
 use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
@@ -27,6 +28,8 @@ pub struct Parsed {
     pub timestamps: bool,
     /// The one order that trials with `permutations` are run in.
     pub order: Option<ChosenOrder>,
+    /// The files that take reports.
+    pub reports: ReportArguments,
 }
 
 #[derive(Debug, Parser)]
@@ -48,6 +51,8 @@ struct CommandLine {
     #[arg(long, display_order = 0, value_name = "STEPS", requires = "order")]
     without: Option<String>,
     #[command(flatten)]
+    reports: ReportArguments,
+    #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
     #[arg(index = 2)]
@@ -65,9 +70,15 @@ Environment:
   TIDB_SCENARIOS=DIR                          run the scenarios of another folder
   TIDB_SCENARIOS_KEEP_DB=1                    the same as --keep-db
   TIDB_SCENARIOS_HISTORY=FOLDER               the same as --history FOLDER
+  TIDB_SCENARIOS_REPORT_JUNIT=FILE            the same as --report-junit FILE
+  TIDB_SCENARIOS_REPORT_JSON=FILE             the same as --report-json FILE
+  TIDB_SCENARIOS_REPORT_HTML=FILE             the same as --report-html FILE
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
   NO_COLOR=1                                  no colours, even on a terminal
+  GITHUB_ACTIONS=true                         (set by GitHub) each failure is an annotation, too
+  GITHUB_WORKSPACE=DIR                        (set by GitHub) where annotations find files
+  NEXTEST=1                                   (set by cargo-nextest) no reports are written
 
 Exit codes:
   0         every trial that ran passed
@@ -91,6 +102,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             timestamps,
             order,
             without,
+            reports,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -100,6 +112,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             keep_db,
             history,
             timestamps,
+            reports: reports.or_environment(|name| std::env::var_os(name)),
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! From a folder to an exit code. With `main`, the only place that reads the environment and prints.
 
 mod arguments;
+mod check;
 mod check_history;
 mod collect;
 mod environment;
@@ -10,13 +11,14 @@ mod kept;
 mod lists;
 mod live;
 mod output;
+mod report_arguments;
+mod reports;
 mod requires;
 mod runner;
 mod servers;
 mod trial;
 mod undo;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,21 +26,24 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
+pub use check::{CheckArgs, CheckFormat, check, check_with};
 pub use check_history::{CheckHistoryArgs, check_history};
 pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
 pub use import::{ImportArgs, import};
 pub use kept::Left;
+pub use report_arguments::ReportArguments;
 pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
-use crate::report::{order_flags, shell_word};
+use crate::report::{RunWith, TrialReport, order_flags, shell_word};
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use environment::{history_folder, init_tracing, keep_databases, no_color, style, test_target};
+use environment::{history_folder, init_tracing, keep_databases, style, test_target};
 use output::complain;
 pub(crate) use output::say;
+use reports::Reports;
 use requires::Foreseen;
 
 /// Runs the scenarios of a folder as named tests.
@@ -145,13 +150,28 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
+        let with = RunWith {
+            order: args.order.as_ref().map(|chosen| chosen.order.clone()),
+            without: args
+                .order
+                .as_ref()
+                .map(|chosen| chosen.without.clone())
+                .filter(|steps| !steps.is_empty()),
+            timestamps: args.timestamps,
+            keep_databases: args.keep_db || keep_databases(),
+        };
+        let reports =
+            match Reports::for_run(args.reports.clone(), with.clone(), test_target(), args.mimic.list) {
+                Ok(reports) => Arc::new(reports),
+                Err(message) => return complain(&message),
+            };
         let view = live::View::new();
         let runner = Runner::new(settings)
-            .keep_databases(args.keep_db || keep_databases())
+            .keep_databases(with.keep_databases)
             .timestamps(args.timestamps)
             .live(Some(view.live()));
         let written = args.history.clone().or_else(history_folder);
-        let mut trials = Vec::new();
+        let (mut trials, mut known) = (Vec::new(), Vec::new());
         let (mut other_orders, mut with_orders) = (Vec::new(), false);
         for mut planned in collected.files {
             if let Some(order) = &args.order {
@@ -174,15 +194,16 @@ impl Harness {
                 view: Arc::clone(&view),
                 history: written.clone(),
                 order: args.order.clone(),
+                reports: Arc::clone(&reports),
             };
-            let found = self.trials(planned, &around, &runtime);
-            trials.extend(found.into_iter().map(|(plan, trial)| {
+            for (plan, trial, report) in self.trials(planned, &around, &runtime) {
                 let ignored = foreseen
                     .as_ref()
                     .zip(plan)
                     .is_some_and(|(foreseen, plan)| foreseen.is_ignored(&plan));
-                trial.with_ignored_flag(ignored)
-            }));
+                trials.push(trial.with_ignored_flag(ignored));
+                known.push(report);
+            }
         }
         if args.order.is_some() && !with_orders {
             return complain(
@@ -198,11 +219,25 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
+        let selected = trials
+            .iter()
+            .zip(known)
+            .filter(|(trial, _)| !mimic.is_filtered_out(trial));
+        reports.select(selected.map(|(_, report)| report).collect());
+        let on_signal = Arc::clone(&reports);
+        runner.servers.on_signal(move || {
+            on_signal.write(true);
+        });
         runner.servers.watch_for_signals(runtime.handle(), None);
         let conclusion = libtest_mimic::run(&mimic, trials);
+        let written = reports.write(false);
         runtime.block_on(runner.stop());
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-        conclusion.exit_code()
+        if written {
+            conclusion.exit_code()
+        } else {
+            ExitCode::from(101)
+        }
     }
 
     fn trials(
@@ -210,10 +245,20 @@ impl Harness {
         planned: collect::PlannedFile,
         around: &trial::Around,
         runtime: &tokio::runtime::Runtime,
-    ) -> Vec<(Option<Arc<TrialPlan>>, Trial)> {
+    ) -> Vec<(Option<Arc<TrialPlan>>, Trial, TrialReport)> {
         if planned.is_broken() {
             let text = render_all(&planned.file, &planned.problems, around.show.style);
-            return vec![(None, Trial::test(planned.name, move || Err(text.into())))];
+            let report = TrialReport {
+                failure: Some(render_all(&planned.file, &planned.problems, RenderStyle::PLAIN)),
+                ..TrialReport::of_broken(&planned.name, &planned.file, &planned.problems)
+            };
+            let (reports, told) = (Arc::clone(&around.reports), report.clone());
+            let run = move || {
+                reports.begin(&told.name);
+                reports.end(told);
+                Err(text.into())
+            };
+            return vec![(None, Trial::test(planned.name, run), report)];
         }
         let mut trials = Vec::new();
         for plan in planned.trials {
@@ -226,6 +271,8 @@ impl Harness {
                 repeat.push_str(&order_flags(chosen));
             }
             let name = plan.name.clone();
+            let report = TrialReport::of_plan(&plan, &repeat);
+            let (reports, told) = (Arc::clone(&around.reports), name.clone());
             let job = trial::Job {
                 plan: Arc::clone(&plan),
                 around: around.clone(),
@@ -236,47 +283,17 @@ impl Harness {
                 // from thread to thread.
                 match handle.block_on(handle.spawn(job.run())) {
                     Ok(result) => result,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(error) => Err(error.to_string().into()),
-                    },
+                    Err(error) => {
+                        reports.end_with(&told, "the harness panicked; standard error says where");
+                        match error.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            Err(error) => Err(error.to_string().into()),
+                        }
+                    }
                 }
             };
-            trials.push((Some(plan), Trial::ignorable_test(name, run)));
+            trials.push((Some(plan), Trial::ignorable_test(name, run), report));
         }
         trials
-    }
-}
-
-/// Checks files without any server; prints what is wrong.
-#[must_use]
-pub fn check(paths: &[PathBuf]) -> ExitCode {
-    let env = std::env::vars().collect();
-    let color = std::io::stderr().is_terminal() && !no_color();
-    let style = RenderStyle { color, unicode: true };
-    let collected = match collect(paths, &env, &Handlers::new()) {
-        Ok(collected) => collected,
-        Err(message) => return complain(&message),
-    };
-    let (mut broken, mut trials) = (0, 0);
-    let files = collected.files.len();
-    for planned in &collected.files {
-        trials += planned.trials.len();
-        broken += usize::from(planned.is_broken());
-        if !planned.problems.is_empty() {
-            say(&render_all(&planned.file, &planned.problems, style));
-        }
-    }
-    let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    say(&format!(
-        "{}, {}, {} with mistakes",
-        count(files, "file"),
-        count(trials, "trial"),
-        count(broken, "file")
-    ));
-    if broken == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
     }
 }

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::{Completion, Failed};
 
 use super::kept::{Left, kept};
 use super::live::View;
+use super::reports::Reports;
 use super::runner::{Ended, Judged, Runner, Trouble};
 use crate::plan::{ChosenOrder, TrialPlan};
-use crate::report::{self, Failure};
+use crate::report::{self, Failure, TrialOutcome, TrialReport};
 use crate::source::{Diagnostic, RenderStyle, render};
-use crate::verdict::Verdict;
+use crate::verdict::{Finding, Verdict};
 
 /// What is shown of a trial.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +33,8 @@ pub(super) struct Around {
     pub history: Option<PathBuf>,
     /// The one order that was asked for.
     pub order: Option<ChosenOrder>,
+    /// What becomes of each trial is told to them.
+    pub reports: Arc<Reports>,
 }
 
 pub(super) struct Job {
@@ -42,6 +46,7 @@ pub(super) struct Job {
 
 impl Job {
     pub async fn run(self) -> Result<Completion, Failed> {
+        self.around.reports.begin(&self.plan.name);
         let ended = self.ended().await;
         // The result's line comes next.
         self.around.view.make_room();
@@ -51,10 +56,30 @@ impl Job {
     async fn ended(&self) -> Result<Completion, Failed> {
         let judged = match self.around.runner.run(&self.plan).await {
             Ok(Ended::Judged(judged)) => judged,
-            Ok(Ended::Ignored(reason)) => return Ok(Completion::ignored_with(reason)),
-            Err(trouble) => return Err(self.trouble(&trouble).into()),
+            Ok(Ended::Ignored(reason)) => {
+                self.around.reports.end(TrialReport {
+                    outcome: TrialOutcome::Ignored,
+                    reason: Some(report::redact(&reason, &self.plan.secrets)),
+                    ..self.report()
+                });
+                return Ok(Completion::ignored_with(reason));
+            }
+            Err(trouble) => {
+                self.tell_trouble(&trouble);
+                return Err(self.trouble(&trouble, self.around.show.style).into());
+            }
         };
-        let written = self.write(&judged)?;
+        let written = match self.write(&judged) {
+            Ok(written) => written,
+            Err(problem) => {
+                self.around.reports.end(TrialReport {
+                    outcome: TrialOutcome::Error,
+                    failure: Some(problem.clone()),
+                    ..self.report()
+                });
+                return Err(problem.into());
+            }
+        };
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
@@ -64,6 +89,7 @@ impl Job {
                     };
                     super::output::say(&format!("{}\n{shown}", self.plan.name));
                 }
+                self.tell(&judged, None);
                 Ok(Completion::Completed)
             }
             Verdict::Failed(findings) => {
@@ -77,13 +103,56 @@ impl Job {
                     kept: judged.left.as_ref().map(|left| self.kept(left)),
                     repeat: self.repeat.clone(),
                 };
+                self.tell(&judged, Some(&failure));
                 Err(report::failure(&failure, self.around.show.style).into())
             }
         }
     }
 
+    fn report(&self) -> TrialReport {
+        TrialReport::of_plan(&self.plan, &self.repeat)
+    }
+
+    /// Tells the reports of a trial that was judged.
+    fn tell(&self, judged: &Judged, failure: Option<&Failure<'_>>) {
+        if !self.around.reports.wanted() {
+            return;
+        }
+        let findings = failure.map_or(&[][..], |failure| failure.findings);
+        let ran = match &judged.explored {
+            Some(explored) => explored.took,
+            None => Duration::from_micros(judged.history.took_us),
+        };
+        self.around.reports.end(TrialReport {
+            outcome: match failure {
+                Some(_) => TrialOutcome::Failed,
+                None => TrialOutcome::Passed,
+            },
+            failure: failure.map(|failure| report::failure(failure, RenderStyle::PLAIN)),
+            findings: report::findings_of(&self.plan, findings),
+            ran: Some(ran),
+            server: Some(judged.history.server.clone()),
+            ..self.report()
+        });
+    }
+
+    /// Tells them of one that could not be run.
+    fn tell_trouble(&self, trouble: &Trouble) {
+        let at = match trouble {
+            Trouble::NotRun { error, .. } => error.span,
+            Trouble::NoServer(_) => None,
+        };
+        let finding = at.map(|span| Finding::at(span, trouble.to_string()));
+        self.around.reports.end(TrialReport {
+            outcome: TrialOutcome::Error,
+            failure: Some(self.trouble(trouble, RenderStyle::PLAIN)),
+            findings: report::findings_of(&self.plan, finding.as_slice()),
+            ..self.report()
+        });
+    }
+
     /// Writes the history, where that is asked for; returns the file's path.
-    fn write(&self, judged: &Judged) -> Result<Option<String>, Failed> {
+    fn write(&self, judged: &Judged) -> Result<Option<String>, String> {
         let Some(folder) = &self.around.history else {
             return Ok(None);
         };
@@ -111,9 +180,9 @@ impl Job {
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.
-    fn trouble(&self, trouble: &Trouble) -> String {
+    fn trouble(&self, trouble: &Trouble, style: RenderStyle) -> String {
         let (span, server_log, left) = match trouble {
-            Trouble::NoServer(reason) => return reason.clone(),
+            Trouble::NoServer(reason) => return report::redact(reason, &self.plan.secrets),
             Trouble::NotRun {
                 error,
                 server_log,
@@ -123,7 +192,7 @@ impl Job {
         let mut text = match span {
             Some(span) => {
                 let problem = Diagnostic::error(span, trouble.to_string()).label(span, "at this place");
-                render(&self.plan.file, &problem, self.around.show.style)
+                render(&self.plan.file, &problem, style)
             }
             None => format!("{}: error: {trouble}", self.plan.file.name()),
         };

@@ -1,19 +1,29 @@
 //! Shows runs to people; one file for each part of a failure's text.
 
+mod annotation;
 mod command;
 mod failure;
 mod finding;
+mod json_lines;
+mod junit;
 mod outcomes;
+mod problems;
 mod record;
 mod redact;
 mod schedules;
 mod shared;
 mod timeline;
+mod trial_report;
 
+pub use annotation::{Annotation, Level, annotation};
 pub use command::{order_flags, shell_word};
 pub use failure::{Failure, failure};
+pub use json_lines::json_lines;
+pub use junit::junit;
 pub use outcomes::{across, compared, table};
+pub use problems::problems_json;
 pub use record::{record, record_of_states};
 pub use redact::redact;
 pub use schedules::{flags_of_first, of_passed as orders};
 pub use timeline::{timeline, timeline_of_states};
+pub use trial_report::{RunWith, TrialOutcome, TrialReport, findings_of};
