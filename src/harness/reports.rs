@@ -9,7 +9,9 @@ use std::time::{Instant, SystemTime};
 
 use super::output::say;
 use super::report_arguments::ReportArguments;
-use crate::report::{Annotation, Level, RunWith, TrialOutcome, TrialReport, annotation, json_lines, junit};
+use crate::report::{
+    Annotation, Level, RunWith, TrialOutcome, TrialReport, annotation, json_lines, junit, page,
+};
 
 /// The reports of a run.
 #[derive(Debug)]
@@ -80,6 +82,11 @@ impl Reports {
         self.annotate || self.to.files().next().is_some()
     }
 
+    /// Whether anybody looks at what a trial has done.
+    pub fn wants_details(&self) -> bool {
+        self.to.report_html.is_some()
+    }
+
     /// The trials that are going to be run, in this order.
     pub fn select(&self, trials: Vec<TrialReport>) {
         self.lock().selected = trials;
@@ -136,6 +143,9 @@ impl Reports {
         }
         if let Some(path) = &self.to.report_json {
             texts.push((path, json_lines(&trials, &self.with)));
+        }
+        if let Some(path) = &self.to.report_html {
+            texts.push((path, page(&self.suite, &trials, whole, interrupted)));
         }
         let mut good = true;
         for (path, text) in texts {

@@ -132,6 +132,10 @@ impl Job {
             findings: report::findings_of(&self.plan, findings),
             ran: Some(ran),
             server: Some(judged.history.server.clone()),
+            detail: self.around.reports.wants_details().then(|| {
+                let explored = judged.explored.as_deref();
+                report::detail(&self.plan, &judged.history, explored).into()
+            }),
             ..self.report()
         });
     }

@@ -1,5 +1,6 @@
 //! What every report tells of one trial: plain data, without escapes of a terminal and without passwords.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::redact::redact;
@@ -24,7 +25,6 @@ pub enum TrialOutcome {
 
 impl TrialOutcome {
     /// All of them, the worst first.
-    #[cfg(test)]
     pub const ALL: [Self; 5] = [
         Self::Error,
         Self::Failed,
@@ -32,6 +32,15 @@ impl TrialOutcome {
         Self::Ignored,
         Self::Passed,
     ];
+
+    /// The word for it, for people.
+    #[must_use]
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::NotRun => "not run",
+            other => other.word(),
+        }
+    }
 
     /// The word for it in reports.
     #[must_use]
@@ -98,6 +107,12 @@ pub struct TrialReport {
     pub ran: Option<Duration>,
     /// The server, such as `embedded TiDB 8.0.11-TiDB-v8.5.4`.
     pub server: Option<String>,
+    /// The text of the file, for the page; none where it has mistakes, and so nobody knows what in it is secret.
+    pub source: Option<Arc<SourceFile>>,
+    /// Texts that nobody may see.
+    pub secrets: Vec<String>,
+    /// What the page shows when the trial is opened, as JSON.
+    pub detail: Option<Arc<str>>,
 }
 
 /// What all trials of a run have in common.
@@ -122,6 +137,8 @@ impl TrialReport {
             variant: plan.variant.clone(),
             seed: Some(plan.seed),
             repeat: repeat.to_owned(),
+            source: Some(Arc::clone(&plan.file)),
+            secrets: plan.secrets.clone(),
             ..Self::new(&plan.name, plan.file.name())
         }
     }
@@ -165,6 +182,9 @@ impl TrialReport {
             whole: Duration::ZERO,
             ran: None,
             server: None,
+            source: None,
+            secrets: Vec::new(),
+            detail: None,
         }
     }
 
