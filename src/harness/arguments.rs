@@ -75,6 +75,8 @@ Environment:
   TIDB_SCENARIOS_REPORT_HTML=FILE             the same as --report-html FILE
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
+  RUST_LOG_FORMAT=json                        each line of the log is an object of JSON
+  COLUMNS=NUMBER                              how wide timelines are, not as wide as the terminal
   NO_COLOR=1                                  no colours, even on a terminal
   GITHUB_ACTIONS=true                         (set by GitHub) each failure is an annotation, too
   GITHUB_WORKSPACE=DIR                        (set by GitHub) where annotations find files

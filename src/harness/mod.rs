@@ -28,6 +28,7 @@ use libtest_mimic::Trial;
 pub use arguments::parse_arguments;
 pub use check::{CheckArgs, CheckFormat, check, check_with};
 pub use check_history::{CheckHistoryArgs, check_history};
+use collect::connections_are_there;
 pub use collect::{Collected, PlannedFile, collect};
 pub use explore::{ExploreArgs, compare, explore};
 pub use import::{ImportArgs, import};
@@ -37,10 +38,10 @@ pub use runner::{Ended, Judged, Runner, Trouble};
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
-use crate::report::{RunWith, TrialReport, order_flags, shell_word};
+use crate::report::{RunWith, TimelineShow, TrialReport, order_flags, shell_word};
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use environment::{history_folder, init_tracing, keep_databases, style, test_target};
+use environment::{history_folder, init_tracing, keep_databases, style, test_target, width};
 use output::complain;
 pub(crate) use output::say;
 use reports::Reports;
@@ -165,6 +166,13 @@ impl Harness {
                 Ok(reports) => Arc::new(reports),
                 Err(message) => return complain(&message),
             };
+        let timeline = TimelineShow {
+            width: width(),
+            only: args.reports.timeline.clone(),
+        };
+        if let Err(message) = connections_are_there(&timeline.only, &collected) {
+            return complain(&message);
+        }
         let view = live::View::new();
         let runner = Runner::new(settings)
             .keep_databases(with.keep_databases)
@@ -195,6 +203,7 @@ impl Harness {
                 history: written.clone(),
                 order: args.order.clone(),
                 reports: Arc::clone(&reports),
+                timeline: timeline.clone(),
             };
             for (plan, trial, report) in self.trials(planned, &around, &runtime) {
                 let ignored = foreseen

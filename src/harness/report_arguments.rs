@@ -17,6 +17,9 @@ pub struct ReportArguments {
     /// Write the results into this file as a page for a browser, with the timeline of each trial.
     #[arg(long, display_order = 0, value_name = "FILE")]
     pub report_html: Option<PathBuf>,
+    /// Show only these connections in timelines, such as `alice,bob`; `worker` is also `worker.0` and the like.
+    #[arg(long, display_order = 0, value_name = "CONNECTION,…", value_delimiter = ',')]
+    pub timeline: Vec<String>,
 }
 
 impl ReportArguments {
@@ -31,8 +34,11 @@ impl ReportArguments {
         let given = files
             .into_iter()
             .filter_map(|(flag, file)| Some((flag, file.as_ref()?)));
+        let only =
+            (!self.timeline.is_empty()).then(|| format!("--timeline={}", self.timeline.join(",")).into());
         given
             .flat_map(|(flag, file)| [OsString::from(flag), file.clone().into_os_string()])
+            .chain(only)
             .collect()
     }
 
@@ -45,6 +51,7 @@ impl ReportArguments {
             report_junit: file(self.report_junit, var("TIDB_SCENARIOS_REPORT_JUNIT")),
             report_json: file(self.report_json, var("TIDB_SCENARIOS_REPORT_JSON")),
             report_html: file(self.report_html, var("TIDB_SCENARIOS_REPORT_HTML")),
+            timeline: self.timeline,
         }
     }
 
@@ -64,6 +71,7 @@ mod tests {
     fn a_flag_is_stronger_than_the_environment() {
         let flags = ReportArguments {
             report_junit: Some("flag.xml".into()),
+            timeline: vec!["alice".to_owned(), "bob".to_owned()],
             ..ReportArguments::default()
         };
         let all = flags.or_environment(|name| match name {
@@ -79,7 +87,8 @@ mod tests {
                 "--report-junit",
                 "flag.xml",
                 "--report-json",
-                "tidb_scenarios_report_json"
+                "tidb_scenarios_report_json",
+                "--timeline=alice,bob"
             ]
         );
     }

@@ -11,8 +11,9 @@ use super::live::View;
 use super::reports::Reports;
 use super::runner::{Ended, Judged, Runner, Trouble};
 use crate::plan::{ChosenOrder, TrialPlan};
-use crate::report::{self, Failure, TrialOutcome, TrialReport};
+use crate::report::{self, Failure, TimelineShow, TrialOutcome, TrialReport};
 use crate::source::{Diagnostic, RenderStyle, render};
+use crate::sql::redact;
 use crate::verdict::{Finding, Verdict};
 
 /// What is shown of a trial.
@@ -33,6 +34,8 @@ pub(super) struct Around {
     pub history: Option<PathBuf>,
     /// The one order that was asked for.
     pub order: Option<ChosenOrder>,
+    /// How timelines are shown.
+    pub timeline: TimelineShow,
     /// What becomes of each trial is told to them.
     pub reports: Arc<Reports>,
 }
@@ -59,7 +62,7 @@ impl Job {
             Ok(Ended::Ignored(reason)) => {
                 self.around.reports.end(TrialReport {
                     outcome: TrialOutcome::Ignored,
-                    reason: Some(report::redact(&reason, &self.plan.secrets)),
+                    reason: Some(redact(&reason, &self.plan.secrets)),
                     ..self.report()
                 });
                 return Ok(Completion::ignored_with(reason));
@@ -83,9 +86,10 @@ impl Job {
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
+                    let how = &self.around.timeline;
                     let shown = match &judged.explored {
-                        Some(explored) => report::orders(&self.plan, explored),
-                        None => report::timeline(&self.plan, &judged.history),
+                        Some(explored) => report::orders(&self.plan, explored, how),
+                        None => report::timeline_shown(&self.plan, &judged.history, how),
                     };
                     super::output::say(&format!("{}\n{shown}", self.plan.name));
                 }
@@ -100,6 +104,7 @@ impl Job {
                     explored: judged.explored.as_deref(),
                     server_log: judged.server_log.clone(),
                     written,
+                    timeline: self.around.timeline.clone(),
                     kept: judged.left.as_ref().map(|left| self.kept(left)),
                     repeat: self.repeat.clone(),
                 };
@@ -186,7 +191,7 @@ impl Job {
     /// The text for a trial that could not be run: our trouble, not TiDB's.
     fn trouble(&self, trouble: &Trouble, style: RenderStyle) -> String {
         let (span, server_log, left) = match trouble {
-            Trouble::NoServer(reason) => return report::redact(reason, &self.plan.secrets),
+            Trouble::NoServer(reason) => return redact(reason, &self.plan.secrets),
             Trouble::NotRun {
                 error,
                 server_log,
@@ -207,6 +212,6 @@ impl Job {
             text.push_str(&format!("\n\n{}", self.kept(left)));
         }
         text.push_str(&format!("\n\nrun it again: {}", self.repeat));
-        report::redact(&text, &self.plan.secrets)
+        redact(&text, &self.plan.secrets)
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::redact::redact;
 use crate::explore::{Explored, OrderOutcome};
 use crate::history::{History, Status};
 use crate::plan::TrialPlan;
+use crate::sql::redact;
 use crate::verdict::{Finding, Verdict};
 
 #[derive(Serialize)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::redact::redact;
 use crate::plan::TrialPlan;
 use crate::source::{Diagnostic, SourceFile};
+use crate::sql::redact;
 use crate::verdict::Finding;
 
 /// What became of a trial, for machines.

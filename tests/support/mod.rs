@@ -13,6 +13,7 @@ pub fn binary() -> Command {
         "TIDB_SCENARIOS_REPORT_JUNIT",
         "TIDB_SCENARIOS_REPORT_JSON",
         "TIDB_SCENARIOS_REPORT_HTML",
+        "COLUMNS",
     ] {
         command.env_remove(name);
     }

@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::outcomes::summary;
-use super::super::redact::redact;
 use super::safe;
 use crate::explore::Explored;
 use crate::history::{
     CheckId, EventRecord, History, Outcome, RowSet, StepRecord, Wait, Went, describe, show,
 };
 use crate::plan::{ConnectionPlan, TrialPlan};
+use crate::sql::redact;
 use crate::verdict::rule_in_words;
 
 /// At most this many rows of a result are on the page.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use askama::Template;
 use serde_json::json;
 
-use super::redact::redact;
 use super::trial_report::{TrialOutcome, TrialReport};
+use crate::sql::redact;
 
 pub use detail::detail;
 
