@@ -20,6 +20,16 @@ pub struct ReportArguments {
     /// Show only these connections in timelines, such as `alice,bob`; `worker` is also `worker.0` and the like.
     #[arg(long, display_order = 0, value_name = "CONNECTION,…", value_delimiter = ',')]
     pub timeline: Vec<String>,
+    /// Print the slowest trials at the end with their times, 10 or as many as are asked for with `--slow=NUMBER`.
+    #[arg(
+        long,
+        display_order = 0,
+        value_name = "NUMBER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10"
+    )]
+    pub slow: Option<usize>,
 }
 
 impl ReportArguments {
@@ -39,6 +49,7 @@ impl ReportArguments {
         given
             .flat_map(|(flag, file)| [OsString::from(flag), file.clone().into_os_string()])
             .chain(only)
+            .chain(self.slow.map(|number| format!("--slow={number}").into()))
             .collect()
     }
 
@@ -52,6 +63,7 @@ impl ReportArguments {
             report_json: file(self.report_json, var("TIDB_SCENARIOS_REPORT_JSON")),
             report_html: file(self.report_html, var("TIDB_SCENARIOS_REPORT_HTML")),
             timeline: self.timeline,
+            slow: self.slow,
         }
     }
 
@@ -72,6 +84,7 @@ mod tests {
         let flags = ReportArguments {
             report_junit: Some("flag.xml".into()),
             timeline: vec!["alice".to_owned(), "bob".to_owned()],
+            slow: Some(3),
             ..ReportArguments::default()
         };
         let all = flags.or_environment(|name| match name {
@@ -88,7 +101,8 @@ mod tests {
                 "flag.xml",
                 "--report-json",
                 "tidb_scenarios_report_json",
-                "--timeline=alice,bob"
+                "--timeline=alice,bob",
+                "--slow=3"
             ]
         );
     }

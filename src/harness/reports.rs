@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use super::output::say;
 use super::report_arguments::ReportArguments;
 use crate::report::{
-    Annotation, Level, RunWith, TrialOutcome, TrialReport, annotation, json_lines, junit, page,
+    Annotation, Level, RunWith, TrialOutcome, TrialReport, annotation, json_lines, junit, page, slowest,
 };
 
 /// The reports of a run.
@@ -50,7 +50,11 @@ impl Reports {
             );
         }
         let to = if in_nextest || lists {
-            ReportArguments::default()
+            // Without files; how long a trial took can still be told.
+            ReportArguments {
+                slow: to.slow.filter(|_| !lists),
+                ..ReportArguments::default()
+            }
         } else {
             to
         };
@@ -79,7 +83,7 @@ impl Reports {
 
     /// Whether anybody reads what is collected.
     pub fn wanted(&self) -> bool {
-        self.annotate || self.to.files().next().is_some()
+        self.annotate || self.to.slow.is_some() || self.to.files().next().is_some()
     }
 
     /// Whether anybody looks at what a trial has done.
@@ -156,6 +160,9 @@ impl Reports {
                 ));
                 good = false;
             }
+        }
+        if let Some(most) = self.to.slow {
+            say(&slowest(&trials, most));
         }
         if self.annotate {
             annotate(&trials);

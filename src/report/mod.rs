@@ -13,6 +13,7 @@ mod problems;
 mod record;
 mod schedules;
 mod shared;
+mod slowest;
 mod timeline;
 mod trial_report;
 
@@ -26,5 +27,6 @@ pub use page::{detail, page};
 pub use problems::problems_json;
 pub use record::{record, record_of_states};
 pub use schedules::{flags_of_first, of_passed as orders};
+pub use slowest::slowest;
 pub use timeline::{TimelineShow, is_named, timeline, timeline_of_states, timeline_shown};
 pub use trial_report::{RunWith, TrialOutcome, TrialReport, findings_of};

@@ -105,7 +105,10 @@ fn colours_change_no_place() {
 
 #[test]
 fn repetitions_are_folded() {
-    let (code, text) = run(LOOP, &["--", "--show-output"], "");
+    let (code, text) = run(LOOP, &["--slow", "--", "--show-output"], "");
+    let slow =
+        Regex::new(r"slowest of 1 trials that ran:\n +\d+\.\d{3} s  passed  one\n").expect("a pattern");
+    assert!(slow.is_match(&text), "{text}");
     assert_eq!(code, Some(0), "{text}");
     let all = timeline(&text).join("\n");
     assert_eq!(
