@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tidb_scenarios::harness::{RepeatArguments, Skeleton};
+use tidb_scenarios::harness::{CheckArgs, CheckFormat, RepeatArguments, ReportArguments, Skeleton};
 use tidb_scenarios::isolation::{Format, Level};
 use tidb_scenarios::server::{ServerSettings, build_image, run_reaper_if_asked};
 
@@ -35,6 +35,8 @@ enum Command {
         /// Write what the steps came to into the files: rows, affected rows, errors, who was blocked, final tables.
         #[arg(long, conflicts_with_all = ["keep_db", "pause", "repeat", "until_fail", "duration", "retries", "seed", "args"])]
         bless: bool,
+        #[command(flatten)]
+        reports: ReportArguments,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -43,7 +45,16 @@ enum Command {
         args: Vec<OsString>,
     },
     /// Check scenario files without any server.
+    #[command(
+        after_help = "Exit codes: 0 no mistakes, 1 mistakes, 101 a path does not exist or has no scenario below it."
+    )]
     Check {
+        /// How mistakes are written: text on standard error, JSON on standard output, or commands of GitHub Actions.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: MistakeFormat,
+        /// Fail on these, too.
+        #[arg(long, value_name = "WHAT")]
+        deny: Option<Denied>,
         /// Files and folders.
         #[arg(required = true)]
         paths: Vec<PathBuf>,
@@ -170,6 +181,24 @@ enum Command {
     Schema,
 }
 
+/// How mistakes are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MistakeFormat {
+    /// For people, with the lines of the file.
+    Text,
+    /// One object of JSON (docs/reports.md).
+    Json,
+    /// A command of GitHub Actions for each.
+    Github,
+}
+
+/// What `check` also fails on.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Denied {
+    /// Warnings.
+    Warnings,
+}
+
 /// The format of a history.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum HistoryFormat {
@@ -191,6 +220,7 @@ fn main() -> ExitCode {
             pause,
             repeat,
             bless,
+            reports,
             paths,
             args,
         } => {
@@ -201,11 +231,23 @@ fn main() -> ExitCode {
                 .chain(keep_db.then(|| OsString::from("--keep-db")))
                 .chain(pause.then(|| OsString::from("--pause")))
                 .chain(repeat.to_args())
+                .chain(reports.to_flags())
                 .chain(args)
                 .collect();
             tidb_scenarios::Harness::of_paths(paths).run_with(args)
         }
-        Command::Check { paths } => tidb_scenarios::check(&paths),
+        Command::Check { format, deny, paths } => {
+            let format = match format {
+                MistakeFormat::Text => CheckFormat::Text,
+                MistakeFormat::Json => CheckFormat::Json,
+                MistakeFormat::Github => CheckFormat::Github,
+            };
+            tidb_scenarios::harness::check_with(&CheckArgs {
+                paths,
+                format,
+                deny_warnings: matches!(deny, Some(Denied::Warnings)),
+            })
+        }
         Command::Explore {
             bless,
             order,

@@ -9,6 +9,7 @@ use libtest_mimic::Arguments;
 
 use super::environment::history_folder;
 use super::repeat::RepeatArguments;
+use super::report_arguments::ReportArguments;
 use crate::plan::ChosenOrder;
 use crate::source::nearest;
 
@@ -33,6 +34,8 @@ pub struct Parsed {
     pub pause: bool,
     /// Several tries of each trial.
     pub repeat: RepeatArguments,
+    /// The files that take reports.
+    pub reports: ReportArguments,
 }
 
 #[derive(Debug, Parser)]
@@ -59,6 +62,8 @@ struct CommandLine {
     #[command(flatten)]
     repeat: RepeatArguments,
     #[command(flatten)]
+    reports: ReportArguments,
+    #[command(flatten)]
     mimic: Arguments,
     // libtest-mimic takes one filter, which is the first.
     #[arg(index = 2)]
@@ -83,10 +88,18 @@ Environment:
   TIDB_SCENARIOS_RETRIES=N                    the same as --retries N
   TIDB_SCENARIOS_FAIL_FLAKY=1                 the same as --fail-flaky
   TIDB_SCENARIOS_SEED=NUMBER                  the same as --seed NUMBER
+  TIDB_SCENARIOS_REPORT_JUNIT=FILE            the same as --report-junit FILE
+  TIDB_SCENARIOS_REPORT_JSON=FILE             the same as --report-json FILE
+  TIDB_SCENARIOS_REPORT_HTML=FILE             the same as --report-html FILE
   TIDB_SCENARIOS_CACHE=DIR                    where the built server is kept
   RUST_LOG=tidb_scenarios=debug               log to standard error
+  RUST_LOG_FORMAT=json                        each line of the log is an object of JSON
+  COLUMNS=NUMBER                              how wide timelines are, not as wide as the terminal
   CI=true                                     where it is set, `run --bless` is refused
   NO_COLOR=1                                  no colours, even on a terminal
+  GITHUB_ACTIONS=true                         (set by GitHub) each failure is an annotation, too
+  GITHUB_WORKSPACE=DIR                        (set by GitHub) where annotations find files
+  NEXTEST=1                                   (set by cargo-nextest) no reports are written
 
 Exit codes:
   0         every trial that ran passed
@@ -121,6 +134,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             order,
             without,
             repeat,
+            reports,
             mut mimic,
             more_filters,
         }) => Ok(Parsed {
@@ -132,6 +146,7 @@ pub fn parse_arguments(args: Vec<OsString>, command: &str) -> Result<Parsed, Exi
             history,
             timestamps,
             repeat,
+            reports: reports.or_environment(|name| std::env::var_os(name)),
             order: order.map(|order| ChosenOrder {
                 order,
                 without: without.unwrap_or_default(),

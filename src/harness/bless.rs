@@ -12,8 +12,9 @@ use super::with_runner::with_runner;
 use crate::bless::{Observed, edited, observed};
 use crate::handler::Handlers;
 use crate::plan::{Mode, PlanInput, TrialPlan, plan};
-use crate::report::{redact, rendered};
+use crate::report::rendered;
 use crate::source::{Diagnostic, RenderStyle, SourceFile, render_all};
+use crate::sql::redact;
 use crate::verdict::Verdict;
 
 /// How often each trial is run: what is not the same in all of these runs is not written.

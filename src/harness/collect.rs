@@ -1,12 +1,13 @@
 //! Finds the files of a folder and plans them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, PlanInput, TrialPlan, plan};
-use crate::source::{Diagnostic, SourceFile, Span};
+use crate::report::is_named;
+use crate::source::{Diagnostic, SourceFile, Span, nearest};
 
 /// The files that were found.
 #[derive(Debug)]
@@ -159,6 +160,26 @@ fn scenarios_below(root: &Path) -> Result<Vec<PathBuf>, String> {
         ));
     }
     Ok(found)
+}
+
+/// Whether some trial has each of these connections; `worker` is also `worker.0` and the like.
+pub(super) fn connections_are_there(names: &[String], collected: &Collected) -> Result<(), String> {
+    let plans = collected.files.iter().flat_map(|file| &file.trials);
+    let all: BTreeSet<&str> = plans
+        .flat_map(|plan| &plan.connections)
+        .map(|own| own.name.as_str())
+        .collect();
+    for name in names {
+        let is_there = all.iter().any(|own| is_named(own, name));
+        if !is_there {
+            let near = nearest(name, all.iter().copied());
+            let near = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            return Err(format!("--timeline: no trial has a connection `{name}`{near}"));
+        }
+    }
+    Ok(())
 }
 
 fn yaml_files(root: &Path) -> Result<Vec<PathBuf>, String> {

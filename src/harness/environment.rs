@@ -3,7 +3,11 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use crate::report::TimelineShow;
 use crate::source::RenderStyle;
+
+/// A narrower terminal folds lines.
+const WIDTH_MIN: usize = 60;
 
 pub(super) fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
     use libtest_mimic::ColorSetting;
@@ -17,6 +21,18 @@ pub(super) fn style(args: &libtest_mimic::Arguments) -> RenderStyle {
 
 pub(super) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// How many columns of a terminal a timeline may take: `COLUMNS`, or what the terminal has; 100 where there is none.
+pub(super) fn width() -> usize {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.trim().parse().ok());
+    let terminal = || terminal_size::terminal_size_of(std::io::stdout());
+    let width = columns.or_else(|| terminal().map(|(width, _)| usize::from(width.0)));
+    width
+        .filter(|width| *width > 0)
+        .map_or(TimelineShow::default().width, |width| width.max(WIDTH_MIN))
 }
 
 /// What `--keep-db` says, for where no arguments can be given.
@@ -60,9 +76,15 @@ pub(super) fn init_tracing() {
         .from_env_lossy();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color())
         .with_writer(std::io::stderr);
+    let as_json = std::env::var_os("RUST_LOG_FORMAT").is_some_and(|format| format == "json");
     // A subscriber that somebody else has set is as good.
-    drop(subscriber.try_init());
+    if as_json {
+        drop(subscriber.json().try_init());
+    } else {
+        drop(subscriber.try_init());
+    }
 }
 
 #[cfg(test)]

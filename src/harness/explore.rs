@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::collect::{PlannedFile, plan_file};
+use super::environment::width;
 use super::output::{print, say};
 use super::runner::Runner;
 use super::runner::Trouble;
@@ -15,8 +16,9 @@ use crate::bless::blessed;
 use crate::explore::Explored;
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, TrialPlan};
-use crate::report::{across, compared, flags_of_first, orders, redact, shell_word, table};
+use crate::report::{TimelineShow, across, compared, flags_of_first, orders, shell_word, table};
 use crate::source::{RenderStyle, render_all};
+use crate::sql::redact;
 use crate::verdict::{Verdict, judge, outcome};
 
 /// What `explore` was asked for.
@@ -33,6 +35,10 @@ pub struct ExploreArgs {
 /// Runs the steps of each file in every order and prints what they come to; nothing is judged.
 #[must_use]
 pub fn explore(args: &ExploreArgs) -> ExitCode {
+    let how = TimelineShow {
+        width: width(),
+        ..TimelineShow::default()
+    };
     with_runner(None, true, async |runner, _| {
         let mut code = ExitCode::SUCCESS;
         for path in &args.paths {
@@ -55,7 +61,7 @@ pub fn explore(args: &ExploreArgs) -> ExitCode {
                 match explored(runner, &plan).await {
                     Ok(Some(explored)) => {
                         let shown = if stories {
-                            orders(&plan, &explored)
+                            orders(&plan, &explored, &how)
                         } else {
                             table(&plan, &explored)
                         };

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bless;
+mod check;
 mod check_history;
 mod collect;
 mod doctor;
@@ -19,18 +20,20 @@ mod output;
 mod pause;
 mod repeat;
 mod replace;
+mod report_arguments;
+mod reports;
 mod requires;
 mod runner;
 mod serve;
 mod servers;
 mod show;
+mod told;
 mod trial;
 mod turn;
 mod undo;
 mod with_runner;
 mod workload;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +43,9 @@ use libtest_mimic::Trial;
 
 pub use arguments::parse_arguments;
 pub use bless::bless;
+pub use check::{CheckArgs, CheckFormat, check, check_with};
 pub use check_history::{CheckHistoryArgs, check_history};
+use collect::connections_are_there;
 pub use collect::{Collected, PlannedFile, collect};
 pub use doctor::doctor;
 pub use explore::{ExploreArgs, compare, explore};
@@ -49,20 +54,22 @@ pub use init::{InitArgs, NewArgs, Skeleton, init, new_scenario};
 pub use kept::Left;
 pub use list::list;
 pub use repeat::RepeatArguments;
+pub use report_arguments::ReportArguments;
 pub use runner::{Ended, Judged, Runner, Trouble};
 pub use serve::serve;
 pub use show::show;
 
 use crate::handler::Handlers;
 use crate::plan::TrialPlan;
-use crate::report::{order_flags, shell_word};
+use crate::report::{RunWith, TimelineShow, TrialReport, order_flags, shell_word};
 use crate::run::Hold;
 use crate::server::{ServerSettings, engine_answers, run_reaper_if_asked};
 use crate::source::{RenderStyle, render_all};
-use environment::{history_folder, init_tracing, keep_databases, no_color, pauses, style, test_target};
+use environment::{history_folder, init_tracing, keep_databases, pauses, style, test_target, width};
 use output::complain;
 pub(crate) use output::say;
 use repeat::Rates;
+use reports::Reports;
 use requires::Foreseen;
 use servers::{Gently, INTERRUPTED};
 
@@ -175,6 +182,28 @@ impl Harness {
             let has_engine = asks && runtime.block_on(engine_answers());
             Foreseen::new(&settings, has_engine)
         });
+        let with = RunWith {
+            order: args.order.as_ref().map(|chosen| chosen.order.clone()),
+            without: args
+                .order
+                .as_ref()
+                .map(|chosen| chosen.without.clone())
+                .filter(|steps| !steps.is_empty()),
+            timestamps: args.timestamps,
+            keep_databases: keeps,
+        };
+        let reports =
+            match Reports::for_run(args.reports.clone(), with.clone(), test_target(), args.mimic.list) {
+                Ok(reports) => Arc::new(reports),
+                Err(message) => return complain(&message),
+            };
+        let timeline = TimelineShow {
+            width: width(),
+            only: args.reports.timeline.clone(),
+        };
+        if let Err(message) = connections_are_there(&timeline.only, &collected) {
+            return complain(&message);
+        }
         let written = args.history.clone().or_else(history_folder);
         let view = live::View::new();
         let looking = Arc::<looking::Looking>::default();
@@ -187,7 +216,7 @@ impl Harness {
             .hold((args.pause || pauses()).then(|| Hold(Arc::clone(&pause) as _)))
             .drop_databases(matches!(tries.mode, repeat::Mode::Repeat { .. }))
             .live(Some(view.live()));
-        let mut trials = Vec::new();
+        let (mut trials, mut known) = (Vec::new(), Vec::new());
         let (mut other_orders, mut with_orders, mut with_seed) = (Vec::new(), false, false);
         let (rates, stop) = (Arc::<Rates>::default(), Arc::<AtomicBool>::default());
         for mut planned in collected.files {
@@ -219,15 +248,17 @@ impl Harness {
                 rates: Arc::clone(&rates),
                 stop: Arc::clone(&stop),
                 left: left.clone(),
+                reports: Arc::clone(&reports),
+                timeline: timeline.clone(),
             };
-            let found = self.trials(planned, &around, &runtime);
-            trials.extend(found.into_iter().map(|(plan, trial)| {
+            for (plan, trial, report) in self.trials(planned, &around, &runtime) {
                 let ignored = foreseen
                     .as_ref()
                     .zip(plan)
                     .is_some_and(|(foreseen, plan)| foreseen.is_ignored(&plan));
-                trial.with_ignored_flag(ignored)
-            }));
+                trials.push(trial.with_ignored_flag(ignored));
+                known.push(report);
+            }
         }
         if args.order.is_some() && !with_orders {
             return complain(
@@ -246,6 +277,15 @@ impl Harness {
             Ok(mimic) => mimic,
             Err(message) => return complain(&message),
         };
+        let selected = trials
+            .iter()
+            .zip(known)
+            .filter(|(trial, _)| !mimic.is_filtered_out(trial));
+        reports.select(selected.map(|(_, report)| report).collect());
+        let on_signal = Arc::clone(&reports);
+        runner.servers.on_signal(move || {
+            on_signal.write(true);
+        });
         let repeats = matches!(tries.mode, repeat::Mode::Repeat { .. }) && !mimic.list;
         let said = Arc::clone(&rates);
         let gently = repeats.then(|| Gently {
@@ -259,6 +299,7 @@ impl Harness {
             .servers
             .watch_for_signals(runtime.handle(), gently, Some(looking));
         let conclusion = libtest_mimic::run(&mimic, trials);
+        let written = reports.write(false);
         if let Some(left) = left {
             let left = std::mem::take(&mut *trial::lock(&left));
             runtime.block_on(async {
@@ -277,6 +318,9 @@ impl Harness {
         if stop.load(Ordering::Relaxed) {
             return ExitCode::from(INTERRUPTED);
         }
+        if !written {
+            return ExitCode::from(101);
+        }
         conclusion.exit_code()
     }
 
@@ -285,72 +329,55 @@ impl Harness {
         planned: collect::PlannedFile,
         around: &trial::Around,
         runtime: &tokio::runtime::Runtime,
-    ) -> Vec<(Option<Arc<TrialPlan>>, Trial)> {
+    ) -> Vec<(Option<Arc<TrialPlan>>, Trial, TrialReport)> {
         if planned.is_broken() {
             let text = render_all(&planned.file, &planned.problems, around.show.style);
-            return vec![(None, Trial::test(planned.name, move || Err(text.into())))];
+            let report = TrialReport {
+                failure: Some(render_all(&planned.file, &planned.problems, RenderStyle::PLAIN)),
+                ..TrialReport::of_broken(&planned.name, &planned.file, &planned.problems)
+            };
+            let (reports, told) = (Arc::clone(&around.reports), report.clone());
+            let run = move || {
+                reports.begin(&told.name);
+                reports.end(told);
+                Err(text.into())
+            };
+            return vec![(None, Trial::test(planned.name, run), report)];
         }
         let mut trials = Vec::new();
         for plan in planned.trials {
             let plan = Arc::new(plan);
             let handle = runtime.handle().clone();
             let name = plan.name.clone();
+            let (reports, told) = (Arc::clone(&around.reports), name.clone());
             let mut job = trial::Job {
                 plan: Arc::clone(&plan),
                 base: planned.name.clone(),
                 around: around.clone(),
                 repeat: format!("{} --exact {}", self.command, shell_word(&plan.name)),
+                told: told::Told::default(),
             };
             // One of a list is found by its name.
             if let Some(flags) = job.chosen_order().map(order_flags) {
                 job.repeat.push_str(&flags);
             }
+            let report = TrialReport::of_plan(&plan, &job.repeat);
             let run = move || {
                 // In a task of the runtime, so that what the trial's own tasks say reaches it without a way
                 // from thread to thread.
                 match handle.block_on(handle.spawn(job.run())) {
                     Ok(result) => result,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(error) => Err(error.to_string().into()),
-                    },
+                    Err(error) => {
+                        reports.end_with(&told, "the harness panicked; standard error says where");
+                        match error.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            Err(error) => Err(error.to_string().into()),
+                        }
+                    }
                 }
             };
-            trials.push((Some(plan), Trial::ignorable_test(name, run)));
+            trials.push((Some(plan), Trial::ignorable_test(name, run), report));
         }
         trials
-    }
-}
-
-/// Checks files without any server; prints what is wrong.
-#[must_use]
-pub fn check(paths: &[PathBuf]) -> ExitCode {
-    let env = std::env::vars().collect();
-    let color = std::io::stderr().is_terminal() && !no_color();
-    let style = RenderStyle { color, unicode: true };
-    let collected = match collect(paths, &env, &Handlers::new()) {
-        Ok(collected) => collected,
-        Err(message) => return complain(&message),
-    };
-    let (mut broken, mut trials) = (0, 0);
-    let files = collected.files.len();
-    for planned in &collected.files {
-        trials += planned.trials.len();
-        broken += usize::from(planned.is_broken());
-        if !planned.problems.is_empty() {
-            say(&render_all(&planned.file, &planned.problems, style));
-        }
-    }
-    let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    say(&format!(
-        "{}, {}, {} with mistakes",
-        count(files, "file"),
-        count(trials, "trial"),
-        count(broken, "file")
-    ));
-    if broken == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
     }
 }

@@ -12,9 +12,10 @@ use super::looking::Looking;
 use super::output::say;
 use crate::history::History;
 use crate::plan::{Mode, TrialPlan};
-use crate::report::{redact, rendered, timeline};
+use crate::report::{rendered, timeline};
 use crate::run::{Held, Holder};
 use crate::source::RenderStyle;
+use crate::sql::redact;
 use crate::verdict::{Verdict, judge, so_far};
 
 /// Holds the trials of a run, one at a time.

@@ -1,8 +1,8 @@
 //! The run's server: started once, when the first trial needs it, and stopped before the exit code is
 //! returned.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
@@ -45,6 +45,8 @@ pub(super) struct Servers {
     pub undo: Mutex<Option<Undo>>,
     /// Whether a signal is ending the process.
     interrupted: AtomicBool,
+    /// What is done first when a signal ends the process.
+    on_signal: OnceLock<Box<dyn Fn() + Send + Sync>>,
     run: String,
     next: AtomicU64,
 }
@@ -68,6 +70,7 @@ impl Servers {
             turns: Turns::default(),
             undo: Mutex::new(None),
             interrupted: AtomicBool::new(false),
+            on_signal: OnceLock::new(),
             run: format!("tsc_{:x}_{random:08x}", std::process::id()),
             next: AtomicU64::new(1),
         }
@@ -168,6 +171,11 @@ impl Servers {
         }
     }
 
+    /// What is to be done first when a signal ends the process; said once.
+    pub fn on_signal(&self, first: impl Fn() + Send + Sync + 'static) {
+        drop(self.on_signal.set(Box::new(first)));
+    }
+
     /// Does not return where a signal is ending the process: whoever has nothing more to do must not end it first, with
     /// another code and before the server is set back.
     pub async fn leave_to_signal(&self) {
@@ -233,6 +241,9 @@ impl Servers {
                 };
             }
             servers.interrupted.store(true, Ordering::SeqCst);
+            if let Some(first) = servers.on_signal.get() {
+                first();
+            }
             super::output::say("interrupted: stopping the server");
             if let Some(last_words) = gently.and_then(|gently| gently.last_words) {
                 last_words();

@@ -15,8 +15,8 @@ use crate::plan::{
     Mode, Next, OrderChoice, Query, Repetition, Statement, Step, TrialPlan, Trigger, WorkloadLength,
     describe_action, number_of_orders,
 };
-use crate::report::redact;
 use crate::source::{RenderStyle, render_all};
+use crate::sql::redact;
 
 /// Prints what each trial of the files was understood as. Starts nothing.
 #[must_use]

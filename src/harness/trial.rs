@@ -13,11 +13,14 @@ use super::history_file::file_stem;
 use super::kept::{Left, kept};
 use super::live::View;
 use super::repeat::{Mode, Rates, Tally, Tries};
+use super::reports::Reports;
 use super::runner::{Ended, Judged, Runner, Trouble};
+use super::told::Told;
 use crate::handler::Handlers;
 use crate::plan::{ChosenOrder, PlanInput, TrialPlan, plan};
-use crate::report::{self, Failure};
+use crate::report::{self, Failure, TimelineShow, TrialOutcome, TrialReport};
 use crate::source::{Diagnostic, RenderStyle, render};
+use crate::sql::redact;
 use crate::verdict::Verdict;
 
 /// What is shown of a trial.
@@ -47,6 +50,10 @@ pub(super) struct Around {
     pub stop: Arc<AtomicBool>,
     /// What failed trials left, where the run's server is to stay for a look at it.
     pub left: Option<LeftByTrials>,
+    /// How timelines are shown.
+    pub timeline: TimelineShow,
+    /// What becomes of each trial is told to them.
+    pub reports: Arc<Reports>,
 }
 
 /// What trials left, by their names.
@@ -67,6 +74,8 @@ pub(super) struct Job {
     pub around: Around,
     /// The command that runs just this trial.
     pub repeat: String,
+    /// What the reports are told of it.
+    pub told: Told,
 }
 
 /// What became of one try.
@@ -81,6 +90,7 @@ enum Tried {
 
 impl Job {
     pub async fn run(self) -> Result<Completion, Failed> {
+        self.around.reports.begin(&self.plan.name);
         let ended = match self.around.tries.mode {
             Mode::Once => match self.attempt(1).await.1 {
                 Tried::Passed => Ok(Completion::Completed),
@@ -94,6 +104,7 @@ impl Job {
             } => self.repeated(times, duration, until_fail).await,
             Mode::Retries { most, fail_flaky } => self.retried(u64::from(most) + 1, fail_flaky).await,
         };
+        self.tell_reports(&ended);
         // The result's line comes next.
         self.around.view.make_room();
         ended
@@ -153,6 +164,7 @@ impl Job {
             });
         }
         let parts: Vec<String> = first.into_iter().chain(not_run).collect();
+        self.told.add(&tally.text());
         Err(format!("{}\n\n{}", parts.join("\n\n"), tally.text()).into())
     }
 
@@ -167,6 +179,7 @@ impl Job {
                         return Ok(Completion::Completed);
                     };
                     self.around.rates.note_flaky(name, number, most);
+                    self.told.flaky(number, most, fail_flaky);
                     let text = format!("passed at try {number} of {most}; the failure of try 1:\n\n{text}");
                     if fail_flaky {
                         return Err(format!("{text}\n\n--fail-flaky: a flaky trial is a failed one").into());
@@ -252,26 +265,43 @@ impl Job {
         };
         let judged = match self.around.runner.run_try(plan, of_try).await {
             Ok(Ended::Judged(judged)) => judged,
-            Ok(Ended::Ignored(reason)) => return Tried::Ignored(reason),
+            Ok(Ended::Ignored(reason)) => {
+                self.told.note(TrialReport {
+                    outcome: TrialOutcome::Ignored,
+                    reason: Some(redact(&reason, &self.plan.secrets)),
+                    ..TrialReport::of_plan(plan, &repeat)
+                });
+                return Tried::Ignored(reason);
+            }
             Err(trouble) => {
+                self.note_trouble(&trouble, plan, &repeat);
                 let hopeless = matches!(trouble, Trouble::NoServer(_));
-                return Tried::NotRun(self.trouble(&trouble, &repeat), hopeless);
+                return Tried::NotRun(self.trouble(&trouble, &repeat, self.around.show.style), hopeless);
             }
         };
         let written = match self.write(plan, &judged, number) {
             Ok(written) => written,
-            Err(problem) => return Tried::NotRun(problem, true),
+            Err(problem) => {
+                self.told.note(TrialReport {
+                    outcome: TrialOutcome::Error,
+                    failure: Some(problem.clone()),
+                    ..TrialReport::of_plan(plan, &repeat)
+                });
+                return Tried::NotRun(problem, true);
+            }
         };
         match &judged.verdict {
             Verdict::Passed => {
                 if self.around.show.passed {
+                    let how = &self.around.timeline;
                     let shown = match (&judged.explored, &judged.workload) {
-                        (Some(explored), _) => report::orders(plan, explored),
+                        (Some(explored), _) => report::orders(plan, explored, how),
                         (None, Some(worked)) => worked.summary.clone(),
-                        (None, None) => report::timeline(plan, &judged.history),
+                        (None, None) => report::timeline_shown(plan, &judged.history, how),
                     };
                     super::output::say(&format!("{}\n{shown}", plan.name));
                 }
+                self.note_judged(plan, &repeat, &judged, None);
                 Tried::Passed
             }
             Verdict::Failed(findings) => {
@@ -297,9 +327,11 @@ impl Job {
                     workload: judged.workload.as_ref().map(|worked| worked.summary.as_str()),
                     server_log: judged.server_log.clone(),
                     written,
+                    timeline: self.around.timeline.clone(),
                     kept: kept.clone(),
-                    repeat,
+                    repeat: repeat.clone(),
                 };
+                self.note_judged(plan, &repeat, &judged, Some(&failure));
                 Tried::Failed(report::failure(&failure, self.around.show.style), kept)
             }
         }
@@ -344,9 +376,9 @@ impl Job {
     }
 
     /// The text for a trial that could not be run: our trouble, not TiDB's.
-    fn trouble(&self, trouble: &Trouble, repeat: &str) -> String {
+    pub(super) fn trouble(&self, trouble: &Trouble, repeat: &str, style: RenderStyle) -> String {
         let (span, server_log, left) = match trouble {
-            Trouble::NoServer(reason) => return reason.clone(),
+            Trouble::NoServer(reason) => return redact(reason, &self.plan.secrets),
             Trouble::NotRun {
                 error,
                 server_log,
@@ -356,7 +388,7 @@ impl Job {
         let mut text = match span {
             Some(span) => {
                 let problem = Diagnostic::error(span, trouble.to_string()).label(span, "at this place");
-                render(&self.plan.file, &problem, self.around.show.style)
+                render(&self.plan.file, &problem, style)
             }
             None => format!("{}: error: {trouble}", self.plan.file.name()),
         };
@@ -367,6 +399,6 @@ impl Job {
             text.push_str(&format!("\n\n{}", self.kept(left, repeat)));
         }
         text.push_str(&format!("\n\nrun it again: {repeat}"));
-        report::redact(&text, &self.plan.secrets)
+        redact(&text, &self.plan.secrets)
     }
 }

@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::expect::Seen;
 use crate::history::{Done, Outcome, RowSet, SqlError, SqlValue, Status, StepEnd, Vars};
 use crate::plan::{Action, LoadContent, SaveSource, Statement, Step, Value};
+use crate::sql::redact;
 
 use super::acted::Acted;
 use super::csv;
@@ -82,6 +83,12 @@ impl Worker {
             true => self.pass().await,
             false => None,
         };
+        // Whoever does not listen does not pay.
+        let sent = if tracing::enabled!(tracing::Level::DEBUG) {
+            sql.clone()
+        } else {
+            String::new()
+        };
         let acted = match self.connection.as_mut().filter(|session| !session.is_lost()) {
             Some(connection) => {
                 let outcome = run(connection, &sql).await;
@@ -91,6 +98,8 @@ impl Worker {
             None => Acted::ran(sql, closed(), None),
         };
         drop(pass);
+        // With the passwords of the trial taken out.
+        tracing::debug!(sql = %redact(&sent, &self.plan.secrets), outcome = acted.outcome.word(), "statement ended");
         acted
     }
 

@@ -134,14 +134,19 @@ impl Context<'_> {
         let mut vars = vars;
         let mut secrets = secrets;
         for (name, value) in scope.env_used() {
-            let upper = name.to_ascii_uppercase();
-            if ["PASS", "SECRET", "TOKEN", "KEY"]
-                .iter()
-                .any(|word| upper.contains(word))
-            {
+            if is_secret(&name) {
                 secrets.push(value.clone());
             }
             vars.insert(format!("env.{name}"), SqlValue::Text(value));
+        }
+        // One that is the first value of a variable is as secret.
+        for (_, node) in &self.scenario.vars {
+            let name = node
+                .as_str()
+                .and_then(|text| text.strip_prefix("${env.")?.strip_suffix('}'));
+            if let Some(name) = name.filter(|name| is_secret(name)) {
+                secrets.extend(self.input.env.get(name).cloned());
+            }
         }
         let (all_used, owners) = scope.into_used();
         used.extend(all_used);
@@ -299,6 +304,13 @@ impl Context<'_> {
         }
         servers
     }
+}
+
+/// Whether the value of this variable of the environment is not to be shown.
+fn is_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let mut words = ["PASS", "SECRET", "TOKEN", "KEY"].iter();
+    words.any(|word| upper.contains(word))
 }
 
 /// FNV-1a: the same for the same name on every machine and with every version.

@@ -1,13 +1,13 @@
 //! The text of a failure: each finding at its place in the file, the timeline, the command that repeats it.
 
 use super::finding::rendered;
-use super::redact::redact;
-use super::timeline::timeline;
+use super::timeline::{TimelineShow, timeline_shown};
 use super::{schedules, shared};
 use crate::explore::Explored;
 use crate::history::History;
 use crate::plan::{Mode, TrialPlan};
 use crate::source::RenderStyle;
+use crate::sql::redact;
 use crate::verdict::Finding;
 
 /// What a failure's text is made from.
@@ -29,6 +29,8 @@ pub struct Failure<'a> {
     pub kept: Option<String>,
     /// Where the history was written, if it was.
     pub written: Option<String>,
+    /// How the timeline is shown.
+    pub timeline: TimelineShow,
     /// The command that runs just this trial again.
     pub repeat: String,
 }
@@ -37,18 +39,19 @@ pub struct Failure<'a> {
 #[must_use]
 pub fn failure(failure: &Failure<'_>, style: RenderStyle) -> String {
     let mut parts = match failure.explored {
-        Some(explored) => schedules::parts(failure.plan, &failure.repeat, explored, style),
+        Some(explored) => schedules::parts(failure.plan, &failure.repeat, explored, &failure.timeline, style),
         None => {
             let findings = failure.findings.iter();
             let mut parts: Vec<String> = findings
                 .map(|finding| rendered(failure.plan, finding, style))
                 .collect();
+            let shown = || timeline_shown(failure.plan, failure.history, &failure.timeline);
             match failure.plan.mode {
                 Mode::Concurrent(_) => {
-                    parts.push(timeline(failure.plan, failure.history));
+                    parts.push(shown());
                     parts.push(shared::draw(failure.plan, failure.history));
                 }
-                Mode::Scripted | Mode::Explored(_) => parts.push(timeline(failure.plan, failure.history)),
+                Mode::Scripted | Mode::Explored(_) => parts.push(shown()),
                 Mode::Workload(_) => parts.extend(failure.workload.map(str::to_owned)),
             }
             parts

@@ -7,7 +7,7 @@ use crate::explore::{Explored, LeftOut, OrderOutcome, OutcomeClass, counted};
 use crate::plan::TrialPlan;
 
 /// How many schedules there are, how many were run and how many are equivalent to those, in a few lines.
-fn numbers(explored: &Explored) -> String {
+pub(super) fn summary(explored: &Explored) -> String {
     let outcomes = counted(explored.outcomes.len() as u128, "outcome");
     let (covered, all) = (explored.trace_size, explored.schedules);
     let mut text = format!("{outcomes} in {}", counted(covered, "interleaving"));
@@ -63,7 +63,7 @@ pub fn table(plan: &TrialPlan, explored: &Explored) -> String {
             .collect();
         values.windows(2).all(|pair| pair[0] == pair[1])
     };
-    let mut lines = vec![numbers(explored)];
+    let mut lines = vec![summary(explored)];
     for (number, (class, facts)) in explored.outcomes.iter().zip(&facts).enumerate() {
         lines.push(String::new());
         lines.push(heading(plan, class, number));
@@ -201,8 +201,8 @@ pub fn across(variants: &[(Arc<TrialPlan>, Explored)]) -> String {
 #[must_use]
 pub fn compared(plan: &TrialPlan, one: (&str, &Explored), other: (&str, &Explored)) -> String {
     let mut lines = vec![
-        format!("{}: {}", one.0, numbers(one.1)),
-        format!("{}: {}", other.0, numbers(other.1)),
+        format!("{}: {}", one.0, summary(one.1)),
+        format!("{}: {}", other.0, summary(other.1)),
     ];
     let mut differences = 0;
     for (server, here, there) in [(one.0, one.1, other.1), (other.0, other.1, one.1)] {

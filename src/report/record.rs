@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::redact::redact;
 use crate::explore::{Explored, OrderOutcome};
 use crate::history::{History, Status};
 use crate::plan::TrialPlan;
+use crate::sql::redact;
 use crate::verdict::{Finding, Verdict};
 
 #[derive(Serialize)]

@@ -3,14 +3,20 @@
 use super::command::order_flags;
 use super::finding::rendered;
 use super::outcomes::table;
-use super::timeline::timeline;
+use super::timeline::{TimelineShow, timeline_shown};
 use crate::explore::{Explored, FailingSchedule, Shrunk};
 use crate::plan::{ChosenOrder, TrialPlan, step_name};
 use crate::source::RenderStyle;
 
 /// The parts of the text: what holds of no single schedule, each schedule that fails, and all outcomes. `repeat` is the
 /// command that runs the trial again.
-pub(super) fn parts(plan: &TrialPlan, repeat: &str, explored: &Explored, style: RenderStyle) -> Vec<String> {
+pub(super) fn parts(
+    plan: &TrialPlan,
+    repeat: &str,
+    explored: &Explored,
+    how: &TimelineShow,
+    style: RenderStyle,
+) -> Vec<String> {
     let mut parts: Vec<String> = explored
         .findings
         .iter()
@@ -27,7 +33,7 @@ pub(super) fn parts(plan: &TrialPlan, repeat: &str, explored: &Explored, style: 
         );
         // The story of one is enough to begin with; the others have their commands.
         if number == 0 {
-            parts.push(timeline(plan, &failing.history));
+            parts.push(timeline_shown(plan, &failing.history, how));
         }
         parts.extend(
             failing
@@ -93,10 +99,10 @@ fn chosen(plan: &TrialPlan, happened: &[usize], without: &[usize]) -> ChosenOrde
 
 /// The outcomes; of a single schedule, what happened in it, too.
 #[must_use]
-pub fn of_passed(plan: &TrialPlan, explored: &Explored) -> String {
+pub fn of_passed(plan: &TrialPlan, explored: &Explored, how: &TimelineShow) -> String {
     let text = table(plan, explored);
     match explored.histories.first() {
-        Some(history) if plan.has_one_order() => format!("{}\n\n{text}", timeline(plan, history)),
+        Some(history) if plan.has_one_order() => format!("{}\n\n{text}", timeline_shown(plan, history, how)),
         _ => text,
     }
 }

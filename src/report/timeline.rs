@@ -1,21 +1,64 @@
-//! One column for each connection, one line for each thing that happened, with milliseconds.
+//! What each connection did, in the order of time: one column for each connection, or a list where there is no room.
 
-use super::redact::redact;
-use crate::history::{History, Wait, Went, describe};
+use std::collections::BTreeMap;
+
+use super::layout::{Entry, Line, layout};
+use crate::history::{History, Outcome, RowSet, SqlValue, StepRecord, Wait, Went, describe, show};
 use crate::plan::{Action, Step, TrialPlan};
+use crate::sql::{classify, redact};
 use crate::verdict::rule_in_words;
 
-/// A column is at most this wide.
-const WIDTH_MAX: usize = 44;
-/// At most this many columns stand side by side; more connections are shown in one, with their names.
-const COLUMNS_MAX: usize = 4;
-
-/// In one column a statement is at most this wide, since its outcome stands behind it.
-const STATEMENT_MAX: usize = 70;
-/// At most this many lines; the middle of a longer story is left out.
-const LINES_MAX: usize = 150;
+/// How wide a timeline is where nobody says how much room there is.
+const WIDTH: usize = 100;
+/// At most this many rows of a result are shown.
+const ROWS_MAX: usize = 5;
+/// A longer cell is cut.
+const CELL_MAX: usize = 200;
+/// So many repetitions are shown one by one; more are folded.
+const REPEATED_MAX: usize = 4;
 /// A shorter wait before a state is not worth a word.
 const WAIT_SHOWN_US: u64 = 1_000;
+
+/// How a timeline is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineShow {
+    /// How many columns of a terminal it may take.
+    pub width: usize,
+    /// Only these connections, if any are named: `worker` is also `worker.0` and the like.
+    pub only: Vec<String>,
+}
+
+impl Default for TimelineShow {
+    fn default() -> Self {
+        Self {
+            width: WIDTH,
+            only: Vec::new(),
+        }
+    }
+}
+
+impl TimelineShow {
+    /// The connections that are shown, by their numbers: all of a trial that has none of those that are named.
+    fn shown(&self, history: &History) -> Vec<usize> {
+        let all = history.connections.iter().enumerate();
+        let named: Vec<usize> = all
+            .filter(|(_, own)| self.only.iter().any(|name| is_named(&own.name, name)))
+            .map(|(number, _)| number)
+            .collect();
+        if named.is_empty() {
+            (0..history.connections.len()).collect()
+        } else {
+            named
+        }
+    }
+}
+
+/// Whether a connection is meant by this name: `worker` is also `worker.0` and the like.
+#[must_use]
+pub fn is_named(connection: &str, name: &str) -> bool {
+    let rest = connection.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
 
 /// How the timeline calls a step.
 #[derive(Debug, Clone)]
@@ -26,27 +69,30 @@ struct StepLabel {
     long: String,
     /// Whether it does nothing but wait, so that its outcome says nothing.
     silent: bool,
-}
-
-struct Line {
-    at_us: u64,
-    connection: usize,
-    text: String,
+    /// Whether it may wait for others before it acts, so that there is room for how long.
+    waits: bool,
 }
 
 /// What each connection did, one column each, with milliseconds.
 #[must_use]
 pub fn timeline(plan: &TrialPlan, history: &History) -> String {
+    timeline_shown(plan, history, &TimelineShow::default())
+}
+
+/// The same, shown as is asked for.
+#[must_use]
+pub fn timeline_shown(plan: &TrialPlan, history: &History, how: &TimelineShow) -> String {
     let label = |step: &Step| {
         let line = plan.file.place(step.span.start).line;
         StepLabel {
             short: line.to_string(),
             long: format!("line {line}"),
             silent: matches!(step.action, Action::Nothing),
+            waits: step.coordination.barrier.is_some() || !step.coordination.wait_for.is_empty(),
         }
     };
     let labels: Vec<StepLabel> = plan.steps.iter().map(label).collect();
-    let mut text = draw(&labels, history);
+    let mut text = draw(&labels, history, how, &plan.secrets);
     for line in always(plan, history) {
         text.push('\n');
         text.push_str(&line);
@@ -88,100 +134,56 @@ pub fn timeline_of_states(states: &[String], history: &History, secrets: &[Strin
         short: state.clone(),
         long: format!("state `{state}`"),
         silent: false,
+        waits: false,
     };
     let labels: Vec<StepLabel> = states.iter().map(label).collect();
-    redact(&draw(&labels, history), secrets)
+    redact(
+        &draw(&labels, history, &TimelineShow::default(), secrets),
+        secrets,
+    )
 }
 
 /// Draws the timeline; the labels are those of the steps, by their numbers.
-fn draw(labels: &[StepLabel], history: &History) -> String {
+fn draw(labels: &[StepLabel], history: &History, how: &TimelineShow, secrets: &[String]) -> String {
     let unknown = StepLabel {
         short: "?".to_owned(),
         long: "an unknown step".to_owned(),
         silent: false,
+        waits: false,
     };
     let label_of = |step: usize| labels.get(step).unwrap_or(&unknown);
-    let mut lines = Vec::new();
-    for record in &history.steps {
-        let label = label_of(record.step);
-        let line = &label.short;
-        let mut text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if record.iteration > 0 {
-            text = format!("#{} {text}", record.iteration);
+    let shown = how.shown(history);
+    let folds = Folds::of(history);
+    let mut entries = Vec::new();
+    for (number, record) in history.steps.iter().enumerate() {
+        if !shown.contains(&record.connection) {
+            continue;
         }
-        if record.waited_us >= WAIT_SHOWN_US {
-            text.push_str(&format!(" (waited {:.1} ms)", record.waited_us as f64 / 1_000.0));
-        }
-        let push = |lines: &mut Vec<Line>, at_us: u64, text: String| {
-            lines.push(Line {
-                at_us,
-                connection: record.connection,
-                text,
-            });
-        };
-        let quick = record.wait.is_none();
-        match &record.end {
-            Some(end) if quick => {
-                let took = end.took_us as f64 / 1_000.0;
-                let outcome = match &record.went {
-                    Went::Unsatisfied { failure, .. } => format!("✗ {} ({took:.1} ms)", failure.word()),
-                    went => format!("→ {} ({took:.1} ms){}", describe(&end.outcome), then(went)),
-                };
-                if label.silent && record.went == Went::On {
-                    push(&mut lines, record.started_us, format!("{line}: {text}"));
-                } else if history.connections.len() > COLUMNS_MAX {
-                    let text = cut(&text, STATEMENT_MAX);
-                    push(&mut lines, record.started_us, format!("{line}: {text} {outcome}"));
-                } else {
-                    push(&mut lines, record.started_us, format!("{line}: {text}"));
-                    push(&mut lines, record.started_us, format!("  {outcome}"));
-                }
-            }
-            end => {
-                push(&mut lines, record.started_us, format!("{line}: {text}"));
-                if let Some(wait) = &record.wait {
-                    push(
-                        &mut lines,
-                        wait.seen_us,
-                        format!("  ⧗ blocked{}", blocked_by(history, wait)),
-                    );
-                }
-                match end {
-                    Some(end) => {
-                        let took = end.took_us as f64 / 1_000.0;
-                        let outcome = describe(&end.outcome);
-                        push(
-                            &mut lines,
-                            end.at_us,
-                            format!("  → {line}: {outcome} (after {took:.1} ms){}", then(&record.went)),
-                        );
-                    }
-                    None => push(
-                        &mut lines,
-                        u64::MAX,
-                        format!("  … {} had not returned", label.long),
-                    ),
-                }
-            }
+        match folds.0.get(&number) {
+            None => entries.extend(of_step(record, label_of(record.step), history)),
+            Some(0) => {}
+            Some(more) => entries.push(Entry::new(
+                record.started_us,
+                record.connection,
+                Line::plain(format!("  … {more} more like this")),
+            )),
         }
     }
-    lines.sort_by_key(|line| line.at_us);
-    let left_out = lines.len().saturating_sub(LINES_MAX);
-    if left_out > 0 {
-        // What went wrong is most often near the end; how it began says how it was meant.
-        let begin = LINES_MAX / 3;
-        lines.drain(begin..begin + left_out);
+    for line in entries.iter_mut().flat_map(|entry| &mut entry.lines) {
+        // Before anything is cut: half of a password is still one.
+        line.text = redact(&line.text, secrets);
     }
-    let mut text = if history.connections.len() <= COLUMNS_MAX {
-        columns(history, &lines)
-    } else {
-        list(history, &lines)
-    };
-    if left_out > 0 {
-        let after = text.len().saturating_sub(LINES_MAX) + LINES_MAX / 3;
-        text.insert(after, format!("{:>10} │ … {left_out} lines are left out", ""));
-    }
-    for record in &history.steps {
+    entries.sort_by_key(|entry| entry.at_us);
+    let names: Vec<(usize, &str)> = shown
+        .iter()
+        .map(|number| (*number, name(history, *number)))
+        .collect();
+    let mut text = layout(&names, &entries, how.width);
+    for record in history
+        .steps
+        .iter()
+        .filter(|record| shown.contains(&record.connection))
+    {
         if let Some(wait) = &record.wait {
             let label = &label_of(record.step).long;
             text.push(format!("blocked at {label}: {}", rule_in_words(wait.rule)));
@@ -196,12 +198,160 @@ fn draw(labels: &[StepLabel], history: &History) -> String {
     text.join("\n")
 }
 
+/// Steps that are not shown one by one, since their connection has done the same many times in a row: 0, or with the first
+/// of them how many there are.
+struct Folds(BTreeMap<usize, usize>);
+
+impl Folds {
+    fn of(history: &History) -> Self {
+        let mut folds = BTreeMap::new();
+        let mut last: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut close = |same: &[usize]| {
+            // The first and the last one are shown.
+            if let [_, inner @ .., _] = same
+                && same.len() > REPEATED_MAX
+            {
+                folds.extend(inner.iter().map(|number| (*number, 0)));
+                folds.extend(inner.first().map(|first| (*first, inner.len())));
+            }
+        };
+        for (number, record) in history.steps.iter().enumerate() {
+            let same = last.entry(record.connection).or_default();
+            let before = same.last().and_then(|before| history.steps.get(*before));
+            if !before.is_some_and(|before| is_like(before, record)) {
+                close(same);
+                same.clear();
+            }
+            same.push(number);
+        }
+        last.values().for_each(|same| close(same));
+        Self(folds)
+    }
+}
+
+/// Whether two steps did the same, with the same outcome.
+fn is_like(one: &StepRecord, other: &StepRecord) -> bool {
+    let outcome = |record: &'_ StepRecord| record.end.as_ref().map(|end| end.outcome.clone());
+    let alike = one.step == other.step && one.text == other.text && one.went == other.went;
+    alike && one.wait.is_none() && other.wait.is_none() && outcome(one) == outcome(other)
+}
+
+/// What is to be said of one step: at its beginning, at its wait and at its end.
+fn of_step(record: &StepRecord, label: &StepLabel, history: &History) -> Vec<Entry> {
+    let line = &label.short;
+    let mut text = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if record.iteration > 0 {
+        text = format!("#{} {text}", record.iteration);
+    }
+    let mut sent = Line::plain(format!("{line}: {text}"));
+    if label.waits || record.waited_us >= WAIT_SHOWN_US {
+        let waited = format!(" (waited {:.1} ms)", ms(record.waited_us));
+        sent = sent.with_time(if record.waited_us >= WAIT_SHOWN_US {
+            waited
+        } else {
+            String::new()
+        });
+    }
+    let entry = |at_us: u64, line: Line| Entry::new(at_us, record.connection, line);
+    let mut begin = entry(record.started_us, sent);
+    match &record.end {
+        Some(end) if record.wait.is_none() => {
+            if !(label.silent && record.went == Went::On) {
+                begin.lines.extend(match &record.went {
+                    Went::Unsatisfied { failure, .. } => {
+                        let failed = Line::plain(format!("  ✗ {}", failure.word()));
+                        vec![failed.with_time(format!(" ({:.1} ms)", ms(end.took_us)))]
+                    }
+                    went => outcome(
+                        "  → ",
+                        record,
+                        &end.outcome,
+                        format!(" ({:.1} ms)", ms(end.took_us)),
+                        then(went),
+                    ),
+                });
+            }
+            vec![begin]
+        }
+        end => {
+            let mut entries = vec![begin];
+            if let Some(wait) = &record.wait {
+                let blocked = format!("  ⧗ blocked{}", blocked_by(history, wait));
+                entries.push(entry(wait.seen_us, Line::plain(blocked)));
+            }
+            match end {
+                Some(end) => {
+                    let before = format!("  → {line}: ");
+                    let took = format!(" (after {:.1} ms)", ms(end.took_us));
+                    let lines = outcome(&before, record, &end.outcome, took, then(&record.went));
+                    entries.push(Entry {
+                        at_us: end.at_us,
+                        connection: record.connection,
+                        lines,
+                    });
+                }
+                None => {
+                    let open = Line::plain(format!("  … {} had not returned", label.long));
+                    entries.push(entry(u64::MAX, open));
+                }
+            }
+            entries
+        }
+    }
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}
+
+/// The outcome, with the rows of a result.
+fn outcome(before: &str, record: &StepRecord, outcome: &Outcome, took: String, then: String) -> Vec<Line> {
+    let head = |text: String| Line::plain(format!("{before}{text}")).with_time(took).then(then);
+    match outcome {
+        Outcome::Rows(set) => match set.rows.as_slice() {
+            [] => vec![head("no rows".to_owned())],
+            [row] => vec![head(cells(set, row))],
+            rows => {
+                let mut lines = vec![head(format!("{} rows", rows.len()))];
+                let shown = rows.iter().take(ROWS_MAX);
+                lines.extend(shown.map(|row| Line::plain(format!("    {}", cells(set, row)))));
+                if rows.len() > ROWS_MAX {
+                    lines.push(Line::plain(format!("    … {} more rows", rows.len() - ROWS_MAX)));
+                }
+                lines
+            }
+        },
+        Outcome::Done(done) => vec![head(match done.affected {
+            0 if !classify(&record.text).last().is_dml() => "done".to_owned(),
+            1 => "1 row affected".to_owned(),
+            rows => format!("{rows} rows affected"),
+        })],
+        other => vec![head(describe(other))],
+    }
+}
+
+/// A row with the names of its columns: `id=1 balance=90`.
+fn cells(set: &RowSet, row: &[SqlValue]) -> String {
+    let cell = |(number, value): (usize, &SqlValue)| {
+        let text = show(value);
+        let text = match text.char_indices().nth(CELL_MAX) {
+            Some((at, _)) => format!("{}…", &text[..at]),
+            None => text,
+        };
+        match set.columns.get(number) {
+            Some(column) => format!("{}={text}", column.name),
+            None => text,
+        }
+    };
+    row.iter().enumerate().map(cell).collect::<Vec<_>>().join(" ")
+}
+
 /// Where the connection went then, if not on.
 fn then(went: &Went) -> String {
     match went {
         Went::On | Went::Elsewhere | Went::Unsatisfied { .. } => String::new(),
         Went::Retry { number, pause_us } => {
-            format!(", retry {number} after {:.1} ms", *pause_us as f64 / 1_000.0)
+            format!(", retry {number} after {:.1} ms", ms(*pause_us))
         }
         Went::RetriesUsedUp { .. } => ", no more retries".to_owned(),
         Went::NeverSeen { looks } => format!(", not there after {looks} polls"),
@@ -226,76 +376,4 @@ fn blocked_by(history: &History, wait: &Wait) -> String {
     } else {
         format!(" by {holders}{key}")
     }
-}
-
-fn time(at_us: u64) -> String {
-    if at_us == u64::MAX {
-        format!("{:>10}", "end")
-    } else {
-        format!("{:>7.1} ms", at_us as f64 / 1_000.0)
-    }
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
-fn columns(history: &History, lines: &[Line]) -> Vec<String> {
-    let widths: Vec<usize> = (0..history.connections.len())
-        .map(|number| {
-            let own = lines
-                .iter()
-                .filter(|line| line.connection == number)
-                .map(|line| line.text.chars().count());
-            let name = name(history, number).chars().count();
-            own.chain([name]).max().unwrap_or(0).min(WIDTH_MAX)
-        })
-        .collect();
-    let row = |time: String, cell: &dyn Fn(usize) -> String| {
-        let cells = widths
-            .iter()
-            .enumerate()
-            .map(|(number, width)| format!("{:<width$}", cut(&cell(number), *width)));
-        format!("{time} │ {}", cells.collect::<Vec<_>>().join(" │ "))
-            .trim_end()
-            .trim_end_matches('│')
-            .trim_end()
-            .to_owned()
-    };
-    let mut text = vec![row(" ".repeat(10), &|number| name(history, number).to_owned())];
-    for line in lines {
-        let cell = |number: usize| {
-            if number == line.connection {
-                line.text.clone()
-            } else {
-                String::new()
-            }
-        };
-        text.push(row(time(line.at_us), &cell));
-    }
-    text
-}
-
-fn list(history: &History, lines: &[Line]) -> Vec<String> {
-    let name = |number: usize| name(history, number);
-    let width = lines
-        .iter()
-        .map(|line| name(line.connection).chars().count())
-        .max()
-        .unwrap_or(0);
-    let row = |line: &Line| {
-        let name = name(line.connection);
-        format!(
-            "{} │ {name:<width$} │ {}",
-            time(line.at_us),
-            cut(&line.text, STATEMENT_MAX * 2)
-        )
-        .trim_end()
-        .to_owned()
-    };
-    lines.iter().map(row).collect()
 }

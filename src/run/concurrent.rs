@@ -78,7 +78,7 @@ impl<'c> ConcurrentRun<'c> {
             worker.followed_ddl = newest;
             let number = worker.number;
             // A task of its own has no span around it, so the scenario's is handed on.
-            let span = tracing::info_span!("connection", name = %worker.config.id);
+            let span = tracing::info_span!("connection", connection = %worker.config.id);
             let machine = ConcurrentMachine::new(worker, env.clone());
             let task = tasks.spawn(machine.run().instrument(span));
             numbers.insert(task.id(), number);

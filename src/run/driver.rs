@@ -127,7 +127,7 @@ impl<'c> Driver<'c> {
         let transaction = Transaction::of_session(own.map_or(&[][..], |own| &own.vars));
         let (commands, inbox) = mpsc::unbounded_channel();
         // A task of its own has no span around it, so the scenario's is handed on.
-        let span = tracing::info_span!("connection", name = %worker.config.id);
+        let span = tracing::info_span!("connection", connection = %worker.config.id);
         let task = tokio::spawn(worker.obey(inbox, reports).instrument(span));
         self.sessions.push(SessionSlot {
             commands,

@@ -39,7 +39,7 @@ pub async fn run(
     own: &[Server],
     settings: &RunSettings,
 ) -> Result<History, TrialError> {
-    let span = tracing::info_span!("scenario", name = %plan.name);
+    let span = tracing::info_span!("scenario", trial = %plan.name);
     async {
         tracing::info!(database = settings.database, "begins");
         let mut clock = Clock::start();

@@ -99,8 +99,17 @@ fn ordered(file: &Path, text: &str) -> String {
         .collect();
     failures.sort();
     let mut timeline: Vec<&str> = lines[first..first + rows].to_vec();
+    let cells = |line: &str| {
+        line.split('│')
+            .skip(1)
+            .filter(|cell| !cell.trim().is_empty())
+            .count()
+    };
     if text.contains(" │ worker.N │") {
         timeline.sort_unstable();
+    } else if timeline.iter().all(|line| cells(line) > 1) {
+        // A list: the names come first.
+        timeline.sort_by_key(|line| line.split('│').nth(1));
     } else {
         // Each line has one cell that is not empty; the head stays above them.
         let head = usize::from(!timeline.is_empty());
@@ -114,7 +123,10 @@ fn ordered(file: &Path, text: &str) -> String {
 }
 
 fn run(args: &[&str]) -> Output {
-    support::binary().args(args).output().expect("the binary starts")
+    // So wide that nothing is cut: where it would be depends on what differs from run to run.
+    let mut command = support::binary();
+    command.args(args).env("COLUMNS", "500");
+    command.output().expect("the binary starts")
 }
 
 fn stdout(output: &Output) -> String {
@@ -189,6 +201,10 @@ fn stable(text: &str) -> String {
     let timeline = regex(r"^ *(\d+\.\d ms|end)? +│ ");
     let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
     let spaces = regex(r" +│");
+    // The system says it in one of several ways.
+    let lost = regex(r"a lost connection: Input/output error[^│(]*");
+    let job_row = regex(r"\bid=\d+ status='[^│]*'[^│(]*");
+    let more = regex(r"… \d+ more like this");
     let rule = regex(r"^(DATA_LOCK_WAITS (names|shows)|mysql\.tidb_(mdl_view|ddl_job) |InnoDB's status).*");
     let blocked = regex(r"^(blocked at line \d+): .*");
     let key = regex(r" \(table [^)]*\)");
@@ -223,6 +239,9 @@ fn stable(text: &str) -> String {
             let line = timeline.replace(&line, format!("  {time:>4} │ "));
             let line = waited.replace_all(&line, "");
             let line = took.replace_all(&line, "($1T)");
+            let line = lost.replace(&line, "a lost connection: WHY ");
+            let line = job_row.replace(&line, "JOB ");
+            let line = more.replace(&line, "… N more like this");
             let line = not_there.replace(&line, ", not there");
             spaces.replace_all(&line, " │").into_owned()
         } else {

@@ -62,15 +62,15 @@ async fn a_run_is_logged_by_scenario_and_connection() {
                 .iter()
                 .any(|line| parts.iter().all(|part| line.contains(part)))
         };
-        let alice = r#"scenario{name=logs::second}:connection{name=alice}"#;
-        let bob = r#"scenario{name=logs::second}:connection{name=bob}"#;
+        let alice = r#"scenario{trial=logs::second}:connection{connection=alice}"#;
+        let bob = r#"scenario{trial=logs::second}:connection{connection=bob}"#;
         for wanted in [
-            ["scenario{name=logs::second}", "begins", "database="].as_slice(),
+            ["scenario{trial=logs::second}", "begins", "database="].as_slice(),
             &["connected", "connection=alice", "session="],
             &[alice, "step ended", "line=8", "outcome=\"done\""],
-            &["scenario{name=logs::second}", "blocked", "connection=\"bob\""],
+            &["scenario{trial=logs::second}", "blocked", "connection=\"bob\""],
             &[bob, "step ended", "outcome=\"error 1146\""],
-            &["scenario{name=logs::second}", "ends", "stopped=None"],
+            &["scenario{trial=logs::second}", "ends", "stopped=None"],
         ] {
             if !has(wanted) {
                 return Err(format!("no line has all of {wanted:?}:\n{}", lines.join("\n")));
@@ -104,4 +104,54 @@ fn rust_log_asks_for_logs_on_standard_error_and_they_hold_no_password() {
         "{out}{err}"
     );
     assert!(!out.contains("DEBUG"), "logs stand on standard error only: {out}");
+}
+
+/// Runs a scenario with a log of this format.
+fn logged(format: Option<&str>) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("logs.yaml");
+    std::fs::write(&path, SCENARIO).expect("a scenario");
+    let mut command = support::binary();
+    command
+        .arg("run")
+        .arg(&path)
+        .env("TIDB_PROVIDER", "embedded")
+        .env_remove("TIDB_URL")
+        .env_remove("NO_COLOR")
+        .env("LOGS_PASSWORD", "77123456")
+        .env("RUST_LOG", "tidb_scenarios=debug");
+    if let Some(format) = format {
+        command.env("RUST_LOG_FORMAT", format);
+    }
+    let (code, out, err) = support::answer(&mut command);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!err.contains("77123456"), "{err}");
+    err
+}
+
+#[test]
+fn a_log_that_is_no_terminal_has_no_escapes() {
+    let log = logged(None);
+    assert!(
+        log.contains("statement ended") && !log.contains('\u{1b}'),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn a_log_of_json_has_the_statements() {
+    let log = logged(Some("json"));
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let with = |sql: &str| {
+        let mut lines = lines.iter();
+        lines.any(|line| {
+            let names = line["spans"].as_array().map_or(&[][..], Vec::as_slice);
+            line["fields"]["sql"] == sql && names.iter().any(|span| span["trial"] == "logs")
+        })
+    };
+    assert!(with("update t set v = 2 where id = 1"), "{log}");
+    assert!(with("update t set v = <redacted> where id = 1"), "{log}");
 }

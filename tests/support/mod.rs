@@ -4,10 +4,20 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The binary, without colours, and without what the environment says of the folder of scenarios.
+/// The binary, without colours, and without what the environment says of the folder of scenarios and of reports.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidb-scenarios"));
-    command.env("NO_COLOR", "1").env_remove("TIDB_SCENARIOS");
+    command.env("NO_COLOR", "1");
+    for name in [
+        "TIDB_SCENARIOS",
+        "GITHUB_ACTIONS",
+        "TIDB_SCENARIOS_REPORT_JUNIT",
+        "TIDB_SCENARIOS_REPORT_JSON",
+        "TIDB_SCENARIOS_REPORT_HTML",
+        "COLUMNS",
+    ] {
+        command.env_remove(name);
+    }
     command
 }
 
