@@ -129,9 +129,11 @@ impl RepeatArguments {
         let repeats = own.repeat.is_some() || own.until_fail || own.duration.is_some();
         let mode = match own.retries {
             Some(_) if repeats => {
-                return Err(format!(
-                    "TIDB_SCENARIOS_RETRIES cannot be used with TIDB_SCENARIOS_REPEAT, TIDB_SCENARIOS_UNTIL_FAIL or TIDB_SCENARIOS_DURATION: unset one of them"
-                ));
+                return Err(
+                    "TIDB_SCENARIOS_RETRIES cannot be used with TIDB_SCENARIOS_REPEAT, TIDB_SCENARIOS_UNTIL_FAIL or \
+                     TIDB_SCENARIOS_DURATION: unset one of them"
+                        .to_owned(),
+                );
             }
             None if own.fail_flaky => {
                 return Err("--fail-flaky needs --retries: without it no trial is tried again".to_owned());
