@@ -32,6 +32,8 @@ pub struct WorkloadPlan {
     pub read_lock: ReadLock,
     /// For what is random.
     pub seed: u64,
+    /// Whether TiDB is asked for the timestamps of transactions.
+    pub timestamps: bool,
     /// How often a transaction that failed for a conflict is tried again.
     pub retries: u32,
     /// How many keys, accounts or pairs.
@@ -179,6 +181,7 @@ impl Context<'_> {
             isolation: setting,
             read_lock,
             seed: decl.seed.unwrap_or(seed),
+            timestamps: decl.timestamps,
             retries: decl.retries,
             keys: decl.keys.unwrap_or(match decl.kind {
                 WorkloadKind::LongFork => 3,
