@@ -1,6 +1,7 @@
 //! Workloads: many connections run transactions of one kind at full speed, their history is recorded, and judged.
 //!
-//! The way: `kinds` (what a transaction does) → `client` (one connection: runs and records operations) → `attempt` (one
+//! The way: `kinds` (what a transaction does) → `client` and `operations` (one
+//! connection: runs and records operations) → `attempt` (one
 //! transaction, and what is known of its end) → `run` (all connections) → `judge` (the file of the history, by
 //! `isolation`).
 //!
@@ -15,6 +16,7 @@ mod contention;
 mod judge;
 mod kind;
 mod kinds;
+mod operations;
 mod recorder;
 mod run;
 mod session;
