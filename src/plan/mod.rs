@@ -36,6 +36,7 @@ mod unused;
 mod user_locks;
 mod wants;
 mod workload;
+mod workload_expect;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

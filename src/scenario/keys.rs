@@ -250,6 +250,11 @@ pub const WORKLOAD: &[Key] = &[
         Whole(0, TIMES_MAX),
     ),
     (
+        "timestamps",
+        "false: do not ask TiDB for the timestamps of transactions, which costs throughput",
+        Flag,
+    ),
+    (
         "keys",
         "the number of keys that are in use at a time: lists, registers, accounts, pairs",
         Whole(1, WORKLOAD_KEYS_MAX),

@@ -27,6 +27,8 @@ pub struct WorkloadDecl {
     pub for_update: Option<bool>,
     /// For what is random.
     pub seed: Option<u64>,
+    /// Whether TiDB is asked for the timestamps of transactions.
+    pub timestamps: bool,
     /// How often a transaction that failed for a conflict is tried again.
     pub retries: u32,
     /// How many keys, accounts or pairs.
@@ -220,6 +222,9 @@ impl Reader<'_> {
         let distribution = map
             .get("distribution")
             .and_then(|node| self.one_of(node, "distribution", keys::DISTRIBUTIONS));
+        let timestamps = map
+            .get("timestamps")
+            .and_then(|node| self.ok(read::boolean(node)));
         let seed = map.get("seed").and_then(|node| self.seed(node));
         Some(WorkloadDecl {
             span: entry.key.span,
@@ -232,6 +237,7 @@ impl Reader<'_> {
             isolation: map.get("isolation").cloned(),
             for_update,
             seed,
+            timestamps: timestamps.unwrap_or(true),
             retries: retries.unwrap_or(0),
             keys,
             ops,

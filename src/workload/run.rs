@@ -123,7 +123,7 @@ async fn in_databases(
             TrialError::new(format!("cannot write the history to {}: {error}", file.display()))
         })?
     };
-    let stamps = product == Product::TiDb && recorder.is_on();
+    let stamps = workload.timestamps && product == Product::TiDb && recorder.is_on();
     let began = Instant::now();
     let until = match workload.length {
         WorkloadLength::Transactions(_) => None,

@@ -1,6 +1,7 @@
 //! The table of registers that most kinds use.
 
-use super::client::{Client, Query, Stop, value};
+use super::client::{Client, Stop, value};
+use super::operations::Query;
 use crate::isolation::{Action, ReadLock};
 
 /// A table of registers: a key and its value.

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use rand::RngExt as _;
 
 use super::super::chooser::Chooser;
-use super::super::client::{Client, Query, Stop, value};
+use super::super::client::{Client, Stop, value};
 use super::super::kind::{Invariant, Kind};
+use super::super::operations::Query;
 use crate::isolation::{Action, Model, ReadLock};
 use crate::plan::WorkloadPlan;
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 use rand::RngExt as _;
 
-use super::super::client::{Client, Query, Stop, value};
+use super::super::client::{Client, Stop, value};
 use super::super::kind::{Invariant, Kind};
+use super::super::operations::Query;
 use super::super::shared::lock;
 use crate::isolation::{Action, Model, Status};
 use crate::plan::WorkloadPlan;

@@ -139,7 +139,7 @@ impl WrongSession {
                 lost()
             }
             Fault::Interrupted => {
-                let every_other = self.shared.done.load(Ordering::Relaxed) % 2 == 0;
+                let every_other = self.shared.done.load(Ordering::Relaxed).is_multiple_of(2);
                 let end = if every_other { "commit" } else { "rollback" };
                 self.inner.run(end, &[]).await;
                 refused(1317)

@@ -238,3 +238,30 @@ fn a_long_cycle_is_found_among_many_short_ones() {
     assert_eq!((single.edges.len(), single.shortest), (count, Some(true)));
     assert_eq!(cycle("G2-item").map(|finding| finding.edges.len()), Some(2));
 }
+
+/// A transaction that reads at one moment and is over then, and others whose reads are newer than its start_ts: nobody
+/// knows by how much, so that they are not over before one that began later.
+#[test]
+fn a_reader_is_over_by_timestamps_only_if_those_of_its_reads_are_known() {
+    let found = |mode: &str, details: &str| {
+        let text = format!(
+            "{{\"history\": 1, {mode}}}\n\
+             {{\"process\": 1, \"status\": \"ok\", \"start_ts\": 5, \"ops\": [[\"read\", 1, [7]{details}]]}}\n\
+             {{\"process\": 2, \"status\": \"ok\", \"start_ts\": 8, \"commit_ts\": 9, \"ops\": [[\"append\", 1, 7]]}}\n"
+        );
+        let analysis = analyze(&super::agree::parsed(&text)).expect("a history");
+        let names = analysis
+            .findings
+            .iter()
+            .map(|finding| finding.anomaly.to_string());
+        names.collect::<Vec<_>>()
+    };
+    let plain = "\"mode\": \"pessimistic\", \"isolation\": \"repeatable read\"";
+    let committed = "\"mode\": \"pessimistic\", \"isolation\": \"read committed\"";
+    let starts = |names: &[String]| names.iter().any(|name| name.ends_with("-start"));
+    assert!(starts(&found(plain, "")));
+    assert!(!starts(&found(plain, ", {\"lock\": true}")));
+    assert!(!starts(&found(committed, "")));
+    assert_eq!(found(committed, ", {\"ts\": 9}"), Vec::<String>::new());
+    assert!(starts(&found(committed, ", {\"ts\": 6}")));
+}
