@@ -1,5 +1,7 @@
 //! One transaction of a workload, from its BEGIN to what is known of its end.
 
+use std::sync::atomic::Ordering;
+
 use super::client::{Client, Stop, is_conflict};
 use super::kind::Kind;
 use super::shared::{add, lock};
@@ -88,7 +90,8 @@ pub(super) async fn with_retries(client: &mut Client, kind: &dyn Kind) -> Result
     let retries = client.shared.plan.retries;
     for left in (0..=retries).rev() {
         let before = (left > 0).then(|| client.rng.clone());
-        if attempt(client, kind, &Work::Usual).await? != Ended::Conflict {
+        let ended = attempt(client, kind, &Work::Usual).await?;
+        if ended != Ended::Conflict || client.shared.stop.load(Ordering::Relaxed) {
             break;
         }
         if let Some(before) = before {

@@ -300,7 +300,7 @@ impl Judge<'_> {
         };
         let file = self.file.display().to_string();
         // As a shell wants it.
-        let plain = |c: char| c.is_alphanumeric() || "/._-+:".contains(c);
+        let plain = |c: char| c.is_alphanumeric() || "/._-+:=".contains(c);
         let word = if file.chars().all(plain) {
             file.clone()
         } else {
