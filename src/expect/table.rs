@@ -52,12 +52,8 @@ impl RowPattern {
                 return None;
             }
             _ => {
-                let found = node.describe();
-                reading.error(
-                    node,
-                    format!("a row must be a list of values, not {found}"),
-                    "write `[1, 70]`",
-                );
+                let problem = format!("a row must be a list of values, not {}", node.describe());
+                reading.error(node, problem, "write `[1, 70]`");
                 return None;
             }
         };

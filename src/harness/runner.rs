@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use super::kept;
 use super::lists::Lists;
 use super::requires;
+use super::server_log::{log_for, log_of_gone};
 use super::servers::{Servers, with_causes};
 use super::turn::{claim_of, turn_on};
 use super::undo::Undo;
@@ -25,9 +26,6 @@ use crate::workload::Worked;
 
 /// How long a shorter order that fails as well is looked for.
 const SHRINK_MAX: Duration = Duration::from_secs(5);
-/// How much of the server's log a failure shows.
-pub(super) const LOG_LINES: usize = 20;
-
 /// Runs trials one by one, as the harness does, for callers that want the history and the verdict rather
 /// than a line of libtest. The server is started with the first trial; trials that are `serial` run alone.
 #[derive(Debug, Clone)]
@@ -217,10 +215,7 @@ impl Runner {
         match explore(plan, server, own, &settings).await {
             Ok(explored) => Ok(explored),
             Err(error) => {
-                let mut server_log = None;
-                if !server.is_alive().await {
-                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
-                }
+                let server_log = log_of_gone(server).await;
                 Err(Trouble::NotRun {
                     error,
                     server_log,
@@ -255,10 +250,7 @@ impl Runner {
             history.clone_from(&failing.history);
         }
         history.server_left = server_left;
-        let mut server_log = None;
-        if findings.iter().any(|finding| finding.server) || !server.is_alive().await {
-            server_log = server.log_tail(LOG_LINES).await;
-        }
+        let server_log = log_for(&findings, server).await;
         let verdict = if findings.is_empty() {
             Verdict::Passed
         } else {
@@ -424,10 +416,7 @@ impl Runner {
         let history = match run(Arc::clone(plan), server, own, &settings).await {
             Ok(history) => history,
             Err(error) => {
-                let mut server_log = None;
-                if !server.is_alive().await {
-                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
-                }
+                let server_log = log_of_gone(server).await;
                 return Err(Trouble::NotRun {
                     error,
                     server_log,
@@ -441,12 +430,10 @@ impl Runner {
         if verdict == Verdict::Passed && settings.keep_databases && (!ours || self.drops) {
             drop_databases(plan, server, own, &settings).await;
         }
-        let mut server_log = None;
-        if let Verdict::Failed(findings) = &verdict
-            && (findings.iter().any(|finding| finding.server) || !server.is_alive().await)
-        {
-            server_log = server.log_tail(LOG_LINES).await;
-        }
+        let server_log = match &verdict {
+            Verdict::Failed(findings) => log_for(findings, server).await,
+            Verdict::Passed => None,
+        };
         Ok(Box::new(Judged {
             history,
             explored: None,

@@ -8,14 +8,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::kept::{client, url};
 use super::output::{complain, say};
+use super::server_log::LOG_LINES;
 use super::servers::{INTERRUPTED, TERMINATED, with_causes};
 use crate::server::{ProviderKind, Server, ServerSettings, ServerSpec, choose};
 
 /// How often it is looked whether the server still runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How much of the log of a server that has ended is shown.
-const LOG_LINES: usize = 20;
-
 /// Starts a server as a run would, prints where it is, and stops it at Ctrl-C or SIGTERM.
 #[must_use]
 pub fn serve() -> ExitCode {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::history_file::HistoryFile;
-use super::runner::{Judged, LOG_LINES, Runner, Trouble};
+use super::runner::{Judged, Runner, Trouble};
+use super::server_log::{log_for, log_of_gone};
 use crate::history::History;
 use crate::plan::TrialPlan;
 use crate::run::{RunSettings, TrialError, drop_databases};
@@ -44,11 +45,7 @@ impl Runner {
         let ran = match ran {
             Ok(ran) => ran,
             Err(error) => {
-                let mut server_log = None;
-                if !server.is_alive().await {
-                    server_log = Some(server.log_tail(LOG_LINES).await.unwrap_or_default());
-                }
-                return Err(not_run(error, server_log));
+                return Err(not_run(error, log_of_gone(server).await));
             }
         };
         let history = History {
@@ -64,10 +61,7 @@ impl Runner {
         let mut worked = judged.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let mut findings = std::mem::take(&mut worked.findings);
         findings.extend(server_left(plan, &history.server_left));
-        let mut server_log = None;
-        if findings.iter().any(|finding| finding.server) || !server.is_alive().await {
-            server_log = server.log_tail(LOG_LINES).await;
-        }
+        let server_log = log_for(&findings, server).await;
         let passed = findings.is_empty();
         if !passed {
             file.keep().map_err(no_file)?;

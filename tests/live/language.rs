@@ -202,7 +202,7 @@ fn stable(text: &str) -> String {
     let took = regex(r"\((after )?\d[\d.]*( m?s?)?(\)|…)");
     let spaces = regex(r" +│");
     // The system says it in one of several ways.
-    let lost = regex(r"a lost connection: Input/output error[^│(]*");
+    let lost = regex(r"a lost connection: Input/output error[^│(]*(\(os error \d+\) )?");
     let job_row = regex(r"\bid=\d+ status='[^│]*'[^│(]*");
     let more = regex(r"… \d+ more like this");
     let rule = regex(r"^(DATA_LOCK_WAITS (names|shows)|mysql\.tidb_(mdl_view|ddl_job) |InnoDB's status).*");
