@@ -95,7 +95,7 @@ Environment:
   RUST_LOG=tidb_scenarios=debug               log to standard error
   RUST_LOG_FORMAT=json                        each line of the log is an object of JSON
   COLUMNS=NUMBER                              how wide timelines are, not as wide as the terminal
-  CI=true                                     where it is set, `run --bless` is refused
+  CI=true                                     where it is set, --bless is refused
   NO_COLOR=1                                  no colours, even on a terminal
   GITHUB_ACTIONS=true                         (set by GitHub) each failure is an annotation, too
   GITHUB_WORKSPACE=DIR                        (set by GitHub) where annotations find files

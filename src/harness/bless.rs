@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::collect::files_of;
+use super::environment::bless_is_refused;
 use super::output::{complain, print, say};
 use super::replace::replace;
 use super::runner::{Ended, Runner};
@@ -30,11 +31,8 @@ const STYLE: RenderStyle = RenderStyle {
 /// Writes what happens in the scripts of these files into them, and shows the differences.
 #[must_use]
 pub fn bless(paths: &[PathBuf]) -> ExitCode {
-    let ci = std::env::var("CI").unwrap_or_default();
-    if !["", "0", "false"].contains(&ci.as_str()) {
-        return complain(
-            "--bless is refused where CI is set: what is expected is decided by people, not by a run in CI",
-        );
+    if let Some(reason) = bless_is_refused() {
+        return complain(reason);
     }
     let files = match files_of(paths) {
         Ok(files) => files,

@@ -212,28 +212,48 @@ pub(super) fn plan_file(
 ) -> PlannedFile {
     let name = trial_name(root, path);
     match SourceFile::read(path) {
-        Ok(file) => {
-            let input = PlanInput {
-                name: name.clone(),
-                env: env.clone(),
-                handlers: handlers.clone(),
-                every_order,
-                seed: None,
-            };
-            let planned = plan(Arc::new(file), &input);
-            PlannedFile {
-                name,
-                file: planned.file,
-                trials: planned.trials,
-                problems: planned.problems,
-            }
-        }
+        Ok(file) => plan_source(file, name, env, handlers, every_order),
         Err(unreadable) => PlannedFile {
             name,
             file: Arc::new(unreadable.file),
             trials: Vec::new(),
             problems: vec![unreadable.problem],
         },
+    }
+}
+
+/// The trials that a file would have with this text.
+pub(super) fn plan_text(
+    path: &Path,
+    text: &str,
+    env: &BTreeMap<String, String>,
+    handlers: &Handlers,
+) -> PlannedFile {
+    let file = SourceFile::new(path.display().to_string(), text);
+    let root = path.parent().unwrap_or(Path::new(""));
+    plan_source(file, trial_name(root, path), env, handlers, false)
+}
+
+fn plan_source(
+    file: SourceFile,
+    name: String,
+    env: &BTreeMap<String, String>,
+    handlers: &Handlers,
+    every_order: bool,
+) -> PlannedFile {
+    let input = PlanInput {
+        name: name.clone(),
+        env: env.clone(),
+        handlers: handlers.clone(),
+        every_order,
+        seed: None,
+    };
+    let planned = plan(Arc::new(file), &input);
+    PlannedFile {
+        name,
+        file: planned.file,
+        trials: planned.trials,
+        problems: planned.problems,
     }
 }
 

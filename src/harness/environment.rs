@@ -87,6 +87,14 @@ pub(super) fn init_tracing() {
     }
 }
 
+/// Why files are not written by `--bless`, if they are not.
+pub(super) fn bless_is_refused() -> Option<&'static str> {
+    let ci = std::env::var("CI").unwrap_or_default();
+    (!["", "0", "false"].contains(&ci.as_str())).then_some(
+        "--bless is refused where CI is set: what is expected is decided by people, not by a run in CI",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

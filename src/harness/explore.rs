@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::collect::{PlannedFile, plan_file};
-use super::environment::width;
-use super::output::{print, say};
+use super::collect::{PlannedFile, plan_file, plan_text};
+use super::environment::{bless_is_refused, width};
+use super::output::{complain, print, say};
+use super::replace::replace;
 use super::runner::Runner;
 use super::runner::Trouble;
 use super::servers::INTERRUPTED;
@@ -35,6 +36,9 @@ pub struct ExploreArgs {
 /// Runs the steps of each file in every order and prints what they come to; nothing is judged.
 #[must_use]
 pub fn explore(args: &ExploreArgs) -> ExitCode {
+    if let Some(reason) = bless_is_refused().filter(|_| args.bless) {
+        return complain(reason);
+    }
     let how = TimelineShow {
         width: width(),
         ..TimelineShow::default()
@@ -254,7 +258,10 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
     if !whole {
         return Err("not all of it was run, and nothing was written".to_owned());
     }
-    let before = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let Some((first, _)) = found.first() else {
+        return Err("it has no trial, and nothing was written".to_owned());
+    };
+    let before = first.file.text().to_owned();
     let after = blessed(&before, found).map_err(|error| error.to_string())?;
     let secrets: Vec<String> = found.iter().flat_map(|(plan, _)| plan.secrets.clone()).collect();
     if after.added.iter().any(|added| redact(added, &secrets) != *added) {
@@ -264,14 +271,12 @@ fn bless(path: &Path, found: &[(Arc<TrialPlan>, Explored)], whole: bool) -> Resu
                 .to_owned(),
         );
     }
-    std::fs::write(path, &after.text).map_err(|error| error.to_string())?;
     let env = std::env::vars().collect();
-    let root = path.parent().unwrap_or(Path::new(""));
-    let planned = plan_file(root, path, &env, &Handlers::new(), false);
+    let planned = plan_text(path, &after.text, &env, &Handlers::new());
     if let Some(reason) = unfit(&planned, found) {
-        std::fs::write(path, before).map_err(|error| error.to_string())?;
         return Err(reason);
     }
+    replace(path, &before, &after.text)?;
     let outcomes = match after.outcomes {
         1 => "1 outcome".to_owned(),
         more => format!("{more} outcomes"),

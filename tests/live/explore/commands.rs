@@ -404,6 +404,20 @@ connections:
 }
 
 #[test]
+fn bless_is_refused_where_ci_is_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(folder.path(), "flow.yaml", LOST_UPDATE);
+    let out = command(&url(&SERVER), &["explore", "--bless", &path])
+        .env("CI", "true")
+        .output()
+        .expect("the binary starts");
+    assert_ne!(out.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("refused where CI is set"), "{said}");
+    assert_eq!(fs::read_to_string(&path).expect("the file"), LOST_UPDATE);
+}
+
+#[test]
 fn bless_does_not_write_one_order_of_many() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = file(folder.path(), "lost.yaml", LOST_UPDATE);

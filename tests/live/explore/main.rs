@@ -119,6 +119,7 @@ fn command(url: &str, args: &[&str]) -> Command {
         .args(args)
         .env("NO_COLOR", "1")
         .env_remove("TIDB_SCENARIOS")
+        .env_remove("CI")
         .env("TIDB_PROVIDER", "url")
         .env("TIDB_URL", url);
     command

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidb_scenarios::engine::TrialPlan;
 use tidb_scenarios::engine::{OrderOutcome, ReplayScheduler, Sandbox};
+use tidb_scenarios::history::{Outcome, SqlValue};
 use tidb_scenarios::server::Server;
 
 use crate::{RUNTIME, SERVER, explored, settings, trial};
@@ -182,6 +183,38 @@ connections: {a: {states: [{sql: select 1}]}}
 permutations: all
 ";
     assert!(!explored(text).restores);
+}
+
+#[test]
+fn a_read_of_the_past_sees_no_row_of_the_order_before() {
+    for past in [
+        "{sql: set tidb_read_staleness = -3}, {sql: select n from t where id = 1}",
+        "{sql: select n from t as of timestamp now(6) - interval 3 second where id = 1}",
+    ] {
+        let text = format!(
+            "scenario: x
+setup: |
+  create table t (id int primary key, n int);
+  insert into t values (1, 0);
+  do sleep(4);
+connections:
+  a: {{states: [{past}]}}
+  b: {{states: [{{sql: update t set n = 1 where id = 1}}]}}
+permutations: {{prune: false}}
+"
+        );
+        let explored = explored(&text);
+        assert!(!explored.restores, "{text}");
+        assert!(explored.histories.len() > 1, "{text}");
+        for history in &explored.histories {
+            let read = history.steps.iter().rfind(|step| step.connection == 0);
+            let end = read.and_then(|step| step.end.as_ref()).expect("it has ended");
+            match &end.outcome {
+                Outcome::Rows(set) => assert_eq!(set.rows, [[SqlValue::Int(0)]], "{text}"),
+                other => panic!("{other:?}\n{text}"),
+            }
+        }
+    }
 }
 
 #[test]
