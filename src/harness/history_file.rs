@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-/// The name of a trial's files, without their ending.
-pub(super) fn file_stem(trial: &str) -> String {
-    trial.replace("::", "__").replace(['/', '\\'], "_")
+/// The name of the files of a trial's try, without their ending; the first try has that of the trial.
+pub(super) fn file_stem(trial: &str, number: u64) -> String {
+    let stem = trial.replace("::", "__").replace(['/', '\\'], "_");
+    match number {
+        1 => stem,
+        _ => format!("{stem}.try-{number}"),
+    }
 }
 
 /// The file of a workload's history: in the folder that was asked for, otherwise one that goes unless it is kept.
@@ -17,8 +21,8 @@ pub(super) enum HistoryFile {
 }
 
 impl HistoryFile {
-    pub(super) fn create(folder: Option<&Path>, trial: &str) -> io::Result<Self> {
-        let stem = file_stem(trial);
+    pub(super) fn create(folder: Option<&Path>, trial: &str, number: u64) -> io::Result<Self> {
+        let stem = file_stem(trial, number);
         match folder {
             Some(folder) => {
                 std::fs::create_dir_all(folder)?;

@@ -39,7 +39,7 @@ pub struct Runner {
     /// What listed orders have come to.
     lists: Arc<Lists>,
     /// Drop the databases of trials that pass on servers of ours, too.
-    drops: bool,
+    pub(super) drops: bool,
     hold: Option<Hold>,
     /// The folder that takes the histories of workloads; without it those of trials that fail are kept elsewhere.
     pub(super) histories: Option<PathBuf>,
@@ -158,16 +158,22 @@ impl Runner {
     /// # Errors
     /// [`Trouble`] where it could not be run.
     pub async fn run(&self, plan: &Arc<TrialPlan>) -> Result<Ended, Trouble> {
-        self.run_try(plan, 1).await
+        self.run_try(plan, 1, 1).await
     }
 
-    /// The same for a further try of a trial: the orders of a list belong together within one round of tries.
-    pub(super) async fn run_try(&self, plan: &Arc<TrialPlan>, number: u64) -> Result<Ended, Trouble> {
+    /// The same for a try of a trial, which has a file of its own for its history: the orders of a list belong together
+    /// within one round of tries.
+    pub(super) async fn run_try(
+        &self,
+        plan: &Arc<TrialPlan>,
+        number: u64,
+        round: u64,
+    ) -> Result<Ended, Trouble> {
         let judged = async |server: &Server, own: &[Server]| {
             let judged = match plan.mode {
-                Mode::Explored(_) => self.judged_orders(plan, server, own, number).await,
+                Mode::Explored(_) => self.judged_orders(plan, server, own, round).await,
                 Mode::Scripted | Mode::Concurrent(_) => self.judged(plan, server, own).await,
-                Mode::Workload(_) => self.judged_workload(plan, server, own).await,
+                Mode::Workload(_) => self.judged_workload(plan, server, own, number).await,
             };
             judged.map(Ended::Judged)
         };
@@ -230,11 +236,11 @@ impl Runner {
         plan: &Arc<TrialPlan>,
         server: &Server,
         own: &[Server],
-        number: u64,
+        round: u64,
     ) -> Result<Box<Judged>, Trouble> {
         let explored = self.explored(plan, server, own, SHRINK_MAX).await?;
         let mut findings = explored.findings.clone();
-        findings.extend(self.lists.note(plan, number, &explored));
+        findings.extend(self.lists.note(plan, round, &explored));
         let server_left = self.set_back(plan).await;
         findings.extend(crate::verdict::server_left(plan, &server_left));
         let mut history = History {

@@ -63,6 +63,9 @@ impl Job {
 
     /// The trial has ended.
     pub(super) fn tell_reports(&self, ended: &Result<Completion, Failed>) {
+        if !self.around.reports.wanted() {
+            return;
+        }
         let told = self.told.take();
         let report = told.unwrap_or_else(|| {
             let nothing = TrialReport::of_plan(&self.plan, &self.repeat);

@@ -259,11 +259,11 @@ impl Job {
         if let Some(seed) = seed.filter(|_| other) {
             repeat.push_str(&format!(" --seed {seed}"));
         }
-        let of_try = match self.around.tries.mode {
+        let round = match self.around.tries.mode {
             Mode::Repeat { .. } => number,
             Mode::Once | Mode::Retries { .. } => 1,
         };
-        let judged = match self.around.runner.run_try(plan, of_try).await {
+        let judged = match self.around.runner.run_try(plan, number, round).await {
             Ok(Ended::Judged(judged)) => judged,
             Ok(Ended::Ignored(reason)) => {
                 self.told.note(TrialReport {
@@ -342,12 +342,7 @@ impl Job {
         let Some(folder) = &self.around.history else {
             return Ok(None);
         };
-        let of_try = if number == 1 {
-            String::new()
-        } else {
-            format!(".try-{number}")
-        };
-        let path = folder.join(format!("{}{of_try}.json", file_stem(&plan.name)));
+        let path = folder.join(format!("{}.json", file_stem(&plan.name, number)));
         let text = report::record(
             plan,
             &judged.history,

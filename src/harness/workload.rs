@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::history_file::HistoryFile;
+use super::kept;
 use super::runner::{Judged, Runner, Trouble};
 use super::server_log::{log_for, log_of_gone};
 use crate::history::History;
@@ -18,34 +19,41 @@ impl Runner {
         plan: &Arc<TrialPlan>,
         server: &Server,
         own: &[Server],
+        number: u64,
     ) -> Result<Box<Judged>, Trouble> {
-        let not_run = |error: TrialError, server_log: Option<String>| Trouble::NotRun {
-            error,
-            server_log,
-            left: None,
-        };
         let no_file = |error: std::io::Error| {
             let error = TrialError {
                 span: None,
                 message: format!("cannot write the history: {error}"),
             };
-            not_run(error, None)
+            Trouble::NotRun {
+                error,
+                server_log: None,
+                left: None,
+            }
         };
         let ours = server.kind() != ProviderKind::Url;
         let settings = RunSettings {
             live: None,
             timestamps: false,
             database: self.servers.database(),
-            keep_databases: self.keep_databases || ours,
+            keep_databases: self.keep_databases || (ours && !self.drops),
             hold: None,
         };
-        let file = HistoryFile::create(self.histories.as_deref(), &plan.name).map_err(no_file)?;
+        let left = self
+            .keep_databases
+            .then(|| kept::Left::of(plan, server, &settings.database));
+        let file = HistoryFile::create(self.histories.as_deref(), &plan.name, number).map_err(no_file)?;
         let usual = WorkloadSettings::default();
         let ran = run_workload(plan, (server, own), &settings, &usual, file.path()).await;
         let ran = match ran {
             Ok(ran) => ran,
             Err(error) => {
-                return Err(not_run(error, log_of_gone(server).await));
+                return Err(Trouble::NotRun {
+                    error,
+                    server_log: log_of_gone(server).await,
+                    left: left.map(Box::new),
+                });
             }
         };
         let history = History {
@@ -66,7 +74,7 @@ impl Runner {
         if !passed {
             file.keep().map_err(no_file)?;
         }
-        if passed && settings.keep_databases && !ours {
+        if passed && settings.keep_databases && (!ours || self.drops) {
             drop_databases(plan, server, own, &settings).await;
         }
         let verdict = if passed {
@@ -80,7 +88,7 @@ impl Runner {
             explored: None,
             workload: Some(Box::new(worked)),
             server_log,
-            left: None,
+            left: left.filter(|_| !passed),
         }))
     }
 }

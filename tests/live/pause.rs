@@ -115,6 +115,13 @@ impl Run {
         (self.process.wait().expect("it ends").code(), rest.join("\n"))
     }
 
+    /// As Ctrl-C.
+    fn interrupt(&self) {
+        let pid = self.process.id().to_string();
+        let kill = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(kill.expect("kill").success());
+    }
+
     fn enter(&mut self) {
         let input = self.input.as_mut().expect("a pipe");
         input
@@ -204,14 +211,7 @@ async fn a_session_that_got_an_error_keeps_its_locks_until_the_trial_goes_on() {
         .execute("select * from t where id = 1 for update nowait")
         .await;
     assert_eq!(locked.error().map(|error| error.code), Some(3572), "{locked:?}");
-    let pid = run.process.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .expect("kill")
-            .success()
-    );
+    run.interrupt();
     let (code, rest) = run.end();
     assert_eq!(code, Some(101), "Ctrl-C ends the pause, not the run:\n{rest}");
 }
@@ -246,14 +246,7 @@ fn a_trial_that_passes_is_not_held_and_standard_input_may_be_closed() {
     let mut run = Run::start(AT_THE_END, &["--pause"], &[]);
     run.input = None;
     let said = run.held();
-    let pid = run.process.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .expect("kill")
-            .success()
-    );
+    run.interrupt();
     let (code, rest) = run.end();
     assert_eq!(code, Some(101), "{said}\n{rest}");
 }

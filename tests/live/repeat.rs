@@ -129,6 +129,57 @@ fn a_failing_try_has_its_seed_and_fails_again_with_it() {
 }
 
 #[test]
+fn each_try_of_a_workload_has_its_seed_and_its_files() {
+    let text = "scenario: x
+workload: {kind: list_append, connections: 2, transactions: 20, keys: 2, seed: 7}
+expect: {isolation: read uncommitted, anomalies: {present: [G1a]}}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let histories = folder.path().to_str().expect("a path");
+    let (code, said) = run(text, &["--repeat", "2", "--", "--history", histories], &[]);
+    assert_eq!(code, Some(101), "{said}");
+    assert!(
+        said.contains("2 of 2 tries failed, first at try 1; failed: 1 (--seed 7), 2 (--seed 8)"),
+        "{said}"
+    );
+    for (name, seed) in [("one", 7), ("one.try-2", 8)] {
+        let lines = std::fs::read_to_string(folder.path().join(format!("{name}.jsonl"))).expect("a history");
+        assert!(
+            lines
+                .lines()
+                .next()
+                .expect("a line")
+                .contains(&format!("\"seed\":{seed}")),
+            "{lines}"
+        );
+        assert!(folder.path().join(format!("{name}.json")).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_trial_has_one_entry_in_a_report_however_often_it_is_tried() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("report.jsonl");
+    let report = |text: &str, args: &[&str]| {
+        let args = [args, &["--report-json", path.to_str().expect("a path")]].concat();
+        run(text, &args, &[]);
+        let lines = std::fs::read_to_string(&path).expect("a report");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        serde_json::from_str::<serde_json::Value>(&lines).expect("JSON")
+    };
+    let flaky = report(FLAKY, &["--retries", "2"]);
+    assert_eq!(flaky["outcome"], "passed");
+    assert_eq!(flaky["reason"], "flaky: passed at try 3 of 3");
+    let failed = report(FLAKY, &["--repeat", "3"]);
+    assert_eq!(failed["outcome"], "failed");
+    let text = failed["failure"].as_str().expect("a text");
+    assert!(
+        text.contains("expected 1, got 0") && text.contains("3 of 3 tries failed"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_trial_that_passes_when_it_is_tried_again_is_told_as_flaky() {
     let (code, text) = run(FLAKY, &["--retries", "2"], &[]);
     assert_eq!(code, Some(0), "{text}");

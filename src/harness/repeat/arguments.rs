@@ -26,7 +26,7 @@ pub struct RepeatArguments {
     /// A flaky trial is a failed one.
     #[arg(long, display_order = 0)]
     fail_flaky: bool,
-    /// The seed of sampled orders and of pauses before retries, in place of the file's; each further try has the
+    /// The seed of workloads, of sampled orders and of pauses before retries, in place of the file's; each further try has the
     /// next one.
     #[arg(long, display_order = 0, value_name = "NUMBER")]
     seed: Option<u64>,
