@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::shape::Shape;
-use crate::history::{Outcome, RowSet, SqlError, Vars, describe};
+use crate::history::{CheckRecord, Outcome, RowSet, SqlError, StepEnd, Vars, describe};
 use crate::source::Span;
 
 /// What an expectation may look at.
@@ -20,6 +20,30 @@ pub struct Seen<'a> {
     pub plan: Option<&'a RowSet>,
     /// The variables as they were before the statement.
     pub vars: &'a Vars,
+}
+
+impl<'a> Seen<'a> {
+    /// What a step has given.
+    pub(crate) fn of_step(end: &'a StepEnd, vars: &'a Vars) -> Self {
+        Self {
+            outcome: &end.outcome,
+            took: Duration::from_micros(end.took_us),
+            warnings: end.warnings.as_deref(),
+            plan: end.plan.as_ref(),
+            vars,
+        }
+    }
+
+    /// What a query of the final checks, or of `always`, has given.
+    pub(crate) fn of_check(record: &'a CheckRecord, vars: &'a Vars) -> Self {
+        Self {
+            outcome: &record.outcome,
+            took: Duration::from_micros(record.took_us),
+            warnings: record.warnings.as_deref(),
+            plan: record.plan.as_ref(),
+            vars,
+        }
+    }
 }
 
 /// Why an outcome is not what was asked for.

@@ -161,8 +161,7 @@ impl Runner {
         self.run_try(plan, 1, 1).await
     }
 
-    /// The same for a try of a trial, which has a file of its own for its history: the orders of a list belong together
-    /// within one round of tries.
+    /// The same for a try, whose history has a file of its own. The orders of a list belong together within one round.
     pub(super) async fn run_try(
         &self,
         plan: &Arc<TrialPlan>,
@@ -422,10 +421,9 @@ impl Runner {
         let history = match run(Arc::clone(plan), server, own, &settings).await {
             Ok(history) => history,
             Err(error) => {
-                let server_log = log_of_gone(server).await;
                 return Err(Trouble::NotRun {
                     error,
-                    server_log,
+                    server_log: log_of_gone(server).await,
                     left: left.map(Box::new),
                 });
             }

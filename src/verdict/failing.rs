@@ -1,7 +1,5 @@
 //! Which expectations do not hold, for whoever writes what happened in their place.
 
-use std::time::Duration;
-
 use super::at_end::AtEnd;
 use super::steps::step_vars;
 use crate::expect::{Expectation, Seen};
@@ -21,13 +19,7 @@ pub(crate) fn failing_of_step<'p>(
         return Vec::new();
     };
     let vars = step_vars(plan, record.connection, end);
-    let seen = Seen {
-        outcome: &end.outcome,
-        took: Duration::from_micros(end.took_us),
-        warnings: end.warnings.as_deref(),
-        plan: end.plan.as_ref(),
-        vars: &vars,
-    };
+    let seen = Seen::of_step(end, &vars);
     let fails = |one: &&Expectation| one.check.check(&seen).is_err();
     step.expectations.iter().filter(fails).collect()
 }
@@ -46,13 +38,7 @@ pub(crate) fn failing_finals<'p, 'h>(
             CheckId::Rows(_) | CheckId::Always { .. } => None,
         };
         let Some(query) = query else { continue };
-        let seen = Seen {
-            outcome: &record.outcome,
-            took: Duration::from_micros(record.took_us),
-            warnings: record.warnings.as_deref(),
-            plan: record.plan.as_ref(),
-            vars: &end.vars,
-        };
+        let seen = Seen::of_check(record, &end.vars);
         for one in &query.expectations {
             if one.check.check(&seen).is_err() {
                 found.push((query, one, &record.outcome));

@@ -1,7 +1,5 @@
 //! Judges what must hold at the end.
 
-use std::time::Duration;
-
 use super::at_end::AtEnd;
 use super::finding::{Finding, of_mismatch};
 use super::shared;
@@ -54,13 +52,7 @@ pub(super) fn judge_checks(
             CheckId::Table(..) | CheckId::Query(..) | CheckId::Always { .. } | CheckId::Rows(_) => continue,
         };
         let Some(query) = query else { continue };
-        let seen = Seen {
-            outcome: &record.outcome,
-            took: Duration::from_micros(record.took_us),
-            warnings: record.warnings.as_deref(),
-            plan: record.plan.as_ref(),
-            vars: &end.vars,
-        };
+        let seen = Seen::of_check(record, &end.vars);
         check_query(plan, query, after, &seen, findings);
     }
 }

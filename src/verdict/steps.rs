@@ -1,7 +1,5 @@
 //! Judges each step by what is expected of it.
 
-use std::time::Duration;
-
 use super::finding::{Finding, of_mismatch};
 use crate::expect::Seen;
 use crate::history::{History, Outcome, SqlValue, StepEnd, Vars, describe};
@@ -73,13 +71,7 @@ pub(super) fn step(plan: &TrialPlan, history: &History, number: usize, findings:
         return;
     }
     let vars = step_vars(plan, record.connection, end);
-    let seen = Seen {
-        outcome: &end.outcome,
-        took: Duration::from_micros(end.took_us),
-        warnings: end.warnings.as_deref(),
-        plan: end.plan.as_ref(),
-        vars: &vars,
-    };
+    let seen = Seen::of_step(end, &vars);
     let timed_out = matches!(end.outcome, Outcome::TimedOut { .. });
     let mut errors = step.expectations.iter().filter(|one| one.check.wants_error());
     if timed_out && errors.any(|one| one.check.check(&seen).is_err()) {
